@@ -1,0 +1,86 @@
+//! Why a call of Atlas did not give what was asked. The class alone drives retry, condition and metric label.
+
+use std::{fmt, time::Duration};
+
+/// What kind of failure it is; nothing else about an error is branched on outside this module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// 5xx, a deadline, a broken or unreadable answer, "try again later": ask again with backoff.
+    Transient,
+    /// 429. Not before the given time has passed, where Atlas named one.
+    Throttled(Option<Duration>),
+    /// 409: what was to be made exists already.
+    Exists,
+    /// 409 of any other code: not possible yet.
+    NotYet,
+    /// Only a person can mend it, outside the cluster.
+    Denied(Denial),
+    /// Atlas refuses what was asked; asking again won't help.
+    Invalid,
+    /// 404 about a service or an endpoint. Merely asks for a LIST: absence is proved by nothing else.
+    Missing,
+}
+
+/// What a person has to mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// The key or token itself is refused.
+    Credentials,
+    /// The role, the API access list, or the payment method.
+    Access,
+    /// Atlas finds no such project, or not for this credential.
+    Project,
+}
+
+impl Class {
+    /// A stable word for metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Throttled(_) => "throttled",
+            Self::Exists => "exists",
+            Self::NotYet => "not_yet",
+            Self::Denied(Denial::Credentials) => "denied_credentials",
+            Self::Denied(Denial::Access) => "denied_access",
+            Self::Denied(Denial::Project) => "denied_project",
+            Self::Invalid => "invalid",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// Whether Atlas may have carried out a write whose call failed (design.md, safety rule 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The request was never handed to the transport: what it rested on was too old, or the project is held back.
+    NotSent,
+    /// A definite refusal: a 4xx with Atlas' error body, or a connection that never came about. Nothing was done.
+    None,
+    /// No answer, a 5xx or an unreadable one: it may or may not have been done.
+    Unknown,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct AtlasError {
+    pub class: Class,
+    pub effect: Effect,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// Atlas' `errorCode`.
+    pub code: Option<String>,
+    /// What happened, fit for a condition: Atlas' own `detail`, at most 512 bytes, never a header, a body or a secret.
+    pub detail: String,
+}
+
+impl fmt::Display for AtlasError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)?;
+        match (&self.code, self.status) {
+            (Some(code), Some(status)) => write!(f, " ({status} {code})"),
+            (Some(code), None) => write!(f, " ({code})"),
+            (None, Some(status)) => write!(f, " ({status})"),
+            (None, None) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+pub mod atlas;
+pub mod clock;
+#[cfg(feature = "testbed")]
+pub mod testbed;
