@@ -3,21 +3,43 @@
 //! A call goes: [`Atlas`] (one method for each operation) → dialect (path and body) → project gate (rate budget, one
 //! write at a time) → authentication → [`transport::Transport`] → decoding or [`error::AtlasError`].
 
+mod auth;
+mod budget;
+mod call;
+mod classify;
 pub mod credential;
+mod detail;
+pub mod dialect;
 pub mod error;
+mod headers;
+pub mod https;
 pub mod ids;
 pub mod model;
+pub mod observe;
+mod order;
 pub mod region;
+#[cfg(test)]
+mod tests;
 pub mod transport;
+pub mod url;
 
+use crate::clock::Clock;
+use auth::Authenticator;
+use budget::{Budgets, Jitter};
+use call::Call;
 use credential::Credential;
+use dialect::{Dialect, Operation, Unreadable};
 use error::AtlasError;
 use ids::{EndpointId, ProjectId, ServiceId};
 use jiff::Timestamp;
 use model::{Endpoint, Service};
+use observe::{Observer, Unobserved};
+use order::Order;
 use region::{Provider, Region};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
+use transport::Transport;
+use url::BaseUrl;
 
 /// The place of an event in the order of this process; later is greater. Requests take one when they are handed to
 /// the transport, and whatever else must be compared with them takes one when it happens.
@@ -70,41 +92,130 @@ pub struct Failure {
     pub sent: Option<Sent>,
 }
 
+/// How the client is to behave.
+#[derive(Clone)]
+pub struct AtlasConfig {
+    pub base: BaseUrl,
+    pub dialect: Dialect,
+    /// How long a call may take: authentication included, waiting for the project's turn to write excluded. 30 s.
+    pub deadline: Duration,
+    /// How long a digest nonce is used. 45 s, for Atlas' own limit is taken to be 60 s (atlas-api.md §3).
+    pub session_lifetime: Duration,
+    /// Tells the time where an answer doesn't.
+    pub clock: Clock,
+    /// Spreads retries; a constant makes a test repeatable.
+    pub jitter_seed: u64,
+    /// Is told of every finished call.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl AtlasConfig {
+    /// The defaults.
+    pub fn new(base: BaseUrl, dialect: Dialect) -> Self {
+        Self {
+            base,
+            dialect,
+            deadline: Duration::from_secs(30),
+            session_lifetime: Duration::from_secs(45),
+            clock: Clock::system(),
+            jitter_seed: rand::random(),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
 /// The client. Cheap to clone; clones share sessions, tokens, budgets and the order of requests.
 #[derive(Clone)]
-pub struct Atlas {}
+pub struct Atlas {
+    inner: Arc<Inner>,
+}
 
-#[allow(unused_variables)]
+struct Inner {
+    config: AtlasConfig,
+    transport: Arc<dyn Transport>,
+    auth: Authenticator,
+    budgets: Budgets,
+    jitter: Jitter,
+    order: Order,
+}
+
 impl Atlas {
+    /// A client that sends through `transport`.
+    pub fn new(config: AtlasConfig, transport: Arc<dyn Transport>) -> Self {
+        let jitter = Jitter::new(config.jitter_seed);
+        let inner = Inner {
+            auth: Authenticator::new(config.session_lifetime),
+            budgets: Budgets::new(jitter.clone()),
+            order: Order::default(),
+            jitter,
+            config,
+            transport,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The dialect it speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.inner.config.dialect
+    }
+
     /// Takes the next place in the order.
     pub fn sequence(&self) -> Sequence {
-        unimplemented!()
+        self.inner.order.next()
     }
 
     /// All services of the caller's project at `provider` (v1.0: AWS).
+    ///
+    /// # Errors
+    /// As [`error::Class`] says. One service that can't be read fails the whole list.
     pub async fn list_services(&self, caller: &Caller, provider: Provider) -> Result<Answer<Vec<Service>>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::ListServices(provider), basis: None };
+        self.inner.call(call, |body| self.dialect().services(provider, body)).await
     }
 
+    /// One service.
+    ///
+    /// # Errors
+    /// As [`error::Class`] says; `Missing` merely asks for a LIST.
     pub async fn get_service(
         &self,
         caller: &Caller,
         provider: Provider,
         id: ServiceId,
     ) -> Result<Answer<Service>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::GetService(provider, id), basis: None };
+        let read = |body: &[u8]| {
+            let service = self.dialect().service(provider, body)?;
+            same(&service.id, &id).map(|()| service)
+        };
+        self.inner.call(call, read).await
     }
 
     /// Creates the service of `region`; GCP with port mapping.
+    ///
+    /// # Errors
+    /// As [`error::Class`] and [`error::Effect`] say.
     pub async fn create_service(
         &self,
         caller: &Caller,
         region: &Region,
         basis: &Basis,
     ) -> Result<Answer<Service>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::CreateService(region), basis: Some(basis) };
+        let read = |body: &[u8]| {
+            let service = self.dialect().service(region.provider(), body)?;
+            match &service.region {
+                Some(told) if told != region => Err(another()),
+                Some(_) | None => Ok(service),
+            }
+        };
+        self.inner.call(call, read).await
     }
 
+    /// Deletes a service. Atlas takes its time: it is gone when a LIST doesn't show it any more.
+    ///
+    /// # Errors
+    /// As [`error::Class`] and [`error::Effect`] say.
     pub async fn delete_service(
         &self,
         caller: &Caller,
@@ -112,18 +223,30 @@ impl Atlas {
         id: ServiceId,
         basis: &Basis,
     ) -> Result<Answer<()>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::DeleteService(provider, id), basis: Some(basis) };
+        self.inner.call(call, |body| self.dialect().nothing(body)).await
     }
 
+    /// One AWS endpoint of a service.
+    ///
+    /// # Errors
+    /// As [`error::Class`] says; `Missing` merely asks for a LIST, and does not tell whether the endpoint or its
+    /// service is missing (atlas-api.md §9.3).
     pub async fn get_endpoint(
         &self,
         caller: &Caller,
         service: ServiceId,
         id: &EndpointId,
     ) -> Result<Answer<Endpoint>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::GetEndpoint(service, id), basis: None };
+        self.inner.call(call, |body| self.endpoint(body, id)).await
     }
 
+    /// Attaches an AWS endpoint to a service.
+    ///
+    /// # Errors
+    /// As [`error::Class`] and [`error::Effect`] say; an answer about another endpoint than the one sent leaves the
+    /// effect unknown.
     pub async fn add_endpoint(
         &self,
         caller: &Caller,
@@ -131,9 +254,14 @@ impl Atlas {
         id: &EndpointId,
         basis: &Basis,
     ) -> Result<Answer<Endpoint>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::AddEndpoint(service, id), basis: Some(basis) };
+        self.inner.call(call, |body| self.endpoint(body, id)).await
     }
 
+    /// Detaches an AWS endpoint. Atlas takes its time, and may remove the service with its last endpoint.
+    ///
+    /// # Errors
+    /// As [`error::Class`] and [`error::Effect`] say.
     pub async fn remove_endpoint(
         &self,
         caller: &Caller,
@@ -141,6 +269,22 @@ impl Atlas {
         id: &EndpointId,
         basis: &Basis,
     ) -> Result<Answer<()>, Failure> {
-        unimplemented!()
+        let call = Call { caller, operation: Operation::RemoveEndpoint(service, id), basis: Some(basis) };
+        self.inner.call(call, |body| self.dialect().nothing(body)).await
     }
+
+    fn endpoint(&self, body: &[u8], asked: &EndpointId) -> Result<Endpoint, Unreadable> {
+        let endpoint = self.dialect().endpoint(body)?;
+        same(&endpoint.id, asked).map(|()| endpoint)
+    }
+}
+
+/// An answer about one object must be about the one asked for: an example of the original pages isn't
+/// (atlas-api.md §9.7), and to believe it would be to take another's object for ours.
+fn same<T: PartialEq>(told: &T, asked: &T) -> Result<(), Unreadable> {
+    if told == asked { Ok(()) } else { Err(another()) }
+}
+
+fn another() -> Unreadable {
+    Unreadable("it is about another object than the one asked for".into())
 }

@@ -1,0 +1,203 @@
+//! How much a project may ask of Atlas: learnt from its answers, no number built in; and whose turn it is to write.
+
+use super::{headers, ids::ProjectId};
+use crate::clock::Clock;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Atlas' advice for a 429 without `Retry-After`: 10, 20, 40… seconds (atlas-api.md §4).
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// After the answer that used up the budget. Half of how long a read may carry a write, so that the write decided on
+/// that read can still go: a longer pause would let a slow bucket starve every write.
+const BREATHER: Duration = Duration::from_secs(5);
+
+/// Beyond this many projects, gates that nobody uses are forgotten.
+const MANY: usize = 1024;
+
+/// The gates of all projects.
+pub(super) struct Budgets {
+    gates: Mutex<HashMap<ProjectId, Arc<Gate>>>,
+    jitter: Jitter,
+}
+
+impl Budgets {
+    pub(super) fn new(jitter: Jitter) -> Self {
+        Self { gates: Mutex::default(), jitter }
+    }
+
+    pub(super) fn gate(&self, project: ProjectId) -> Arc<Gate> {
+        let now = Instant::now();
+        let mut gates = lock(&self.gates);
+        if gates.len() >= MANY {
+            gates.retain(|_, gate| Arc::strong_count(gate) > 1 || gate.held(now).is_some());
+        }
+        gates.entry(project).or_insert_with(|| Arc::new(Gate::new(self.jitter.clone()))).clone()
+    }
+}
+
+/// The gate of one project.
+pub(super) struct Gate {
+    hold: Mutex<Hold>,
+    turn: tokio::sync::Mutex<()>,
+    jitter: Jitter,
+}
+
+impl Gate {
+    fn new(jitter: Jitter) -> Self {
+        Self { hold: Mutex::default(), turn: tokio::sync::Mutex::default(), jitter }
+    }
+
+    /// Waits, first come first served, until no other write of the project is under way.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// How long nothing may be sent yet.
+    pub(super) fn held(&self, now: Instant) -> Option<Duration> {
+        lock(&self.hold).remaining(now)
+    }
+
+    /// Learns from an answer.
+    pub(super) fn observe(&self, answer: &Response<Bytes>, clock: &Clock) {
+        let signal = Signal::of(answer, clock);
+        lock(&self.hold).observe(signal, Instant::now(), &self.jitter);
+    }
+}
+
+/// What an answer says about the pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// 429, or 503 with `Retry-After`.
+    Wait(Duration),
+    /// 429 without `Retry-After`.
+    SlowDown,
+    /// A normal answer, but nothing is left.
+    Exhausted,
+    Fine,
+}
+
+impl Signal {
+    pub(super) fn of(answer: &Response<Bytes>, clock: &Clock) -> Self {
+        let after = headers::retry_after(answer.headers(), clock);
+        match (answer.status(), after) {
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(pause)) => Self::Wait(pause),
+            (StatusCode::TOO_MANY_REQUESTS, None) => Self::SlowDown,
+            _ if headers::exhausted(answer.headers()) => Self::Exhausted,
+            _ => Self::Fine,
+        }
+    }
+}
+
+/// Until when to hold back, and how far the backoff has come.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    until: Option<Instant>,
+    step: u32,
+}
+
+impl Hold {
+    pub(super) fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    pub(super) fn observe(&mut self, signal: Signal, now: Instant, jitter: &Jitter) {
+        match signal {
+            // A pause that has begun stays: the answer may be to a request sent before it.
+            Signal::Fine => self.step = 0,
+            Signal::Exhausted => self.extend(now, BREATHER),
+            Signal::Wait(pause) => self.extend(now, pause),
+            // Several requests refused at once are one refusal.
+            Signal::SlowDown if self.remaining(now).is_none() => {
+                let pause = FIRST_PAUSE.saturating_mul(1 << self.step.min(16)).min(LONGEST_PAUSE);
+                self.step = self.step.saturating_add(1);
+                self.extend(now, jitter.stretch(pause).min(LONGEST_PAUSE));
+            }
+            Signal::SlowDown => {}
+        }
+    }
+
+    fn extend(&mut self, now: Instant, pause: Duration) {
+        self.until = self.until.max(Some(now + pause));
+    }
+}
+
+/// Seeded randomness that spreads retries.
+#[derive(Clone)]
+pub(super) struct Jitter(Arc<Mutex<StdRng>>);
+
+impl Jitter {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+
+    /// `pause` and up to a quarter more.
+    fn stretch(&self, pause: Duration) -> Duration {
+        pause.mul_f64(lock(&self.0).random_range(1.0..1.25))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jitter() -> Jitter {
+        Jitter::new(1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_backoff_doubles_to_five_minutes_and_starts_afresh_after_a_success() {
+        let mut hold = Hold::default();
+        let mut now = Instant::now();
+        for expected in [10, 20, 40, 80, 160, 300, 300, 300] {
+            hold.observe(Signal::SlowDown, now, &jitter());
+            let pause = hold.remaining(now).unwrap();
+            assert!(pause >= Duration::from_secs(expected) && pause <= LONGEST_PAUSE, "{expected} {pause:?}");
+            assert!(pause.as_secs_f64() <= expected as f64 * 1.25);
+            // A second refusal of the same moment changes nothing.
+            hold.observe(Signal::SlowDown, now, &jitter());
+            assert_eq!(hold.remaining(now), Some(pause));
+            now += pause;
+            assert_eq!(hold.remaining(now), None);
+        }
+        hold.observe(Signal::Fine, now, &jitter());
+        hold.observe(Signal::SlowDown, now, &jitter());
+        assert!(hold.remaining(now).unwrap() < Duration::from_secs(13));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_success_does_not_end_a_pause() {
+        let mut hold = Hold::default();
+        let now = Instant::now();
+        hold.observe(Signal::Wait(Duration::from_secs(55)), now, &jitter());
+        hold.observe(Signal::Fine, now, &jitter());
+        hold.observe(Signal::Wait(Duration::from_secs(5)), now, &jitter());
+        assert_eq!(hold.remaining(now), Some(Duration::from_secs(55)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn forgotten_gates_make_room_but_held_ones_stay() {
+        let budgets = Budgets::new(jitter());
+        let project = |n: usize| format!("{n:024x}").parse::<ProjectId>().unwrap();
+        let held = budgets.gate(project(0));
+        held.hold.lock().unwrap().until = Some(Instant::now() + Duration::from_secs(60));
+        drop(held);
+        for n in 1..=2 * MANY {
+            budgets.gate(project(n));
+        }
+        assert!(budgets.gates.lock().unwrap().len() <= MANY);
+        assert!(budgets.gate(project(0)).held(Instant::now()).is_some());
+    }
+}

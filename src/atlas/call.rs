@@ -1,0 +1,207 @@
+//! One call from its admission to its answer.
+
+use super::{
+    Answer, Basis, Caller, Failure, Inner, Sent,
+    auth::{self, Template},
+    budget::{Gate, Jitter},
+    classify,
+    dialect::{Operation, Unreadable},
+    error::{AtlasError, Class, Effect},
+    headers,
+    observe::CallReport,
+    transport::{Transport, TransportError},
+    url::BaseUrl,
+};
+use crate::clock::Clock;
+use bytes::Bytes;
+use http::{Request, Response};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// What is asked, by whom, and for a write what it rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) operation: Operation<'a>,
+    pub(super) basis: Option<&'a Basis>,
+}
+
+/// What a token request needs of the client.
+#[derive(Clone, Copy)]
+pub(super) struct Client<'a> {
+    pub(super) base: &'a BaseUrl,
+    pub(super) transport: &'a dyn Transport,
+    pub(super) clock: &'a Clock,
+    pub(super) jitter: &'a Jitter,
+}
+
+impl Inner {
+    /// Makes the call and reads its answer with `read`.
+    pub(super) async fn call<T>(
+        &self,
+        call: Call<'_>,
+        read: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+    ) -> Result<Answer<T>, Failure> {
+        let started = Instant::now();
+        let gate = self.budgets.gate(call.caller.project);
+        let mut exchange = Exchange::new(self, &gate, call.basis);
+        let outcome = self.attempt(call, &mut exchange, read).await;
+        self.report(
+            call.operation,
+            &exchange,
+            outcome.as_ref().map(drop).map_err(|error| error.class),
+            started.elapsed(),
+        );
+        outcome.map_err(|error| Failure { error, sent: exchange.sent })
+    }
+
+    async fn attempt<T>(
+        &self,
+        call: Call<'_>,
+        exchange: &mut Exchange<'_>,
+        read: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+    ) -> Result<Answer<T>, AtlasError> {
+        let credential = &call.caller.credential;
+        auth::check(self.config.dialect, credential)?;
+        let outline = self.config.dialect.outline(call.caller.project, &call.operation)?;
+        let uri = self.config.base.join(&outline.path).ok_or_else(|| not_sent("the request can't be built".into()))?;
+        let template = Template { uri, outline };
+        exchange.admit()?;
+        let _turn = match call.basis {
+            Some(_) => Some(exchange.gate.turn().await),
+            None => None,
+        };
+        // Asked again: others may have learnt a pause while we waited, and a held call fetches no token either.
+        exchange.admit()?;
+        let answered = timeout(self.config.deadline, self.auth.exchange(credential, &template, exchange)).await;
+        let answer = answered.unwrap_or_else(|_| Err(exchange.overdue(self.config.deadline)))?;
+        if !answer.status().is_success() {
+            return Err(classify::refusal(&answer, credential.secret(), &self.config.clock));
+        }
+        let unreadable = |error: Unreadable| AtlasError {
+            class: Class::Transient,
+            effect: Effect::Unknown,
+            status: Some(answer.status().as_u16()),
+            code: None,
+            detail: error.to_string(),
+        };
+        let value = read(answer.body()).map_err(unreadable)?;
+        let sent = exchange.sent.ok_or_else(|| not_sent("the request was not sent".into()))?;
+        Ok(Answer { value, sent, date: headers::date(answer.headers()) })
+    }
+
+    fn report(&self, operation: Operation<'_>, exchange: &Exchange<'_>, outcome: Result<(), Class>, latency: Duration) {
+        let report = CallReport {
+            operation: operation.name(),
+            dialect: self.config.dialect,
+            outcome,
+            status: exchange.status,
+            latency,
+            requests: exchange.requests,
+            challenges: exchange.challenges,
+        };
+        tracing::debug!(
+            operation = report.operation,
+            outcome = report.outcome.map_or_else(Class::label, |()| "ok"),
+            status = report.status,
+            latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+            requests = report.requests,
+            "called Atlas"
+        );
+        self.config.observer.finished(&report);
+    }
+}
+
+/// The requests of one call, and what is known of them; outlives the future that sends them.
+pub(super) struct Exchange<'a> {
+    inner: &'a Inner,
+    gate: &'a Gate,
+    basis: Option<&'a Basis>,
+    sent: Option<Sent>,
+    /// A request is out, and its answer isn't in.
+    open: bool,
+    status: Option<u16>,
+    requests: u32,
+    challenges: u32,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(inner: &'a Inner, gate: &'a Gate, basis: Option<&'a Basis>) -> Self {
+        Self { inner, gate, basis, sent: None, open: false, status: None, requests: 0, challenges: 0 }
+    }
+
+    pub(super) fn client(&self) -> Client<'a> {
+        let Inner { config, transport, jitter, .. } = self.inner;
+        Client { base: &config.base, transport: transport.as_ref(), clock: &config.clock, jitter }
+    }
+
+    /// Hands one request to the transport, unless the project is held back or the basis no longer carries it.
+    pub(super) async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, AtlasError> {
+        self.admit()?;
+        let sent = self.inner.order.take(self.basis, self.sent).map_err(|_| self.outdated())?;
+        self.sent = Some(sent);
+        self.open = true;
+        self.requests += 1;
+        let answer = self.inner.transport.send(request).await;
+        self.open = false;
+        let answer = answer.map_err(|error| lost(&error))?;
+        self.status = Some(answer.status().as_u16());
+        self.gate.observe(&answer, &self.inner.config.clock);
+        Ok(answer)
+    }
+
+    /// The last answer was 401; the request is about to be sent again with another `Authorization`.
+    pub(super) fn challenged(&mut self) {
+        self.challenges += 1;
+    }
+
+    /// `error` came before the next request was sent: only a refused one may have gone before.
+    pub(super) fn unsent(&self, error: AtlasError) -> AtlasError {
+        AtlasError { effect: self.effect(), ..error }
+    }
+
+    /// What was done, when no answer follows.
+    fn effect(&self) -> Effect {
+        match (self.open, self.sent) {
+            (true, _) => Effect::Unknown,
+            (false, Some(_)) => Effect::None,
+            (false, None) => Effect::NotSent,
+        }
+    }
+
+    fn admit(&self) -> Result<(), AtlasError> {
+        match self.gate.held(Instant::now()) {
+            None => Ok(()),
+            Some(left) => Err(self.unsent(AtlasError {
+                class: Class::Throttled(Some(left)),
+                ..not_sent(format!(
+                    "Atlas' rate limit of this project is used up; asking again in {} s",
+                    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+                ))
+            })),
+        }
+    }
+
+    fn outdated(&self) -> AtlasError {
+        let detail = "the observation this rested on is too old; looking again".into();
+        self.unsent(AtlasError { class: Class::NotYet, ..not_sent(detail) })
+    }
+
+    fn overdue(&self, deadline: Duration) -> AtlasError {
+        let detail = format!("Atlas did not answer within {} s", deadline.as_secs());
+        self.unsent(AtlasError { class: Class::Transient, ..not_sent(detail) })
+    }
+}
+
+/// A request that was handed to the transport and got no usable answer.
+fn lost(error: &TransportError) -> AtlasError {
+    let effect = match error {
+        TransportError::NotConnected(_) => Effect::None,
+        TransportError::NoAnswer(_) | TransportError::TooLarge(_) => Effect::Unknown,
+    };
+    AtlasError { effect, ..not_sent(error.to_string()) }
+}
+
+fn not_sent(detail: String) -> AtlasError {
+    AtlasError { class: Class::Transient, effect: Effect::NotSent, status: None, code: None, detail }
+}

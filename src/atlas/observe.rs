@@ -1,0 +1,35 @@
+//! What can be told about a call without telling secrets, for metrics.
+
+use super::{dialect::Dialect, error::Class};
+use std::time::Duration;
+
+/// One finished call. A call whose caller went away is not reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallReport {
+    /// A stable word: `list_services`, `add_endpoint` and so on.
+    pub operation: &'static str,
+    pub dialect: Dialect,
+    /// `Err` with what kind of failure it was.
+    pub outcome: Result<(), Class>,
+    /// The last HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// From the call, waiting for the project's turn included, to its end.
+    pub latency: Duration,
+    /// How many requests were handed to the transport; token requests aside.
+    pub requests: u32,
+    /// How many of them were answered 401 and sent again.
+    pub challenges: u32,
+}
+
+/// Is told of every finished call.
+pub trait Observer: Send + Sync + 'static {
+    /// Must not block.
+    fn finished(&self, report: &CallReport);
+}
+
+/// Lets every report pass.
+pub(super) struct Unobserved;
+
+impl Observer for Unobserved {
+    fn finished(&self, _: &CallReport) {}
+}
