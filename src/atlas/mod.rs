@@ -14,10 +14,12 @@ pub mod error;
 mod headers;
 pub mod https;
 pub mod ids;
+pub mod inventory;
 pub mod model;
 pub mod observe;
 mod order;
 pub mod region;
+mod shared;
 #[cfg(test)]
 mod tests;
 pub mod transport;
@@ -45,6 +47,11 @@ use url::BaseUrl;
 /// the transport, and whatever else must be compared with them takes one when it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(u64);
+
+impl Sequence {
+    /// Before every request.
+    pub const FIRST: Self = Self(0);
+}
 
 /// When a request was handed to the transport (the last time, if authentication took two).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,260 @@
+//! Shared reads of Atlas: Atlas has no watch, so everything that must look at one project looks together.
+//!
+//! A LIST returns every service of a (credential, project, provider) with the ids of its endpoints; a read of one
+//! endpoint returns its connection status. Each is fetched once for everybody who needs it. A failure is shared too,
+//! with the time before which nobody asks again. A successful write is an observation of its object: it is laid over
+//! the views that were requested before it.
+
+use super::{
+    Answer, Atlas, Basis, Caller, Failure, Sent, Sequence,
+    credential::CredentialId,
+    error::Class,
+    ids::{EndpointId, ProjectId, ServiceId},
+    model::{Endpoint, Service, ServiceState},
+    region::{Provider, Region},
+    shared::{Flaw, Shared},
+};
+use crate::clock::Clock;
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How recent an observation must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// It must have been requested after this.
+    pub after: Option<Sequence>,
+    /// It must have been requested within this time.
+    pub max_age: Duration,
+    /// Ask even if a failure says that it is too early.
+    pub insist: bool,
+}
+
+/// A successful observation and when it was requested.
+#[derive(Debug, Clone)]
+pub struct View<T> {
+    pub value: T,
+    pub read: Sent,
+    /// Atlas' time minus ours, from the answer's `Date`.
+    offset: SignedDuration,
+}
+
+impl<T> View<T> {
+    /// Atlas' wall time at `instant`; ours, where Atlas sent no date.
+    pub fn atlas_time(&self, clock: &Clock, instant: Instant) -> Timestamp {
+        clock.at(instant).saturating_add(self.offset).unwrap_or(Timestamp::MAX)
+    }
+
+    /// A view made by hand, for tests of what is decided on it.
+    #[cfg(test)]
+    pub fn fixture(value: T, read: Sent) -> Self {
+        Self { value, read, offset: SignedDuration::ZERO }
+    }
+}
+
+/// A failed observation.
+#[derive(Debug, Clone)]
+pub struct Unseen {
+    pub failure: Failure,
+    /// Nobody asks again before this.
+    pub retry_at: Instant,
+}
+
+/// The services of one project at one provider.
+pub type Services = View<Vec<Service>>;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct GroupKey {
+    credential: CredentialId,
+    project: ProjectId,
+    provider: Provider,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct EndpointKey {
+    credential: CredentialId,
+    service: ServiceId,
+    endpoint: EndpointId,
+}
+
+/// What an answered write says about a service.
+#[derive(Debug, Clone)]
+enum Note {
+    Created(Service),
+    Deleting,
+    Attached(EndpointId),
+}
+
+type Notes = HashMap<(ProjectId, ServiceId), Vec<(Sequence, Note)>>;
+
+/// The shared reads. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Inventory {
+    atlas: Atlas,
+    clock: Clock,
+    groups: Arc<Mutex<HashMap<GroupKey, Arc<Shared<Vec<Service>>>>>>,
+    endpoints: Arc<Mutex<HashMap<EndpointKey, Arc<Shared<Endpoint>>>>>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+impl Inventory {
+    pub fn new(atlas: Atlas, clock: Clock) -> Self {
+        Self { atlas, clock, groups: Arc::default(), endpoints: Arc::default(), notes: Arc::default() }
+    }
+
+    /// Takes the next place in the order of requests.
+    pub fn sequence(&self) -> Sequence {
+        self.atlas.sequence()
+    }
+
+    /// The services of the caller's project, no older than needed.
+    ///
+    /// # Errors
+    /// When Atlas did not answer with a list, now or so recently that it is not asked again yet.
+    pub async fn services(&self, caller: &Caller, provider: Provider, need: Need) -> Result<Services, Unseen> {
+        let key = GroupKey { credential: caller.credential.id(), project: caller.project, provider };
+        let group = shared(&self.groups, key);
+        let answer = group.read(need, || self.atlas.list_services(caller, provider)).await.map_err(unseen)?;
+        let mut view = self.view(answer);
+        self.lay_over(caller.project, provider, &mut view);
+        Ok(view)
+    }
+
+    /// One endpoint, no older than needed. [`Class::Missing`] asks for a LIST and proves nothing.
+    ///
+    /// # Errors
+    /// As [`Self::services`].
+    pub async fn endpoint(
+        &self,
+        caller: &Caller,
+        service: ServiceId,
+        id: &EndpointId,
+        need: Need,
+    ) -> Result<View<Endpoint>, Unseen> {
+        let cell = shared(&self.endpoints, self.endpoint_key(caller, service, id));
+        let answer = cell.read(need, || self.atlas.get_endpoint(caller, service, id)).await.map_err(unseen)?;
+        Ok(self.view(answer))
+    }
+
+    /// Creates the service of `region`; a successful answer is an observation.
+    ///
+    /// # Errors
+    /// The failure of the call.
+    pub async fn create_service(&self, caller: &Caller, region: &Region, basis: &Basis) -> Result<Answer<Service>, Failure> {
+        let mut answer = self.atlas.create_service(caller, region, basis).await?;
+        // v1.0 doesn't repeat the region that it was asked for; the one who asked knows it.
+        answer.value.region.get_or_insert_with(|| region.clone());
+        self.note(caller.project, answer.value.id, answer.sent.sequence, Note::Created(answer.value.clone()));
+        Ok(answer)
+    }
+
+    /// Deletes a service; a successful answer means that it is being deleted, not that it is gone.
+    ///
+    /// # Errors
+    /// The failure of the call.
+    pub async fn delete_service(&self, caller: &Caller, provider: Provider, id: ServiceId, basis: &Basis) -> Result<(), Failure> {
+        let answer = self.atlas.delete_service(caller, provider, id, basis).await?;
+        self.note(caller.project, id, answer.sent.sequence, Note::Deleting);
+        Ok(())
+    }
+
+    /// Attaches an endpoint; a successful answer is an observation of it and of its service.
+    ///
+    /// # Errors
+    /// The failure of the call.
+    pub async fn add_endpoint(&self, caller: &Caller, service: ServiceId, id: &EndpointId, basis: &Basis) -> Result<(), Failure> {
+        let answer = self.atlas.add_endpoint(caller, service, id, basis).await?;
+        self.note(caller.project, service, answer.sent.sequence, Note::Attached(id.clone()));
+        shared(&self.endpoints, self.endpoint_key(caller, service, id)).observe(answer);
+        Ok(())
+    }
+
+    /// Detaches an endpoint; what became of it is read anew.
+    ///
+    /// # Errors
+    /// The failure of the call.
+    pub async fn remove_endpoint(&self, caller: &Caller, service: ServiceId, id: &EndpointId, basis: &Basis) -> Result<(), Failure> {
+        let result = self.atlas.remove_endpoint(caller, service, id, basis).await;
+        lock(&self.endpoints).remove(&self.endpoint_key(caller, service, id));
+        result.map(|_| ())
+    }
+
+    fn endpoint_key(&self, caller: &Caller, service: ServiceId, id: &EndpointId) -> EndpointKey {
+        EndpointKey { credential: caller.credential.id(), service, endpoint: id.clone() }
+    }
+
+    fn note(&self, project: ProjectId, service: ServiceId, sequence: Sequence, note: Note) {
+        lock(&self.notes).entry((project, service)).or_default().push((sequence, note));
+    }
+
+    fn view<T>(&self, answer: Answer<T>) -> View<T> {
+        let ours = self.clock.at(answer.sent.at);
+        let offset = answer.date.map_or(SignedDuration::ZERO, |date| date.duration_since(ours));
+        View { value: answer.value, read: answer.sent, offset }
+    }
+
+    /// Lays the notes of later writes over a view, and forgets those that every later LIST has seen.
+    fn lay_over(&self, project: ProjectId, provider: Provider, view: &mut Services) {
+        let mut notes = lock(&self.notes);
+        for (&(owner, id), entries) in notes.iter_mut().filter(|((owner, _), _)| *owner == project) {
+            debug_assert_eq!(owner, project);
+            for (sequence, note) in entries.iter().filter(|(sequence, _)| *sequence > view.read.sequence) {
+                tracing::trace!(?sequence, %id, "a later write is laid over the list");
+                apply(&mut view.value, id, provider, note);
+            }
+        }
+        // A note is of use to views requested before it; ten minutes of requests are more than any view lives through
+        // its own resync without a LIST in between.
+        notes.retain(|_, entries| {
+            if entries.len() > 64 {
+                entries.drain(..entries.len() - 64);
+            }
+            !entries.is_empty()
+        });
+    }
+}
+
+fn apply(services: &mut Vec<Service>, id: ServiceId, provider: Provider, note: &Note) {
+    let known = services.iter_mut().find(|service| service.id == id);
+    match (note, known) {
+        (Note::Created(service), None) if service.provider == provider => services.push(service.clone()),
+        (Note::Created(_), _) => {}
+        (Note::Deleting, Some(service)) => service.state = ServiceState::Deleting,
+        (Note::Attached(endpoint), Some(service)) if !service.has_endpoint(endpoint) => {
+            service.endpoints.push(endpoint.to_string());
+        }
+        (Note::Attached(_), Some(_)) | (Note::Deleting | Note::Attached(_), None) => {}
+    }
+}
+
+fn shared<K: Eq + std::hash::Hash, T>(cells: &Mutex<HashMap<K, Arc<Shared<T>>>>, key: K) -> Arc<Shared<T>> {
+    let mut cells = lock(cells);
+    // Cells that nobody has asked for a long time belong to objects or credentials that are gone.
+    if cells.len() >= 64 && !cells.contains_key(&key) {
+        cells.retain(|_, cell| !cell.is_idle());
+    }
+    cells.entry(key).or_default().clone()
+}
+
+fn unseen(flaw: Flaw) -> Unseen {
+    Unseen { failure: flaw.failure, retry_at: flaw.retry_at }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these locks half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Unseen {
+    /// Whether Atlas answered, be it with a refusal.
+    pub fn answered(&self) -> bool {
+        match self.failure.error.class {
+            Class::Denied(_) | Class::Invalid | Class::Exists | Class::NotYet | Class::Missing => true,
+            Class::Transient | Class::Throttled(_) => false,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One value that many readers want and one fetches: single flight, with shared failures and their pauses.
+
+use super::{Answer, Failure, error::Class, inventory::Need};
+use std::{
+    future::Future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The first pause after a failure that may pass by itself; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What only a person can mend is asked again after 1, 2, 4 and then every 5 minutes.
+const FIRST_DENIED_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_DENIED_PAUSE: Duration = Duration::from_secs(300);
+/// A cell that nobody read for this long is dropped when room is needed.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// A value shared by its readers.
+pub(super) struct Shared<T> {
+    /// Held by the one who fetches; the others wait for it and then look again.
+    flight: tokio::sync::Mutex<()>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    seen: Option<Answer<T>>,
+    flaw: Option<Flaw>,
+    failures: u32,
+    used: Instant,
+}
+
+/// A failure, and when it is worth asking again.
+#[derive(Debug, Clone)]
+pub(super) struct Flaw {
+    pub failure: Failure,
+    pub retry_at: Instant,
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        let state = State { seen: None, flaw: None, failures: 0, used: Instant::now() };
+        Self { flight: tokio::sync::Mutex::default(), state: Mutex::new(state) }
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    /// The value, fetched only if what is known is not recent enough.
+    pub async fn read<F, Fut>(&self, need: Need, fetch: F) -> Result<Answer<T>, Flaw>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<Answer<T>, Failure>>,
+    {
+        if let Some(known) = self.known(need) {
+            return known;
+        }
+        let _flight = self.flight.lock().await;
+        // The one before may have fetched what is needed, or have failed while this one waited.
+        if let Some(known) = self.known(need) {
+            return known;
+        }
+        let result = fetch().await;
+        self.record(result)
+    }
+
+    /// Takes over what a write's answer showed.
+    pub fn observe(&self, answer: Answer<T>) {
+        let mut state = self.state();
+        let newer = state.seen.as_ref().is_none_or(|seen| seen.sent.sequence < answer.sent.sequence);
+        if newer {
+            state.seen = Some(answer);
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    pub fn is_idle(&self) -> bool {
+        self.state().used.elapsed() > IDLE
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    fn known(&self, need: Need) -> Option<Result<Answer<T>, Flaw>> {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.used = now;
+        let recent = |answer: &&Answer<T>| {
+            need.after.is_none_or(|after| answer.sent.sequence > after)
+                && now.saturating_duration_since(answer.sent.at) < need.max_age
+        };
+        if let Some(answer) = state.seen.as_ref().filter(recent) {
+            return Some(Ok(answer.clone()));
+        }
+        let pausing = |flaw: &&Flaw| flaw.retry_at > now && !need.insist;
+        state.flaw.as_ref().filter(pausing).map(|flaw| Err(flaw.clone()))
+    }
+
+    fn record(&self, result: Result<Answer<T>, Failure>) -> Result<Answer<T>, Flaw> {
+        let mut state = self.state();
+        match result {
+            Ok(answer) => {
+                state.failures = 0;
+                state.flaw = None;
+                state.seen = Some(answer.clone());
+                Ok(answer)
+            }
+            Err(failure) => {
+                state.failures = state.failures.saturating_add(1);
+                let retry_at = Instant::now() + pause(failure.error.class, state.failures);
+                let flaw = Flaw { failure, retry_at };
+                state.flaw = Some(flaw.clone());
+                Err(flaw)
+            }
+        }
+    }
+}
+
+/// How long nobody asks again after the `failures`-th failure in a row.
+fn pause(class: Class, failures: u32) -> Duration {
+    let doubled = |first: Duration, longest: Duration| {
+        first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+    };
+    match class {
+        Class::Throttled(Some(after)) => after.max(FIRST_PAUSE),
+        Class::Denied(_) | Class::Invalid => doubled(FIRST_DENIED_PAUSE, LONGEST_DENIED_PAUSE),
+        // A LIST proves or disproves it at once.
+        Class::Missing => Duration::ZERO,
+        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet => doubled(FIRST_PAUSE, LONGEST_PAUSE),
+    }
+}

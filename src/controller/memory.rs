@@ -1,0 +1,118 @@
+//! What this process remembers of each object, from its first sight to its end. Nothing here is needed for safety after
+//! a restart; that is what the record on the object is for.
+
+use crate::{
+    atlas::{
+        Caller, Sequence,
+        ids::{EndpointId, ServiceId},
+        region::Provider,
+    },
+    reconcile::{attempt::AttemptMemory, endpoint::Attachment, ownership::Heard},
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// What this process remembers of one object.
+#[derive(Clone, Default)]
+pub struct Memory {
+    /// The resourceVersion of this process' own last write of the object.
+    pub own_version: Option<String>,
+    /// The last version that somebody else wrote, and when it reached this process.
+    pub foreign_version: Option<(String, Sequence, Instant)>,
+    pub attempt: AttemptMemory,
+    pub failed_since: Option<Instant>,
+    pub removed: BTreeSet<(ServiceId, EndpointId)>,
+    /// When Atlas last confirmed the object.
+    pub confirmed_at: Option<Instant>,
+    pub hearing: Hearing,
+    /// After a failed write, only a look at Atlas that was requested after this counts.
+    pub look_after: Option<Sequence>,
+    /// Failed writes to Atlas in a row, and when the next may be tried.
+    pub write_pause: Option<WritePause>,
+    /// The way to Atlas that the object last used, for its deletion.
+    pub way: Option<Way>,
+}
+
+/// How the object reached Atlas.
+#[derive(Clone)]
+pub struct Way {
+    pub caller: Caller,
+    pub provider: Provider,
+}
+
+/// What was heard on behalf of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hearing {
+    pub heard: Option<Heard>,
+    /// Since when it is that.
+    pub since: Option<Sequence>,
+    /// When it was last confirmed.
+    pub last: Option<Sequence>,
+    /// The attachment that an endpoint was found to name.
+    pub target: Option<Attachment>,
+    /// An endpoint that could not be asked for because its link is not ready.
+    pub waits_for_link: bool,
+}
+
+/// A pause between failed writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WritePause {
+    pub failures: u32,
+    pub since: Instant,
+    pub until: Instant,
+}
+
+impl WritePause {
+    const FIRST: Duration = Duration::from_secs(2);
+    const LONGEST: Duration = Duration::from_secs(300);
+
+    /// The pause after one more failure; `jitter` is a fraction of it that is added.
+    pub fn after(previous: Option<Self>, jitter: f64, now: Instant) -> Self {
+        let failures = previous.map_or(0, |pause| pause.failures).saturating_add(1);
+        let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
+        Self { failures, since: previous.map_or(now, |pause| pause.since), until: now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1) }
+    }
+}
+
+impl Hearing {
+    /// Takes in what was heard now.
+    pub fn hear(&mut self, heard: Heard, at: Sequence) {
+        if self.heard != Some(heard) {
+            self.since = Some(at);
+        }
+        self.heard = Some(heard);
+        self.last = Some(at);
+    }
+}
+
+/// The memories of all objects, by uid.
+#[derive(Clone, Default)]
+pub struct Memories(Arc<Mutex<HashMap<String, Memory>>>);
+
+impl Memories {
+    /// Reads or changes what is remembered of an object.
+    pub fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(all.entry(uid.to_owned()).or_default())
+    }
+
+    /// What was heard on behalf of an object; nothing, for one that was never looked at.
+    pub fn hearing(&self, uid: &str) -> Hearing {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(uid).map(|memory| memory.hearing.clone()).unwrap_or_default()
+    }
+
+    /// Forgets all objects but these.
+    pub fn keep(&self, lives: impl Fn(&str) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| lives(uid));
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}

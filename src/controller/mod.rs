@@ -1,0 +1,11 @@
+//! Kubernetes glue that knows no kind: it drives the phases, writes records and statuses, and remembers.
+
+pub mod context;
+pub mod driver;
+pub mod events;
+pub mod kind;
+pub mod memory;
+pub mod send;
+pub mod settings;
+pub mod way;
+pub mod write;

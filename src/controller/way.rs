@@ -1,0 +1,163 @@
+//! The way from an object to Atlas, the same for both kinds: its Secret, its project, and how recent a look must be.
+
+use super::{
+    context::{Care, Context},
+    memory::Way,
+};
+use crate::{
+    api::{CommonStatus, Reason, Verdict},
+    atlas::{
+        Caller,
+        error::{Class, Denial},
+        ids::ProjectId,
+        inventory::{Need, Services, Unseen},
+        region::Provider,
+    },
+    credentials::{self, Problem},
+    reconcile::{
+        Moment, Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::{Blocked, Cause},
+        endpoint::Attachment,
+        ownership::Heard,
+        report,
+    },
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How soon what is missing in the cluster is looked for again.
+const LOOK_FOR_SECRET: Duration = Duration::from_secs(30);
+/// A write may rest on a view of ten seconds; half of that leaves time to record the attempt.
+const WRITE_VIEW: Duration = Duration::from_secs(5);
+
+/// The moment of a decision, without Atlas' time.
+pub fn moment(ctx: &Context, subject: &Subject, attempt: Option<&Attempt>) -> Moment {
+    let now = Instant::now();
+    ctx.memories.with(&subject.uid, |memory| {
+        if let Some(attempt) = attempt {
+            memory.attempt.notice(attempt, &ctx.holder, now);
+        }
+        Moment {
+            holder: ctx.holder.clone(),
+            now,
+            atlas_time: ctx.clock.at(now),
+            attempt: memory.attempt.clone(),
+            failed_since: memory.failed_since,
+            removed: memory.removed.clone(),
+        }
+    })
+}
+
+/// How many times something failed has been taken away: what status says, or the attempt recorded after it.
+pub fn tries<S: CommonStatus>(status: &S, subject: &Subject, attempt: Option<&Attempt>, is_about_it: impl Fn(&AttemptedWrite) -> bool) -> u32 {
+    if report::starts_anew(status, subject) && !subject.deleting {
+        return 0;
+    }
+    let recorded = attempt.filter(|attempt| is_about_it(&attempt.write)).map_or(0, |attempt| attempt.tries);
+    status.attempts().max(recorded)
+}
+
+/// Whether nothing moves: it was Ready, or waits for something that is seen at a resync.
+pub fn is_quiet<S: CommonStatus>(status: Option<&S>) -> bool {
+    status.is_some_and(report::was_ready)
+}
+
+/// How recent a look at Atlas must be.
+pub fn need(ctx: &Context, subject: &Subject, quiet: bool, care: Care) -> Need {
+    let interval = if quiet { ctx.settings.resync_interval } else { ctx.settings.poll_interval };
+    let max_age = match care {
+        Care::Normal => interval,
+        Care::AtlasNow | Care::EverythingNow => interval.min(WRITE_VIEW),
+    };
+    let after = ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence).max(memory.look_after));
+    Need { after, max_age, insist: false }
+}
+
+/// Lists the services of an object's project with its own credential, or, for a deletion, with the last one it had.
+///
+/// # Errors
+/// When there is no credential, or Atlas gave no list.
+pub async fn services(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId, provider: Provider, need: Need) -> Result<(Services, Caller), Blocked> {
+    let caller = caller(ctx, subject, secret, project).await?;
+    let first = ctx.inventory.services(&caller, provider, need).await;
+    let (result, caller) = match first {
+        Err(unseen) if unseen.failure.error.class == Class::Denied(Denial::Credentials) => {
+            match ctx.credentials.instead_of(&caller.credential, &subject.object.namespace, secret).await {
+                Ok(credential) if credential.id() != caller.credential.id() => {
+                    let caller = Caller { credential, ..caller };
+                    (ctx.inventory.services(&caller, provider, need).await, caller)
+                }
+                Ok(_) | Err(_) => (Err(unseen), caller),
+            }
+        }
+        first => (first, caller),
+    };
+    match result {
+        Ok(services) => {
+            ctx.memories.with(&subject.uid, |memory| {
+                memory.way = Some(Way { caller: caller.clone(), provider });
+                memory.confirmed_at = Some(Instant::now());
+            });
+            Ok((services, caller))
+        }
+        Err(unseen) => Err(blocked(ctx, subject, secret, &unseen)),
+    }
+}
+
+async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId) -> Result<Caller, Blocked> {
+    let problem = match ctx.credentials.get(&subject.object.namespace, secret).await {
+        Ok(credential) => return Ok(Caller { credential, project }),
+        Err(problem) => problem,
+    };
+    let last = ctx.memories.with(&subject.uid, |memory| memory.way.clone());
+    match (problem, last) {
+        // The Secret went first, as it does when its namespace is deleted: what it held finishes the job.
+        (Problem::Missing, Some(way)) if subject.deleting && way.caller.project == project => Ok(way.caller),
+        (Problem::Missing, _) => Err(Blocked::without_secret(secret, Instant::now() + LOOK_FOR_SECRET)),
+        (Problem::Invalid(problem), _) => Err(Blocked::by_secret(secret, &problem, Instant::now() + LOOK_FOR_SECRET)),
+        (Problem::Unreadable(error), _) => Err(by_kubernetes(&error)),
+    }
+}
+
+/// What a failed look at Atlas means for the object.
+pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) -> Blocked {
+    let foreign = ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence));
+    let asked = unseen.failure.sent.map(|sent| sent.sequence);
+    let is_news = foreign.is_none_or(|foreign| asked.is_some_and(|asked| asked > foreign));
+    // A Secret that is mended is noticed within a minute, however rarely Atlas is asked about the one that is refused.
+    let retry_at = unseen.retry_at.min(Instant::now() + credentials::LIFETIME);
+    let mut blocked = Blocked::by_atlas(&unseen.failure.error, secret, retry_at, is_news);
+    blocked.retry_at = Some(if blocked.cause == Cause::Refusal { retry_at } else { unseen.retry_at });
+    blocked
+}
+
+/// A read of Kubernetes that failed: nothing is known, and nothing is said.
+pub fn by_kubernetes(error: &kube::Error) -> Blocked {
+    tracing::warn!(%error, "a read of the Kubernetes API failed");
+    let verdict = Verdict::reconciling(Reason::Retrying, "the Kubernetes API did not answer");
+    Blocked { cause: Cause::Silence, verdict, retry_at: Some(Instant::now() + Duration::from_secs(2)), is_news: false }
+}
+
+/// What an attempt to look at Atlas tells about whether the object counts; `None`: nothing new.
+pub fn heard<T>(result: &Result<T, Blocked>) -> Option<Heard> {
+    match result {
+        Ok(_) => Some(Heard::Listed),
+        Err(blocked) => match blocked.cause {
+            Cause::Cluster | Cause::NoCredentials | Cause::Refusal => Some(Heard::Lacking),
+            Cause::Silence => None,
+        },
+    }
+}
+
+/// Remembers what was heard.
+pub fn hear(ctx: &Context, uid: &str, heard: Option<Heard>, target: Option<Attachment>, waits_for_link: bool) {
+    let at = ctx.inventory.sequence();
+    ctx.memories.with(uid, |memory| {
+        if let Some(heard) = heard {
+            memory.hearing.hear(heard, at);
+            memory.hearing.target = target;
+            memory.hearing.waits_for_link = waits_for_link;
+        }
+    });
+}

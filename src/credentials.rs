@@ -1,0 +1,91 @@
+//! Reads Secrets: by GET, when they are used, in the namespace of the object that refers to them. Never listed, never
+//! watched, and kept for at most a minute.
+
+use crate::atlas::credential::{Credential, InvalidCredential};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How long a credential is used without looking at its Secret again.
+pub const LIFETIME: Duration = Duration::from_secs(60);
+
+/// Why there is no credential.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error("the Secret does not exist")]
+    Missing,
+    #[error(transparent)]
+    Invalid(#[from] InvalidCredential),
+    #[error("the Secret cannot be read")]
+    Unreadable(#[source] Box<kube::Error>),
+}
+
+/// Namespace and name of a Secret.
+type Name = (String, String);
+type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Credential>)>>>;
+
+/// The credentials in use.
+#[derive(Clone)]
+pub struct Credentials {
+    client: Client,
+    known: Arc<Mutex<HashMap<Name, Slot>>>,
+}
+
+impl Credentials {
+    pub fn new(client: Client) -> Self {
+        Self { client, known: Arc::default() }
+    }
+
+    /// The credential of a Secret, at most [`LIFETIME`] old.
+    ///
+    /// # Errors
+    /// When the Secret is missing, unusable or cannot be read.
+    pub async fn get(&self, namespace: &str, name: &str) -> Result<Arc<Credential>, Problem> {
+        let slot = self.slot(namespace, name);
+        let mut known = slot.lock().await;
+        if let Some((read_at, credential)) = known.as_ref()
+            && read_at.elapsed() < LIFETIME
+        {
+            return Ok(credential.clone());
+        }
+        *known = None;
+        let read_at = Instant::now();
+        let credential = self.read(namespace, name).await?;
+        *known = Some((read_at, credential.clone()));
+        Ok(credential)
+    }
+
+    /// Reads the Secret anew if `refused` is what it held: a rotated key takes effect at once.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn instead_of(&self, refused: &Credential, namespace: &str, name: &str) -> Result<Arc<Credential>, Problem> {
+        let slot = self.slot(namespace, name);
+        {
+            let mut known = slot.lock().await;
+            if known.as_ref().is_some_and(|(_, credential)| credential.id() == refused.id()) {
+                *known = None;
+            }
+        }
+        self.get(namespace, name).await
+    }
+
+    async fn read(&self, namespace: &str, name: &str) -> Result<Arc<Credential>, Problem> {
+        let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await;
+        let secret = secret.map_err(|error| Problem::Unreadable(Box::new(error)))?.ok_or(Problem::Missing)?;
+        let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+        Ok(Credential::from_secret_data(&data)?)
+    }
+
+    fn slot(&self, namespace: &str, name: &str) -> Slot {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody holds a credential past its time because nobody asked again.
+        known.retain(|_, slot| slot.try_lock().is_ok_and(|known| known.as_ref().is_none_or(|(at, _)| at.elapsed() < LIFETIME)) || Arc::strong_count(slot) > 1);
+        known.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
+    }
+}

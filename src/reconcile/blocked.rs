@@ -1,0 +1,154 @@
+//! Why an object cannot be decided on now, and what that does to its status. Pure.
+
+use super::{
+    Subject,
+    report::{self, was_ready},
+};
+use crate::{
+    api::{CommonStatus, Reason, Standing, Verdict},
+    atlas::{
+        credential::InvalidCredential,
+        error::{AtlasError, Class, Denial},
+    },
+};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What kind of cause it is; it decides what may be written, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// This cluster alone shows it.
+    Cluster,
+    /// The Secret is not there.
+    NoCredentials,
+    /// Atlas has answered, with a refusal.
+    Refusal,
+    /// There was no answer, or "later".
+    Silence,
+}
+
+/// An object that cannot be decided on now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    pub cause: Cause,
+    pub verdict: Verdict,
+    /// When to try again; `None`: when something changes.
+    pub retry_at: Option<Instant>,
+    /// Whether the cause was learnt after the object's version reached this process, if another process wrote that.
+    pub is_news: bool,
+}
+
+impl Blocked {
+    /// By something in this cluster.
+    pub fn by_cluster(verdict: Verdict, retry_at: Option<Instant>) -> Self {
+        Self { cause: Cause::Cluster, verdict, retry_at, is_news: true }
+    }
+
+    /// By the Secret not being there.
+    pub fn without_secret(secret: &str, retry_at: Instant) -> Self {
+        let message = format!("the Secret {secret:?} does not exist in this namespace: create it, with publicKey and privateKey, or clientId and clientSecret");
+        let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
+        Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
+    }
+
+    /// By what the Secret holds.
+    pub fn by_secret(secret: &str, problem: &InvalidCredential, retry_at: Instant) -> Self {
+        let message = format!("the Secret {secret:?} cannot be used: {problem}");
+        Self::by_cluster(Verdict::stalled(Reason::CredentialsInvalid, message), Some(retry_at))
+    }
+
+    /// By a failed call of Atlas.
+    pub fn by_atlas(error: &AtlasError, secret: &str, retry_at: Instant, is_news: bool) -> Self {
+        let (cause, verdict) = judge(error, secret);
+        Self { cause, verdict, retry_at: Some(retry_at), is_news }
+    }
+}
+
+/// What a failed call means for the object on whose behalf it was made.
+fn judge(error: &AtlasError, secret: &str) -> (Cause, Verdict) {
+    let refusal = |reason, message: String| (Cause::Refusal, Verdict::stalled(reason, message));
+    let silence = |reason, message: String| (Cause::Silence, Verdict::reconciling(reason, message));
+    match error.class {
+        Class::Denied(Denial::Credentials) => {
+            refusal(Reason::CredentialsRefused, format!("Atlas refuses the credential in the Secret {secret:?}: {error}. Put a valid API key or service account there"))
+        }
+        Class::Denied(Denial::Access) => refusal(
+            Reason::AccessDenied,
+            format!("Atlas does not let the credential in the Secret {secret:?} do this: {error}. It needs the role Project Owner, an entry in its API access list, and a payment method on the project"),
+        ),
+        Class::Denied(Denial::Project) => {
+            refusal(Reason::ProjectNotFound, format!("Atlas shows no such project to the credential in the Secret {secret:?}: {error}. Check spec.projectId, and that the credential belongs to it"))
+        }
+        Class::Invalid => refusal(Reason::InvalidRequest, format!("Atlas refuses the request: {error}")),
+        Class::Throttled(_) => silence(Reason::Throttled, format!("Atlas limits the rate of requests: {}", error.detail)),
+        Class::Transient => silence(Reason::AtlasUnreachable, format!("Atlas cannot be asked at the moment: {error}")),
+        Class::NotYet | Class::Exists | Class::Missing => silence(Reason::Retrying, format!("Atlas cannot do this yet: {error}")),
+    }
+}
+
+/// What this process knows of an object's version and of Atlas' last word on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmation {
+    /// Whether the object's current version was written by this process.
+    pub own_version: bool,
+    /// When that version reached this process.
+    pub version_at: Instant,
+    /// When Atlas last confirmed the object (or the process started).
+    pub confirmed_at: Instant,
+    /// After this time without a word from Atlas, what it said last no longer counts.
+    pub patience: Duration,
+}
+
+/// The status that tells why the object is blocked, or `None` if what it says now still stands.
+pub fn status<S: CommonStatus>(before: &S, subject: &Subject, blocked: &Blocked, known: Confirmation, now: (Instant, Timestamp)) -> Option<S> {
+    let verdict = verdict(before, subject, blocked, known, now.0)?;
+    let mut status = before.clone();
+    let tries = status.attempts();
+    report::tell(&mut status, subject, &verdict, tries, now.1);
+    Some(status)
+}
+
+fn verdict<S: CommonStatus>(before: &S, subject: &Subject, blocked: &Blocked, known: Confirmation, now: Instant) -> Option<Verdict> {
+    if subject.deleting {
+        return while_deleting(before, blocked, known, now);
+    }
+    let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
+    let unconfirmed = || {
+        let message = format!("Atlas has not confirmed it for a long time: {}", blocked.verdict.message);
+        Verdict { standing: Standing::Unconfirmed, reason: Reason::AtlasUnreachable, message }
+    };
+    match blocked.cause {
+        Cause::Cluster => Some(blocked.verdict.clone()),
+        Cause::NoCredentials | Cause::Silence if was_ready(before) => lost.then(unconfirmed),
+        Cause::NoCredentials => Some(blocked.verdict.clone()),
+        Cause::Refusal => (blocked.is_news || before.conditions().is_empty()).then(|| blocked.verdict.clone()),
+        Cause::Silence => match Verdict::of(before.conditions()) {
+            None => Some(blocked.verdict.clone()),
+            // What was said then stands until Atlas speaks again.
+            Some((Standing::Stalled | Standing::Unconfirmed | Standing::Ready, _)) => None,
+            Some((Standing::Reconciling, _)) => {
+                let patient = now.saturating_duration_since(known.version_at) < known.patience;
+                (known.own_version || !patient).then(|| blocked.verdict.clone())
+            }
+        },
+    }
+}
+
+const RELEASE: &str = "To let this resource go and keep what it has in Atlas, set spec.deletionPolicy to Retain";
+
+/// A deletion that cannot go on says how to release the object, if a person has to act.
+fn while_deleting<S: CommonStatus>(before: &S, blocked: &Blocked, known: Confirmation, now: Instant) -> Option<Verdict> {
+    let stalled = |verdict: &Verdict| Verdict { standing: Standing::Stalled, reason: verdict.reason, message: format!("{}. {RELEASE}", verdict.message) };
+    match blocked.cause {
+        Cause::Cluster if blocked.verdict.standing == Standing::Stalled => Some(stalled(&blocked.verdict)),
+        Cause::Cluster => Some(Verdict::reconciling(Reason::DeletionBlocked, format!("{}. {RELEASE}", blocked.verdict.message))),
+        Cause::NoCredentials => Some(stalled(&blocked.verdict)),
+        Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
+        Cause::Silence => {
+            let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
+            let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
+            (!told || lost).then(|| Verdict::reconciling(Reason::AtlasUnreachable, format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message)))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What to do next for an endpoint that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
+
+use super::{Attachment, Desired, Held, Plan, Step, plan::Case};
+use crate::{
+    api::{Origin, Reason, Verdict},
+    reconcile::{
+        Farewell, Look, Moment,
+        attempt::{AttemptedWrite, Progress, hold_until},
+        ownership::{self, Succession},
+        policy::Disposal,
+    },
+};
+
+const GOING: &str = "it is being detached in Atlas";
+
+fn going() -> Verdict {
+    Verdict::reconciling(Reason::Deleting, GOING)
+}
+
+/// What can be decided about a deletion without looking at Atlas; `None` if that must be looked at.
+pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
+    let recorded = &desired.recorded;
+    let plan = |step, look| {
+        let retiring = recorded.retiring.clone();
+        Plan { step, facts: super::Facts::Unchanged, retiring, verdict: going(), look, tries: recorded.tries }
+    };
+    if !desired.subject.protected {
+        return Some(plan(None, Look::Never));
+    }
+    let nothing = recorded.held.is_none() && recorded.retiring.is_empty();
+    if nothing && recorded.attempt.is_none() {
+        return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Look::Shortly));
+    }
+    if desired.disposal != Disposal::KeepAll {
+        return None;
+    }
+    let unsettled = recorded.attempt.as_ref().filter(|attempt| match &attempt.write {
+        AttemptedWrite::AddEndpoint { service, endpoint } => {
+            let attempted = Attachment { service: *service, endpoint: endpoint.clone() };
+            recorded.held.as_ref().is_none_or(|held| held.attachment != attempted)
+        }
+        AttemptedWrite::RemoveEndpoint { .. } | AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => false,
+    });
+    let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
+    Some(match held {
+        Some(until) => plan(None, Look::At(until)),
+        None => plan(Some(Step::LetGo(Farewell::Kept)), Look::Shortly),
+    })
+}
+
+/// Decides the next step of a deletion: one attachment after the other, then the finalizer.
+pub(super) fn plan(case: &Case<'_>) -> Plan {
+    let recorded = &case.desired.recorded;
+    let mut all: Vec<Held> = recorded.held.iter().chain(&recorded.retiring).cloned().collect();
+    if let Some((_, attempted)) = case.unsettled_attempt() {
+        if case.is_listed(&attempted) && case.origin_of(&attempted) == Origin::Created {
+            all.push(Held { attachment: attempted, origin: Origin::Created });
+        } else if let Progress::Open { hold_until, .. } = case.progress() {
+            return case.saying(going(), Look::At(hold_until));
+        }
+    }
+    let mut farewell = if all.is_empty() { Farewell::NothingWasThere } else { Farewell::Deleted };
+    for held in &all {
+        match fate(case, held) {
+            Fate::Waits(plan) => return plan,
+            Fate::Gone => {}
+            Fate::Kept => farewell = Farewell::Kept,
+            Fate::HandedOver => farewell = Farewell::HandedOver,
+        }
+    }
+    Plan { step: Some(Step::LetGo(farewell)), ..case.saying(going(), Look::Shortly) }
+}
+
+/// What becomes of one attachment.
+enum Fate {
+    Waits(Plan),
+    Gone,
+    Kept,
+    HandedOver,
+}
+
+fn fate(case: &Case<'_>, held: &Held) -> Fate {
+    if !case.is_listed(&held.attachment) {
+        return Fate::Gone;
+    }
+    if !case.desired.disposal.deletes(held.origin) {
+        return Fate::Kept;
+    }
+    if !case.observed.unheard.is_empty() {
+        return Fate::Waits(case.saying(going(), Look::Shortly));
+    }
+    match ownership::succession(&case.others_of(&held.attachment)) {
+        Succession::WaitFor(_) => Fate::Waits(case.saying(going(), Look::Shortly)),
+        Succession::HandOver(heir) if held.origin == Origin::Adopted || heir.origin == Some(Origin::Created) => Fate::HandedOver,
+        Succession::HandOver(heir) => {
+            let plan = case.saying(going(), Look::Shortly);
+            Fate::Waits(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan })
+        }
+        // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
+        Succession::HeldBy(_) => Fate::Kept,
+        Succession::Free if case.is_being_removed(&held.attachment) => Fate::Waits(case.saying(going(), Look::Poll)),
+        Succession::Free => {
+            let plan = case.saying(going(), Look::Poll);
+            Fate::Waits(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan })
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The endpoint as the driver sees it: its phases, and how its steps are taken.
+
+use super::{
+    Attachment, Held, Observed, Step, plan,
+    resolve::{self, Case, Seen},
+    status::{self, status},
+};
+use crate::{
+    api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, Origin},
+    atlas::{Basis, Caller, WriteKey, model::ConnectionStatus},
+    controller::{
+        context::{Care, Context, Objects, Watched},
+        events::News,
+        kind::{Applied, Decision, Demand, Kind},
+        send, write,
+    },
+    reconcile::{Farewell, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+impl Kind for AtlasInterfaceEndpoint {
+    type Status = AtlasInterfaceEndpointStatus;
+    type Case = Case;
+    type Step = Step;
+
+    fn status(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn with_status(&self, status: Self::Status) -> Self {
+        Self { status: Some(status), ..self.clone() }
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.spec.suspend.unwrap_or_default()
+    }
+
+    fn secret(&self, ctx: &Context) -> String {
+        let link = ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name);
+        link.as_ref().and_then(Watched::get).map(|link| link.spec.credentials_ref.name.clone()).unwrap_or_default()
+    }
+
+    fn objects(ctx: &Context) -> &Objects<Self> {
+        &ctx.endpoints
+    }
+
+    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Case, Blocked> {
+        resolve::resolve(ctx, self, subject, care).await
+    }
+
+    fn decide(before: &Self::Status, case: &Case, now: Timestamp) -> Decision<Self> {
+        let (plan, read) = match &case.seen {
+            Seen::Cluster(plan) => ((**plan).clone(), None),
+            Seen::Atlas(observed, _) => (plan::plan(&case.desired, observed, &case.moment), Some(observed.read())),
+        };
+        let status = status(before, &case.desired.subject, &plan, now);
+        Decision { step: plan.step, status, look: plan.look, read }
+    }
+
+    fn demand(step: &Step) -> Demand {
+        match step {
+            Step::Protect | Step::RecordRefusal(_) | Step::LetGo(_) => Demand::Record,
+            Step::Retire => Demand::Status,
+            Step::Add(..) => Demand::Atlas(Care::AtlasNow),
+            Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_) => Demand::Atlas(Care::EverythingNow),
+            Step::HandOver(..) => Demand::Kubernetes(Care::EverythingNow),
+        }
+    }
+
+    fn caller(case: &Case) -> Option<&Caller> {
+        match &case.seen {
+            Seen::Cluster(_) => None,
+            Seen::Atlas(_, caller) => Some(caller),
+        }
+    }
+
+    async fn apply(&self, ctx: &Context, case: &Case, step: Step) -> Result<Applied<Self>, kube::Error> {
+        match (step, &case.seen) {
+            (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
+            (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
+            (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
+            (Step::HandOver(heir, held), _) => self.hand_over(ctx, &heir, &held).await,
+            (Step::Add(attachment, attempt), Seen::Atlas(observed, caller)) => self.add(ctx, observed, caller, &attachment, &attempt).await,
+            (Step::RemoveFailed(attachment, attempt), Seen::Atlas(observed, caller)) => {
+                let note = format!("removed the rejected endpoint {}, to add it again (try {})", attachment.endpoint, attempt.tries);
+                let news = News::warning("Retried", "Remove", note);
+                self.remove(ctx, observed, caller, &attachment, &attempt, news).await
+            }
+            (Step::RemoveRetired(attachment, attempt), Seen::Atlas(observed, caller)) => {
+                let news = News::normal("Detached", "Remove", format!("detached {}, which was replaced", attachment.endpoint));
+                self.remove(ctx, observed, caller, &attachment, &attempt, news).await
+            }
+            (Step::Remove(attachment), Seen::Atlas(observed, caller)) => {
+                let basis = basis(&attachment, observed);
+                let call = async {
+                    ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
+                    remember_removal(ctx, self, &attachment);
+                    Ok(())
+                };
+                Ok(send::unrecorded(ctx, self, call).await)
+            }
+            // The driver writes the status; without a look at Atlas no plan has one of the others.
+            (Step::Retire, _) => changed(self.clone()),
+            (Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_), Seen::Cluster(_)) => changed(self.clone()),
+        }
+    }
+
+    fn has_failed(status: &Self::Status) -> bool {
+        let failed = [ConnectionStatus::Rejected, ConnectionStatus::Failed];
+        failed.iter().any(|failed| status.connection_status.as_deref() == Some(failed.as_str()))
+    }
+
+    fn news(&self, after: &Self::Status) -> Vec<News> {
+        let before = self.status.clone().unwrap_or_default();
+        let mut news = Vec::new();
+        let endpoint = after.interface_endpoint_id.as_deref().unwrap_or_default();
+        let same = before.interface_endpoint_id == after.interface_endpoint_id;
+        if after.origin == Some(Origin::Adopted) && (before.origin.is_none() || !same) {
+            news.push(News::normal("Adopted", "Adopt", format!("{endpoint} was attached already")));
+        }
+        if same && before.connection_status.is_some() && after.connection_status.is_none() && after.attempts.is_none() {
+            news.push(News::warning("EndpointGone", "Observe", format!("{endpoint} is no longer attached, and this resource did not detach it")));
+        }
+        for old in before.retiring.iter().filter(|old| old.origin == Origin::Adopted && !after.retiring.contains(old)) {
+            if after.interface_endpoint_id.as_ref() != Some(&old.interface_endpoint_id) {
+                news.push(News::normal("Kept", "Keep", format!("{} was replaced, and stays attached: this resource did not attach it", old.interface_endpoint_id)));
+            }
+        }
+        news.extend(report::transitions(&before, after));
+        news
+    }
+}
+
+impl AtlasInterfaceEndpoint {
+    async fn add(&self, ctx: &Context, observed: &Observed, caller: &Caller, attachment: &Attachment, attempt: &Attempt) -> Result<Applied<Self>, kube::Error> {
+        let basis = basis(attachment, observed);
+        let applied = send::attempt(ctx, self, attempt, async || {
+            ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
+            ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.removed.clear());
+            tracing::info!(project = %caller.project, service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
+            let note = format!("attached {} to the endpoint service {}", attachment.endpoint, attachment.service);
+            ctx.events.publish(self, News::normal("Created", "Attach", note)).await;
+            Ok(())
+        });
+        applied.await
+    }
+
+    async fn remove(
+        &self,
+        ctx: &Context,
+        observed: &Observed,
+        caller: &Caller,
+        attachment: &Attachment,
+        attempt: &Attempt,
+        news: News,
+    ) -> Result<Applied<Self>, kube::Error> {
+        let basis = basis(attachment, observed);
+        let applied = send::attempt(ctx, self, attempt, async || {
+            ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
+            remember_removal(ctx, self, attachment);
+            tracing::info!(project = %caller.project, service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
+            ctx.events.publish(self, news).await;
+            Ok(())
+        });
+        applied.await
+    }
+
+    async fn let_go(&self, ctx: &Context, case: &Case, farewell: Farewell) -> Result<Applied<Self>, kube::Error> {
+        let endpoint = case.desired.recorded.held.as_ref().map(|held| held.attachment.endpoint.to_string()).unwrap_or_default();
+        report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
+        write::release(ctx, self).await?;
+        Ok(Applied::Gone)
+    }
+
+    /// Records in the heir's status what is now its own. The heir has adopted it already, so its finalizer is on.
+    async fn hand_over(&self, ctx: &Context, heir: &ObjectName, held: &Held) -> Result<Applied<Self>, kube::Error> {
+        let Some(heir) = ctx.endpoints.api(&heir.namespace).get_opt(&heir.name).await? else { return changed(self.clone()) };
+        let mut next = heir.status.clone().unwrap_or_default();
+        let theirs = status::retiring(held);
+        let current = next.private_link_id.as_ref() == Some(&theirs.private_link_id) && next.interface_endpoint_id.as_ref() == Some(&theirs.interface_endpoint_id);
+        if current {
+            next.origin = Some(held.origin);
+        }
+        let same = |old: &&mut crate::api::Retiring| old.interface_endpoint_id == theirs.interface_endpoint_id && old.private_link_id == theirs.private_link_id;
+        if let Some(old) = next.retiring.iter_mut().find(same) {
+            old.origin = held.origin;
+        }
+        let changes = heir.status.as_ref() != Some(&next) && Subject::of(&heir, false).protected;
+        if changes && heir.metadata.deletion_timestamp.is_none() {
+            let heir = write::status(ctx, &heir, next).await?;
+            tracing::info!(endpoint = %held.attachment.endpoint, heir = heir.name_any(), "handed the endpoint over");
+            ctx.events.publish(&heir, News::normal("HandedOver", "Inherit", format!("owns {} from now on", held.attachment.endpoint))).await;
+        }
+        changed(self.clone())
+    }
+}
+
+fn changed<K>(object: K) -> Result<Applied<K>, kube::Error> {
+    Ok(Applied::Changed(Box::new(object)))
+}
+
+fn remember_removal(ctx: &Context, object: &AtlasInterfaceEndpoint, attachment: &Attachment) {
+    let removed = (attachment.service, attachment.endpoint.clone());
+    ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.removed.insert(removed));
+}
+
+fn basis(attachment: &Attachment, observed: &Observed) -> Basis {
+    let key = WriteKey::Endpoint(attachment.service, attachment.endpoint.clone());
+    Basis { key, read: observed.services.read }
+}

@@ -1,0 +1,126 @@
+//! `AtlasInterfaceEndpoint`: one endpoint attached to the service of a link.
+
+mod kind;
+pub mod delete;
+pub mod plan;
+pub mod resolve;
+pub mod status;
+
+use super::{Farewell, Look, Subject, attempt::Attempt, ownership::{Claim, ObjectName}, policy::Disposal};
+use crate::{
+    api::{Origin, Verdict},
+    atlas::{
+        Sent,
+        ids::{EndpointId, ServiceId},
+        inventory::{Services, View},
+        model::Endpoint,
+    },
+};
+
+/// An endpoint of a service: the key of this kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attachment {
+    pub service: ServiceId,
+    pub endpoint: EndpointId,
+}
+
+/// One that the object has, or had, and how it came by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub attachment: Attachment,
+    pub origin: Origin,
+}
+
+/// What is wanted, checked, and what the object records of the past.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub subject: Subject,
+    /// What is to be attached; `None` while an object is being deleted that never knew it.
+    pub target: Option<Attachment>,
+    /// Whether the link is being deleted, and nothing new is to be attached to it.
+    pub link_leaving: bool,
+    pub disposal: Disposal,
+    pub recorded: Recorded,
+}
+
+/// What the object's status and annotations say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    pub held: Option<Held>,
+    pub retiring: Vec<Held>,
+    pub attempt: Option<Attempt>,
+    /// How many times a rejected endpoint has been taken away to be added again.
+    pub tries: u32,
+}
+
+/// What is there.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    pub services: Services,
+    /// The endpoint in question (the held one, else the target), if the service lists it: `None` if it doesn't.
+    pub endpoint: Option<View<Endpoint>>,
+    /// The other objects that name one of the attachments in question.
+    pub others: Vec<(Attachment, Claim)>,
+    /// Other objects of which it is not known yet what they name.
+    pub unheard: Vec<Claim>,
+}
+
+impl Observed {
+    /// The look at Atlas that is the older of list and connection, for the next one to be aligned with.
+    pub fn read(&self) -> Sent {
+        match &self.endpoint {
+            Some(endpoint) => endpoint.read,
+            None => self.services.read,
+        }
+    }
+}
+
+/// The one next thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Set the finalizer, before status records an origin.
+    Protect,
+    /// Record in status that the old endpoint is to be detached later, or is wanted again.
+    Retire,
+    /// Record the attempt, then attach the endpoint.
+    Add(Attachment, Attempt),
+    /// Record the attempt, then detach a rejected endpoint in order to attach it again.
+    RemoveFailed(Attachment, Attempt),
+    /// Record the attempt, then detach an endpoint that was replaced.
+    RemoveRetired(Attachment, Attempt),
+    /// Write into the attempt that Atlas refused it.
+    RecordRefusal(Attempt),
+    /// Detach an endpoint, because the resource is being deleted.
+    Remove(Attachment),
+    /// Record in the heir's status that the attachment is now its own.
+    HandOver(ObjectName, Held),
+    /// Remove the finalizer.
+    LetGo(Farewell),
+}
+
+/// What status is to show of the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facts {
+    /// What it showed before.
+    Unchanged,
+    /// This endpoint.
+    Seen(Held, Box<Endpoint>),
+    /// The recorded endpoint is not attached any more; its id stays recorded.
+    Vanished,
+    /// This one is held again, after it had gone to `retiring`.
+    Restored(Held),
+    /// Nothing is held (the old endpoint has gone to `retiring`).
+    Nothing,
+}
+
+/// A decision: at most one step, and what to say and when to look again if that step isn't taken or changes nothing.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub step: Option<Step>,
+    pub facts: Facts,
+    pub retiring: Vec<Held>,
+    pub verdict: Verdict,
+    pub look: Look,
+    /// See [`Recorded::tries`].
+    pub tries: u32,
+}

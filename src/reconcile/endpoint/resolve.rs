@@ -1,0 +1,275 @@
+//! Finds out what is wanted of an endpoint and what is there. Reads only.
+
+use super::{Attachment, Desired, Held, Observed, Plan, Recorded, delete};
+use crate::{
+    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Reason, Standing, Verdict},
+    atlas::{
+        Caller,
+        error::Class,
+        ids::{EndpointId, ProjectId, ServiceId},
+        inventory::{Services, View},
+        model::Endpoint,
+        region::{Provider, Region},
+    },
+    controller::{
+        context::{Care, Context, Watched},
+        memory::Hearing,
+        way,
+    },
+    reconcile::{
+        Moment, Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::Blocked,
+        ownership::{Claim, Heard},
+        policy::Disposal,
+    },
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, ResourceExt};
+use tokio::time::Instant;
+
+/// What a plan for an endpoint rests on.
+pub struct Case {
+    pub desired: Desired,
+    pub moment: Moment,
+    pub seen: Seen,
+}
+
+/// How much had to be looked at.
+pub enum Seen {
+    /// The cluster alone decides.
+    Cluster(Box<Plan>),
+    /// Atlas, too.
+    Atlas(Box<Observed>, Caller),
+}
+
+/// What an endpoint needs of its link.
+struct Link {
+    project: ProjectId,
+    provider: Provider,
+    secret: String,
+    service: Option<ServiceId>,
+    standing: Option<Standing>,
+    leaving: bool,
+}
+
+/// Resolves an endpoint.
+///
+/// # Errors
+/// When it cannot be decided on now.
+pub async fn resolve(ctx: &Context, object: &AtlasInterfaceEndpoint, subject: Subject, care: Care) -> Result<Case, Blocked> {
+    let attempt = Attempt::read(object.metadata.annotations.as_ref(), &subject.uid);
+    let moment = way::moment(ctx, &subject, attempt.as_ref());
+    let mut desired = Desired {
+        target: None,
+        link_leaving: false,
+        disposal: Disposal::of(object.spec.deletion_policy, ctx.settings.default_deletion_policy),
+        recorded: recorded(object, &subject, attempt),
+        subject,
+    };
+    if desired.subject.deleting
+        && let Some(plan) = delete::without_atlas(&desired, &moment)
+    {
+        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
+    }
+    let found = find(ctx, object, &mut desired).await;
+    let link = match found {
+        Ok(link) => link,
+        Err(blocked) => {
+            let waits = blocked.verdict.reason == Reason::WaitingForLink;
+            way::hear(ctx, &desired.subject.uid, Some(Heard::Lacking), None, waits);
+            return Err(blocked);
+        }
+    };
+    let quiet = !desired.subject.deleting && way::is_quiet(object.status.as_ref());
+    let need = way::need(ctx, &desired.subject, quiet, care);
+    let seen = way::services(ctx, &desired.subject, &link.secret, link.project, link.provider, need).await;
+    way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
+    let (services, caller) = seen?;
+    let endpoint = match in_question(&desired) {
+        Some(attachment) if !desired.subject.deleting => connection(ctx, &desired, &services, &caller, attachment, (care, quiet), &link.secret).await?,
+        Some(_) | None => None,
+    };
+    let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
+    let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
+    let observed = Observed { services, endpoint, others, unheard };
+    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
+}
+
+fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<Attempt>) -> Recorded {
+    let status = object.status.clone().unwrap_or_default();
+    let held = |service: &str, endpoint: &str, origin| {
+        Some(Held { attachment: Attachment { service: service.parse().ok()?, endpoint: endpoint.parse().ok()? }, origin })
+    };
+    let current = match (&status.private_link_id, &status.interface_endpoint_id, status.origin) {
+        (Some(service), Some(endpoint), Some(origin)) => held(service, endpoint, origin),
+        _ => None,
+    };
+    let tries = way::tries(&status, subject, attempt.as_ref(), |write| match write {
+        AttemptedWrite::RemoveEndpoint { endpoint, .. } => current.as_ref().is_some_and(|held| held.attachment.endpoint == *endpoint),
+        AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => false,
+    });
+    let retiring = status.retiring.iter().filter_map(|old| held(&old.private_link_id, &old.interface_endpoint_id, old.origin)).collect();
+    Recorded { held: current, retiring, attempt, tries }
+}
+
+/// Finds the link and the id of the endpoint.
+async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desired) -> Result<Link, Blocked> {
+    let subject = &desired.subject;
+    let name = &object.spec.private_link_ref.name;
+    let waits = |message: String| Blocked::by_cluster(Verdict::reconciling(Reason::WaitingForLink, message), None);
+    let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
+    let found = ctx.links.find(&subject.object.namespace, name);
+    let found = found.as_ref().and_then(Watched::get).ok_or_else(|| waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace")))?;
+    let link = link(found).ok_or_else(|| refused(format!("the AtlasPrivateLink {name:?} is not valid; see its conditions")))?;
+    if link.provider != Provider::Aws {
+        return Err(refused(format!("the AtlasPrivateLink {name:?} is on {}: interface endpoints are supported on AWS only so far", link.provider)));
+    }
+    desired.link_leaving = link.leaving;
+    if desired.subject.deleting {
+        return Ok(link);
+    }
+    let id = endpoint_id(ctx, object).await?;
+    let holds = desired.recorded.held.is_some();
+    match link.service {
+        Some(service) if holds || link.standing == Some(Standing::Ready) => {
+            desired.target = Some(Attachment { service, endpoint: id });
+            Ok(link)
+        }
+        Some(_) | None => Err(waits(format!("the AtlasPrivateLink {name:?} is not Ready yet"))),
+    }
+}
+
+fn link(object: &AtlasPrivateLink) -> Option<Link> {
+    let status = object.status.as_ref();
+    Some(Link {
+        project: object.spec.project_id.parse().ok()?,
+        provider: object.spec.provider,
+        secret: object.spec.credentials_ref.name.clone(),
+        service: status.and_then(|status| status.private_link_id.as_ref()?.parse().ok()),
+        standing: status.and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing),
+        leaving: object.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+async fn endpoint_id(ctx: &Context, object: &AtlasInterfaceEndpoint) -> Result<EndpointId, Blocked> {
+    let refused = |message: String, retry_at| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), retry_at);
+    if let Some(id) = &object.spec.interface_endpoint_id {
+        return id.parse().map_err(|problem| refused(format!("spec.interfaceEndpointId: {problem}"), None));
+    }
+    let Some(source) = &object.spec.interface_endpoint_id_from else {
+        return Err(refused("spec has neither interfaceEndpointId nor interfaceEndpointIdFrom".to_owned(), None));
+    };
+    let reference = &source.config_map_key_ref;
+    let again = Some(Instant::now() + ctx.settings.poll_interval);
+    let namespace = object.namespace().unwrap_or_default();
+    let found = Api::<ConfigMap>::namespaced(ctx.client.clone(), &namespace).get_opt(&reference.name).await;
+    let found = found.map_err(|error| way::by_kubernetes(&error))?;
+    let value = found.and_then(|map| map.data?.remove(&reference.key)).filter(|value| !value.trim().is_empty());
+    let Some(value) = value else {
+        let message = format!("the ConfigMap {:?} has no key {:?} with the id of the endpoint yet", reference.name, reference.key);
+        return Err(Blocked::by_cluster(Verdict::reconciling(Reason::WaitingForEndpointId, message), again));
+    };
+    value.trim().parse().map_err(|problem| refused(format!("the key {:?} of the ConfigMap {:?}: {problem}", reference.key, reference.name), again))
+}
+
+/// The attachment whose connection decides: the held one, else the one wanted.
+fn in_question(desired: &Desired) -> Option<Attachment> {
+    desired.recorded.held.as_ref().map(|held| held.attachment.clone()).or_else(|| desired.target.clone())
+}
+
+/// Reads the connection of an attachment that the list shows. `Missing` is not believed: the list decides.
+async fn connection(
+    ctx: &Context,
+    desired: &Desired,
+    services: &Services,
+    caller: &Caller,
+    attachment: Attachment,
+    (care, quiet): (Care, bool),
+    secret: &str,
+) -> Result<Option<View<Endpoint>>, Blocked> {
+    let service = services.value.iter().find(|service| service.id == attachment.service);
+    if !service.is_some_and(|service| service.has_endpoint(&attachment.endpoint)) {
+        return Ok(None);
+    }
+    let need = way::need(ctx, &desired.subject, quiet, care);
+    match ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need).await {
+        Ok(view) => Ok(Some(view)),
+        Err(unseen) if unseen.failure.error.class == Class::Missing => Ok(None),
+        Err(unseen) => Err(way::blocked(ctx, &desired.subject, secret, &unseen)),
+    }
+}
+
+type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
+
+/// The other objects that name what this one names, and those of which that is not known yet.
+async fn others(ctx: &Context, desired: &Desired, link: &Link, object: &AtlasInterfaceEndpoint, care: Care) -> Result<Others, Blocked> {
+    let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
+    let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
+    let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).and_then(key_of);
+    let (mut named, mut unheard) = (Vec::new(), Vec::new());
+    for other in endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid)) {
+        let subject = Subject::of(other, false);
+        let hearing = ctx.memories.hearing(&subject.uid);
+        let other_link = links.iter().filter_map(Watched::get).find(|candidate| is_link_of(other, candidate));
+        let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == link.project.to_string());
+        if same_project && !subject.deleting && !has_answered(ctx, &hearing, other_link, key.as_ref()) {
+            unheard.push(claim(&subject, Heard::Nothing, None));
+        }
+        named.extend(attachments(other, &subject, &hearing));
+    }
+    Ok((named, unheard))
+}
+
+fn is_link_of(endpoint: &AtlasInterfaceEndpoint, link: &AtlasPrivateLink) -> bool {
+    endpoint.namespace() == link.namespace() && link.metadata.name.as_ref() == Some(&endpoint.spec.private_link_ref.name)
+}
+
+fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
+    Some((link.spec.project_id.clone(), Region::parse(link.spec.provider, &link.spec.region).ok()?))
+}
+
+/// Whether an object has had its answer: through its link, and after it.
+fn has_answered(ctx: &Context, hearing: &Hearing, link: Option<&AtlasPrivateLink>, key: Option<&(String, Region)>) -> bool {
+    let Some(heard) = hearing.heard else { return false };
+    let Some(link) = link else { return heard == Heard::Lacking };
+    if key_of(link).as_ref() != key {
+        return true;
+    }
+    let of_link = ctx.memories.hearing(&link.uid().unwrap_or_default());
+    match of_link.heard {
+        None | Some(Heard::Nothing) => false,
+        Some(Heard::Lacking) => true,
+        Some(Heard::Listed) if hearing.waits_for_link => {
+            let standing = link.status.as_ref().and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing);
+            standing == Some(Standing::Stalled)
+        }
+        Some(Heard::Listed) => hearing.last > of_link.since,
+    }
+}
+
+/// What an object names: what its status records, what is retiring, and what it was found to want.
+fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hearing) -> Vec<(Attachment, Claim)> {
+    let recorded = recorded(other, subject, None);
+    let heard = hearing.heard.unwrap_or(Heard::Nothing);
+    let held = recorded.held.iter().chain(&recorded.retiring);
+    let mut all: Vec<_> = held.map(|held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)))).collect();
+    if let Some(target) = &hearing.target
+        && all.iter().all(|(attachment, _)| attachment != target)
+    {
+        all.push((target.clone(), claim(subject, heard, None)));
+    }
+    all
+}
+
+fn claim(subject: &Subject, heard: Heard, origin: Option<crate::api::Origin>) -> Claim {
+    Claim {
+        object: subject.object.clone(),
+        uid: subject.uid.clone(),
+        created: subject.created,
+        live: !subject.deleting,
+        heard,
+        adoption: AdoptionPolicy::AdoptOrCreate,
+        origin,
+    }
+}

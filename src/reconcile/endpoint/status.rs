@@ -1,0 +1,65 @@
+//! The new status of an endpoint. Pure.
+
+use super::{Facts, Held, Plan};
+use crate::{
+    api::{AtlasInterfaceEndpointStatus, Retiring},
+    atlas::model::Endpoint,
+    reconcile::{Subject, report},
+};
+use jiff::Timestamp;
+
+/// The status that tells `plan`, given the one before.
+pub fn status(before: &AtlasInterfaceEndpointStatus, subject: &Subject, plan: &Plan, now: Timestamp) -> AtlasInterfaceEndpointStatus {
+    let mut status = before.clone();
+    match &plan.facts {
+        Facts::Unchanged => {}
+        Facts::Seen(held, endpoint) => {
+            hold(&mut status, held);
+            show(&mut status, endpoint);
+        }
+        Facts::Restored(held) => {
+            clear(&mut status);
+            hold(&mut status, held);
+        }
+        Facts::Vanished => {
+            status.connection_status = None;
+            status.delete_requested = None;
+            status.error_message = None;
+        }
+        Facts::Nothing => clear(&mut status),
+    }
+    status.retiring = plan.retiring.iter().map(retiring).collect();
+    report::tell(&mut status, subject, &plan.verdict, plan.tries, now);
+    status
+}
+
+fn hold(status: &mut AtlasInterfaceEndpointStatus, held: &Held) {
+    status.private_link_id = Some(held.attachment.service.to_string());
+    status.interface_endpoint_id = Some(held.attachment.endpoint.to_string());
+    status.origin = Some(held.origin);
+}
+
+fn show(status: &mut AtlasInterfaceEndpointStatus, endpoint: &Endpoint) {
+    let Endpoint { id: _, status: connection, delete_requested, error_message } = endpoint;
+    status.connection_status = Some(connection.to_string());
+    status.delete_requested = delete_requested.then_some(true);
+    status.error_message = error_message.clone();
+}
+
+fn clear(status: &mut AtlasInterfaceEndpointStatus) {
+    status.private_link_id = None;
+    status.interface_endpoint_id = None;
+    status.origin = None;
+    status.connection_status = None;
+    status.delete_requested = None;
+    status.error_message = None;
+}
+
+/// An attachment as status records it.
+pub fn retiring(held: &Held) -> Retiring {
+    Retiring {
+        interface_endpoint_id: held.attachment.endpoint.to_string(),
+        private_link_id: held.attachment.service.to_string(),
+        origin: held.origin,
+    }
+}

@@ -1,0 +1,132 @@
+//! What to do next for a link that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
+
+use super::{Dependent, Desired, Facts, Plan, Step, plan::Case};
+use crate::{
+    api::{Origin, Reason, Verdict},
+    atlas::{ids::ServiceId, model::{Service, ServiceState}},
+    reconcile::{
+        Farewell, Look, Moment,
+        attempt::{Progress, hold_until},
+        ownership::{self, Succession},
+        policy::Disposal,
+    },
+};
+
+const GOING: &str = "it is being deleted in Atlas: first its endpoints, then the service";
+
+/// What can be decided about a deletion without looking at Atlas; `None` if that must be looked at.
+pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Moment) -> Option<Plan> {
+    let plan = |step, verdict, look| Plan { step, facts: Facts::Unchanged, verdict, look, tries: desired.recorded.tries };
+    if !desired.subject.protected {
+        return Some(plan(None, Verdict::reconciling(Reason::Deleting, "nothing in Atlas belongs to it"), Look::Never));
+    }
+    // Through this link its endpoints reach Atlas; whatever its own policy, it stays until they are done.
+    if let Some(verdict) = held_by_dependents(dependents) {
+        return Some(plan(None, verdict, Look::Resync));
+    }
+    let recorded = &desired.recorded;
+    if recorded.service.is_none() && recorded.attempt.is_none() {
+        return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Verdict::reconciling(Reason::Deleting, GOING), Look::Shortly));
+    }
+    if desired.disposal != Disposal::KeepAll {
+        return None;
+    }
+    let unsettled = recorded.attempt.as_ref().filter(|attempt| recorded.service.is_none_or(|id| attempt.shown.contains(&id)));
+    let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
+    let going = Verdict::reconciling(Reason::Deleting, GOING);
+    Some(match held {
+        Some(until) => plan(None, going, Look::At(until)),
+        None => plan(Some(Step::LetGo(Farewell::Kept)), going, Look::Shortly),
+    })
+}
+
+fn held_by_dependents(dependents: &[Dependent]) -> Option<Verdict> {
+    let names = |live| {
+        let names: Vec<_> = dependents.iter().filter(|d| d.has_ours && d.live == live).map(|d| format!("{:?}", d.object.name)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    if let Some(live) = names(true) {
+        let message = format!("the AtlasInterfaceEndpoints {live} still use it: delete them first");
+        return Some(Verdict::reconciling(Reason::DeletionBlocked, message));
+    }
+    names(false).map(|_| Verdict::reconciling(Reason::Deleting, GOING))
+}
+
+/// Decides the next step of a deletion.
+pub(super) fn plan(case: &Case<'_>) -> Plan {
+    let desired = case.desired;
+    let going = || Verdict::reconciling(Reason::Deleting, GOING);
+    let (service, origin) = match target(case) {
+        Target::Settle(plan) => return plan,
+        Target::Nothing => return let_go(case, Farewell::NothingWasThere),
+        Target::Gone => return let_go(case, Farewell::Deleted),
+        Target::Service(service, origin) => (service, origin),
+    };
+    if !desired.disposal.deletes(origin) {
+        return let_go(case, Farewell::Kept);
+    }
+    if let Some(plan) = succession(case, service.id, origin) {
+        return plan;
+    }
+    if service.state == ServiceState::Deleting {
+        return case.saying(going(), Facts::Unchanged, Look::Poll);
+    }
+    if !service.endpoints.is_empty() {
+        let message = format!("endpoints that no resource here owns are attached to the service: {}. Detach them in Atlas, or set deletionPolicy to Retain", service.endpoints.join(", "));
+        return case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll);
+    }
+    let plan = case.saying(going(), Facts::Seen(Box::new(service.clone()), origin), Look::Poll);
+    Plan { step: Some(Step::Delete(service.id)), ..plan }
+}
+
+enum Target<'a> {
+    /// First it must be known what an unanswered attempt has made.
+    Settle(Plan),
+    /// Nothing was ever made or adopted.
+    Nothing,
+    /// What was recorded is gone from Atlas.
+    Gone,
+    Service(&'a Service, Origin),
+}
+
+fn target<'a>(case: &Case<'a>) -> Target<'a> {
+    if let Some(service) = case.recorded_service() {
+        return Target::Service(service, case.desired.recorded.origin.unwrap_or_else(|| case.origin_of(service)));
+    }
+    if case.desired.recorded.service.is_some() && case.unsettled_attempt().is_none() {
+        return Target::Gone;
+    }
+    if let Some(service) = case.candidate().filter(|service| case.origin_of(service) == Origin::Created) {
+        return Target::Service(service, Origin::Created);
+    }
+    match case.progress() {
+        Progress::Settled | Progress::RefusalUnrecorded(_) => Target::Nothing,
+        Progress::Open { hold_until, .. } => {
+            let message = "a request to create the endpoint service was not answered; what came of it must be known first";
+            Target::Settle(case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::At(hold_until)))
+        }
+    }
+}
+
+fn let_go(case: &Case<'_>, farewell: Farewell) -> Plan {
+    let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
+    Plan { step: Some(Step::LetGo(farewell)), ..plan }
+}
+
+/// Rule 7: whoever shares the service is heard, inherits it, or holds its deletion back.
+fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Plan> {
+    let namespace = &case.desired.subject.object.namespace;
+    match ownership::succession(&case.observed.others) {
+        Succession::Free => None,
+        Succession::WaitFor(_) => Some(case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly)),
+        Succession::HandOver(heir) if origin == Origin::Adopted || heir.origin == Some(Origin::Created) => Some(let_go(case, Farewell::HandedOver)),
+        Succession::HandOver(heir) => {
+            let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
+            Some(Plan { step: Some(Step::HandOver(heir.object.clone(), service, origin)), ..plan })
+        }
+        Succession::HeldBy(holders) => {
+            let message = format!("{} still use the service and never inherit (AdoptOnly): delete them first, or set deletionPolicy to Retain", ownership::names(holders, namespace));
+            Some(case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll))
+        }
+    }
+}

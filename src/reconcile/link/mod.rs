@@ -1,0 +1,99 @@
+//! `AtlasPrivateLink`: one endpoint service for each (project, provider, region).
+
+mod kind;
+pub mod delete;
+pub mod plan;
+pub mod resolve;
+pub mod status;
+
+use super::{Farewell, Look, Subject, attempt::Attempt, ownership::{Claim, ObjectName}, policy::Disposal};
+use crate::{
+    api::{AdoptionPolicy, Origin, Verdict},
+    atlas::{ids::{ProjectId, ServiceId}, inventory::Services, model::Service, region::Region},
+};
+use std::collections::BTreeSet;
+
+/// What is wanted, checked, and what the object records of the past.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    pub subject: Subject,
+    pub project: ProjectId,
+    pub region: Region,
+    pub adoption: AdoptionPolicy,
+    pub disposal: Disposal,
+    pub recorded: Recorded,
+}
+
+/// What the object's status and annotations say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    pub service: Option<ServiceId>,
+    pub origin: Option<Origin>,
+    pub attempt: Option<Attempt>,
+    /// How many times a failed service has been taken away to be made again.
+    pub tries: u32,
+    /// The name of the service, where it has one.
+    pub service_name: Option<String>,
+}
+
+/// What is there.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    pub services: Services,
+    /// The other links of the same key.
+    pub others: Vec<Claim>,
+    /// The services that any other link of the project records.
+    pub recorded_elsewhere: BTreeSet<ServiceId>,
+    /// The endpoints that name this link.
+    pub dependents: Vec<Dependent>,
+}
+
+/// An `AtlasInterfaceEndpoint` that names the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependent {
+    pub object: ObjectName,
+    pub live: bool,
+    /// Whether it still has something in Atlas that it has to take away through this link.
+    pub has_ours: bool,
+}
+
+/// The one next thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Set the finalizer, before status records an origin.
+    Protect,
+    /// Record the attempt, then create the service.
+    Create(Attempt),
+    /// Record the attempt, then delete a failed service in order to create it again.
+    DeleteFailed(ServiceId, Attempt),
+    /// Write into the attempt that Atlas refused it.
+    RecordRefusal(Attempt),
+    /// Delete the service, because the resource is being deleted.
+    Delete(ServiceId),
+    /// Record in the heir's status that the service is now its own.
+    HandOver(ObjectName, ServiceId, Origin),
+    /// Remove the finalizer.
+    LetGo(Farewell),
+}
+
+/// What status is to show of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facts {
+    /// What it showed before.
+    Unchanged,
+    /// This service.
+    Seen(Box<Service>, Origin),
+    /// The recorded service is gone from Atlas; its id stays recorded until it is replaced.
+    Vanished,
+}
+
+/// A decision: at most one step, and what to say and when to look again if that step isn't taken or changes nothing.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub step: Option<Step>,
+    pub facts: Facts,
+    pub verdict: Verdict,
+    pub look: Look,
+    /// See [`Recorded::tries`].
+    pub tries: u32,
+}

@@ -1,0 +1,150 @@
+//! Finds out what is wanted of a link and what is there. Reads only.
+
+use super::{Dependent, Desired, Observed, Plan, Recorded, delete};
+use crate::{
+    api::{AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
+    atlas::{dialect::Dialect, inventory::Need, region::{Provider, Region}},
+    controller::{
+        context::{Care, Context, Watched},
+        way,
+    },
+    reconcile::{
+        Moment, Subject,
+        attempt::Attempt,
+        blocked::Blocked,
+        ownership::{Claim, Heard, ObjectName},
+        policy::Disposal,
+    },
+};
+use crate::atlas::Caller;
+use kube::ResourceExt;
+
+/// What a plan for a link rests on.
+pub struct Case {
+    pub desired: Desired,
+    pub moment: Moment,
+    pub seen: Seen,
+}
+
+/// How much had to be looked at.
+pub enum Seen {
+    /// The cluster alone decides.
+    Cluster(Box<Plan>),
+    /// Atlas, too.
+    Atlas(Box<Observed>, Caller),
+}
+
+/// Resolves a link.
+///
+/// # Errors
+/// When it cannot be decided on now.
+pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, care: Care) -> Result<Case, Blocked> {
+    let desired = desired(ctx, link, subject)?;
+    let kube = |error| way::by_kubernetes(&error);
+    let endpoints = ctx.endpoints.all(care).await.map_err(kube)?;
+    let dependents = dependents(&endpoints, &desired.subject.object);
+    let moment = way::moment(ctx, &desired.subject, desired.recorded.attempt.as_ref());
+    if desired.subject.deleting
+        && let Some(plan) = delete::without_atlas(&desired, &dependents, &moment)
+    {
+        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
+    }
+    let provider = desired.region.provider();
+    let need = need(ctx, link, &desired, care);
+    let seen = way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await;
+    way::hear(ctx, &desired.subject.uid, way::heard(&seen), None, false);
+    let (services, caller) = seen?;
+    let links = ctx.links.all(care).await.map_err(kube)?;
+    let others = others(ctx, &links, &desired);
+    let recorded_elsewhere = links
+        .iter()
+        .filter_map(Watched::get)
+        .filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
+        .filter_map(|other| other.status.as_ref()?.private_link_id.as_ref()?.parse().ok())
+        .collect();
+    let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
+    let observed = Observed { services, others, recorded_elsewhere, dependents };
+    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
+}
+
+fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<Desired, Blocked> {
+    let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
+    let spec = &link.spec;
+    let project = spec.project_id.parse().map_err(|problem| refused(format!("spec.projectId: {problem}")))?;
+    let region = Region::parse(spec.provider, &spec.region).map_err(|problem| refused(format!("spec.region: {problem}")))?;
+    if ctx.inventory.dialect() == Dialect::V1 && spec.provider != Provider::Aws {
+        return Err(refused(format!("{} needs Atlas' API v2, and this operator runs with --atlas-api-version v1.0, which knows AWS only", spec.provider)));
+    }
+    if ctx.inventory.dialect() == Dialect::V1 && !region.accepted_by_v1() {
+        return Err(refused(format!("Atlas' API v1.0 does not take the region {:?}: run the operator with --atlas-api-version v2", spec.region)));
+    }
+    let recorded = recorded(link, &subject);
+    let disposal = Disposal::of(spec.deletion_policy, ctx.settings.default_deletion_policy);
+    Ok(Desired { project, region, adoption: spec.adoption_policy.unwrap_or_default(), disposal, recorded, subject })
+}
+
+fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
+    let status = link.status.clone().unwrap_or_default();
+    let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
+    let service = status.private_link_id.as_ref().and_then(|id| id.parse().ok());
+    Recorded {
+        tries: way::tries(&status, subject, attempt.as_ref(), |write| match write {
+            crate::reconcile::attempt::AttemptedWrite::DeleteService { service: id } => Some(*id) == service,
+            _ => false,
+        }),
+        service,
+        origin: status.origin.filter(|_| service.is_some()),
+        attempt,
+        service_name: status.endpoint_service_name,
+    }
+}
+
+/// How recent the list must be.
+fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
+    let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
+    way::need(ctx, &desired.subject, quiet, care)
+}
+
+fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {
+    let all = endpoints.iter().filter_map(Watched::get);
+    all.filter(|endpoint| endpoint.namespace().as_deref() == Some(&link.namespace) && endpoint.spec.private_link_ref.name == link.name)
+        .map(|endpoint| Dependent {
+            object: ObjectName { namespace: link.namespace.clone(), name: endpoint.name_any() },
+            live: endpoint.metadata.deletion_timestamp.is_none(),
+            has_ours: has_ours(endpoint),
+        })
+        .collect()
+}
+
+/// Whether an endpoint may still have to take something away through its link.
+fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
+    let subject = Subject::of(endpoint, false);
+    let status = endpoint.status.clone().unwrap_or_default();
+    let recorded = status.origin == Some(Origin::Created) || status.retiring.iter().any(|old| old.origin == Origin::Created);
+    let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid).is_some_and(|attempt| attempt.refusal.is_none());
+    subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))
+}
+
+/// The other links of the same key.
+fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired) -> Vec<Claim> {
+    let all = links.iter().filter_map(Watched::get);
+    all.filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
+        .filter(|other| other.spec.project_id == desired.project.to_string())
+        .filter(|other| Region::parse(other.spec.provider, &other.spec.region).is_ok_and(|region| region == desired.region))
+        .map(|other| claim(ctx, other))
+        .collect()
+}
+
+fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
+    let subject = Subject::of(link, false);
+    let status = link.status.as_ref();
+    Claim {
+        heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
+        adoption: link.spec.adoption_policy.unwrap_or_default(),
+        origin: status.filter(|status| status.private_link_id.is_some()).and_then(|status| status.origin),
+        live: !subject.deleting,
+        object: subject.object,
+        uid: subject.uid,
+        created: subject.created,
+    }
+}

@@ -1,0 +1,203 @@
+//! Who owns what several resources name: one owner for a key (design.md, safety rule 7).
+
+use crate::api::{AdoptionPolicy, Origin};
+use jiff::Timestamp;
+use std::{cmp::Reverse, fmt};
+
+/// Namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl ObjectName {
+    /// How an object of `namespace` may speak of this one: by its name at home, elsewhere only by its namespace.
+    pub fn seen_from(&self, namespace: &str) -> String {
+        if self.namespace == namespace {
+            format!("{:?}", self.name)
+        } else {
+            format!("a resource in namespace {:?}", self.namespace)
+        }
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What this process has heard from Atlas, or found missing in the cluster, on behalf of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// Its own credentials have listed the project: it counts.
+    Listed,
+    /// It was refused, or lacks its Secret, its ConfigMap or its link: it does not count.
+    Lacking,
+}
+
+/// One object's claim to a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    pub object: ObjectName,
+    pub uid: String,
+    pub created: Timestamp,
+    /// Without deletionTimestamp.
+    pub live: bool,
+    pub heard: Heard,
+    pub adoption: AdoptionPolicy,
+    /// The origin that its status records for what is at stake; `None` while it records nothing, or something else.
+    pub origin: Option<Origin>,
+}
+
+impl Claim {
+    fn counts(&self) -> bool {
+        self.live && self.heard == Heard::Listed
+    }
+
+    fn may_own(&self) -> bool {
+        match self.adoption {
+            AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::CreateOnly => true,
+            AdoptionPolicy::AdoptOnly => false,
+        }
+    }
+
+    fn may_inherit(&self) -> bool {
+        match self.adoption {
+            AdoptionPolicy::AdoptOrCreate => true,
+            // CreateOnly asks never to use what is there already.
+            AdoptionPolicy::CreateOnly | AdoptionPolicy::AdoptOnly => false,
+        }
+    }
+
+    /// The greatest claim owns: one recorded as Created, then the older, then the smaller uid.
+    fn rank(&self) -> (bool, Reverse<(Timestamp, &str)>) {
+        (self.origin == Some(Origin::Created), Reverse((self.created, self.uid.as_str())))
+    }
+}
+
+/// Who owns the key, as far as a live object that has listed the project is concerned: `None` means that it is itself.
+pub fn owner<'a>(own: &Claim, others: &'a [Claim]) -> Option<&'a Claim> {
+    let best = others.iter().filter(|other| other.counts() && other.may_own()).max_by_key(|other| other.rank())?;
+    (!own.may_own() || best.rank() > own.rank()).then_some(best)
+}
+
+/// What the other objects of a key mean for the deletion of one of them.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Succession<'a> {
+    /// Nobody else has a say.
+    Free,
+    /// These have not had their answer, or not recorded the id, yet.
+    WaitFor(Vec<&'a Claim>),
+    /// This one takes over.
+    HandOver(&'a Claim),
+    /// These use it and never inherit.
+    HeldBy(Vec<&'a Claim>),
+}
+
+/// Who is to be heard, to inherit or to be respected before what `others` share is deleted.
+pub fn succession(others: &[Claim]) -> Succession<'_> {
+    let waiting: Vec<_> = others
+        .iter()
+        .filter(|other| other.live)
+        .filter(|other| match other.heard {
+            Heard::Nothing => true,
+            Heard::Listed => other.may_inherit() && other.origin.is_none(),
+            Heard::Lacking => false,
+        })
+        .collect();
+    if !waiting.is_empty() {
+        return Succession::WaitFor(waiting);
+    }
+    let heir = others.iter().filter(|other| other.counts() && other.may_inherit()).max_by_key(|other| other.rank());
+    if let Some(heir) = heir {
+        return Succession::HandOver(heir);
+    }
+    let holders: Vec<_> = others.iter().filter(|other| other.counts() && !other.may_own() && other.origin.is_some()).collect();
+    if holders.is_empty() { Succession::Free } else { Succession::HeldBy(holders) }
+}
+
+/// The names of `claims`, as an object of `namespace` may show them.
+pub fn names<'a>(claims: impl IntoIterator<Item = &'a Claim>, namespace: &str) -> String {
+    let mut names: Vec<_> = claims.into_iter().map(|claim| claim.object.seen_from(namespace)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AdoptionPolicy::{AdoptOnly, AdoptOrCreate, CreateOnly};
+
+    fn claim(name: &str, second: i64, adoption: AdoptionPolicy, origin: Option<Origin>) -> Claim {
+        Claim {
+            object: ObjectName { namespace: "ns".into(), name: name.into() },
+            uid: name.to_owned(),
+            created: Timestamp::from_second(second).unwrap(),
+            live: true,
+            heard: Heard::Listed,
+            adoption,
+            origin,
+        }
+    }
+
+    fn owner_name<'a>(own: &Claim, others: &'a [Claim]) -> Option<&'a str> {
+        owner(own, others).map(|claim| claim.uid.as_str())
+    }
+
+    #[test]
+    fn created_beats_age_and_age_beats_uid() {
+        let old = claim("old", 1, AdoptOrCreate, None);
+        let young = claim("young", 2, AdoptOrCreate, Some(Origin::Created));
+        assert_eq!(owner_name(&old, std::slice::from_ref(&young)), Some("young"));
+        assert_eq!(owner_name(&young, std::slice::from_ref(&old)), None);
+        let twin = claim("twin", 1, AdoptOrCreate, None);
+        assert_eq!(owner_name(&twin, std::slice::from_ref(&old)), Some("old"));
+        assert_eq!(owner_name(&old, &[twin]), None);
+    }
+
+    #[test]
+    fn only_what_has_listed_the_project_counts() {
+        let own = claim("own", 2, AdoptOrCreate, None);
+        for heard in [Heard::Nothing, Heard::Lacking] {
+            let other = Claim { heard, ..claim("other", 1, AdoptOrCreate, Some(Origin::Created)) };
+            assert_eq!(owner_name(&own, &[other]), None);
+        }
+        let deleted = Claim { live: false, ..claim("other", 1, AdoptOrCreate, Some(Origin::Created)) };
+        assert_eq!(owner_name(&own, &[deleted]), None);
+    }
+
+    #[test]
+    fn adopt_only_never_owns_and_never_inherits_but_holds() {
+        let sharer = claim("sharer", 1, AdoptOnly, Some(Origin::Adopted));
+        let own = claim("own", 2, AdoptOrCreate, None);
+        assert_eq!(owner_name(&own, std::slice::from_ref(&sharer)), None);
+        assert_eq!(owner_name(&sharer, std::slice::from_ref(&own)), Some("own"));
+        assert_eq!(succession(std::slice::from_ref(&sharer)), Succession::HeldBy(vec![&sharer]));
+    }
+
+    #[test]
+    fn a_deletion_waits_for_answers_and_for_the_heir_to_record() {
+        let unheard = Claim { heard: Heard::Nothing, ..claim("a", 1, CreateOnly, None) };
+        assert_eq!(succession(std::slice::from_ref(&unheard)), Succession::WaitFor(vec![&unheard]));
+        let unrecorded = claim("b", 1, AdoptOrCreate, None);
+        assert_eq!(succession(std::slice::from_ref(&unrecorded)), Succession::WaitFor(vec![&unrecorded]));
+        let heir = claim("c", 1, AdoptOrCreate, Some(Origin::Adopted));
+        assert_eq!(succession(std::slice::from_ref(&heir)), Succession::HandOver(&heir));
+        let lacking = Claim { heard: Heard::Lacking, ..claim("d", 1, AdoptOrCreate, None) };
+        assert_eq!(succession(std::slice::from_ref(&lacking)), Succession::Free);
+        let create_only = claim("e", 1, CreateOnly, None);
+        assert_eq!(succession(std::slice::from_ref(&create_only)), Succession::Free);
+    }
+
+    #[test]
+    fn a_foreign_namespace_is_all_that_is_told() {
+        let object = ObjectName { namespace: "secret-team".into(), name: "orders".into() };
+        assert_eq!(object.seen_from("payments"), "a resource in namespace \"secret-team\"");
+        assert_eq!(object.seen_from("secret-team"), "\"orders\"");
+    }
+}
