@@ -1,4 +1,5 @@
 pub mod atlas;
 pub mod clock;
+pub mod duration;
 #[cfg(feature = "testbed")]
 pub mod testbed;
