@@ -75,6 +75,14 @@ impl Places {
         self.directories.iter().map(|directory| directory.join(tool.file_name())).find(|file| is_executable(file))
     }
 
+    /// kubectl, by its bare name where a shell finds it.
+    pub fn find_kubectl(&self) -> Option<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let name = Tool::Kubectl.file_name();
+        let in_path = env::split_paths(&path).any(|directory| is_executable(&directory.join(name)));
+        if in_path { Some(name.into()) } else { self.find(Tool::Kubectl) }
+    }
+
     /// Where `tool` is built.
     pub fn build_directory(&self) -> &Path {
         &self.build_directory
