@@ -75,6 +75,9 @@ pub async fn run<A: SimulatedAtlas>(args: DemoArgs, setup: Setup<A>) -> Result<(
     let control_plane = ControlPlane::start(Options::default()).await?;
     let ends_by_itself = args.exit_when_ready || !screen.is_terminal();
     screen.say(&instructions(&control_plane, &setup.atlas.base_url()));
+    if !ends_by_itself {
+        screen.say("Ctrl-C ends it, and leaves nothing behind.\n");
+    }
 
     let outcome = tokio::select! {
         outcome = Stage::play(&args, &setup, &samples, &control_plane, &mut screen) => outcome,

@@ -76,7 +76,8 @@ impl Screen {
     }
 
     fn tell(&mut self, rows: &[Row], elapsed: Duration) {
-        for row in rows {
+        // Before the operator has looked at a resource there is nothing to tell of it.
+        for row in rows.iter().filter(|row| row.reason.is_some() || row.state.is_some()) {
             let line = plain(row);
             if self.told.get(&row.key()) != Some(&line) {
                 write(&format!("{:>6}  {line}\n", age(elapsed)));

@@ -4,7 +4,7 @@ use super::{
     DemoArgs, Error, Samples, Setup, SimulatedAtlas,
     rows::{Row, Trails},
     screen::Screen,
-    table::{Scene, age, explain},
+    table::{Phase, Scene, age},
     watch::Watch,
 };
 use crate::testbed::control_plane::{ControlPlane, Guarded, Launch, tail};
@@ -28,6 +28,8 @@ const DEFINE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long an endpoint is seen to wait for its id before the demo writes it, and how long at most.
 const ID_PAUSE: Duration = Duration::from_secs(3);
 const ID_DEADLINE: Duration = Duration::from_secs(30);
+/// How long all that is Ready stays on a terminal before it is deleted again.
+const SIGHT: Duration = Duration::from_secs(2);
 const LOG_LINES: usize = 20;
 
 /// Where the operator of the demo writes its log.
@@ -81,6 +83,7 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         let took = age(self.start.elapsed());
+        self.linger().await?;
         self.screen
             .say(&format!("All {} resources are Ready after {took}. Deleting them again…\n", self.samples.resources()));
         self.samples.delete_resources(&self.client).await?;
@@ -99,7 +102,7 @@ impl<'a> Stage<'a> {
         let expected = self.samples.resources();
         let mut id = IdWriter::new(self.start);
         loop {
-            let rows = self.frame().await?;
+            let rows = self.frame(Phase::Applied).await?;
             if id.is_due(&rows, Instant::now()) {
                 self.samples.apply_later(&self.client).await?;
             }
@@ -115,10 +118,19 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Lets a person enjoy the sight.
+    async fn linger(&mut self) -> Result<(), Error> {
+        let start = Instant::now();
+        while self.screen.is_terminal() && start.elapsed() < SIGHT {
+            self.frame(Phase::Applied).await?;
+        }
+        Ok(())
+    }
+
     async fn until_deleted(&mut self) -> Result<(), Error> {
         let start = Instant::now();
         loop {
-            let rows = self.frame().await?;
+            let rows = self.frame(Phase::Deleted).await?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -130,20 +142,19 @@ impl<'a> Stage<'a> {
     }
 
     /// Waits for the next picture, shows it, and tells what it shows.
-    async fn frame(&mut self) -> Result<Vec<Row>, Error> {
+    async fn frame(&mut self, phase: Phase) -> Result<Vec<Row>, Error> {
         self.frames.tick().await;
         self.check_operator()?;
         let (rows, instant) = (self.watch.rows(), Instant::now());
         self.trails.update(&rows, instant);
-        let expected = self.samples.resources();
         self.screen.show(&Scene {
+            phase,
             rows: &rows,
             trails: &self.trails,
-            expected,
+            expected: self.samples.resources(),
             elapsed: self.start.elapsed(),
             instant,
             now: Timestamp::now(),
-            explanation: explain(&rows, expected),
             color: self.screen.color(),
         });
         Ok(rows)

@@ -15,8 +15,16 @@ const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '�
 const STATE_WIDTH: usize = "INITIATING → WAITING_FOR_USER".len() - 2;
 const BAR_WIDTH: usize = 20;
 
+/// What is to become of the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Applied,
+    Deleted,
+}
+
 /// One moment of the demo.
 pub struct Scene<'a> {
+    pub phase: Phase,
     pub rows: &'a [Row],
     pub trails: &'a Trails,
     /// Of how many resources.
@@ -25,7 +33,6 @@ pub struct Scene<'a> {
     pub elapsed: Duration,
     pub instant: Instant,
     pub now: Timestamp,
-    pub explanation: String,
     pub color: bool,
 }
 
@@ -91,18 +98,23 @@ impl Scene<'_> {
         let mut lines = vec![self.head(), String::new()];
         lines.extend(self.table());
         lines.push(String::new());
-        lines.push(Cell::new(Style::Cyan, format!("  {}", self.explanation)).paint(self.color));
+        lines.push(
+            Cell::new(Style::Cyan, format!("  {}", explain(self.phase, self.rows, self.expected))).paint(self.color),
+        );
         lines
     }
 
     fn head(&self) -> String {
-        let ready = self.rows.iter().filter(|row| row.ready && !row.deleting).count();
-        let filled = (BAR_WIDTH * ready).checked_div(self.expected).unwrap_or(0).min(BAR_WIDTH);
+        let (done, word) = match self.phase {
+            Phase::Applied => (self.rows.iter().filter(|row| row.ready).count(), "ready"),
+            Phase::Deleted => (self.expected.saturating_sub(self.rows.len()), "gone"),
+        };
+        let filled = (BAR_WIDTH * done).checked_div(self.expected).unwrap_or(0).min(BAR_WIDTH);
         Cell::new(Style::Bold, "  atlas-privatelink-operator")
             .with(Style::Dim, format!("  {:>6}  ", age(self.elapsed)))
             .with(Style::Green, "━".repeat(filled))
             .with(Style::Dim, "─".repeat(BAR_WIDTH - filled))
-            .with(Style::Plain, format!("  {ready} of {} ready", self.expected))
+            .with(Style::Plain, format!("  {done} of {} {word}", self.expected))
             .paint(self.color)
     }
 
@@ -110,7 +122,8 @@ impl Scene<'_> {
         let heads = ["KIND", "NAME", "STATE", "READY", "REASON", "AGE"];
         let mut table: Vec<[Cell; 6]> = vec![heads.map(|head| Cell::new(Style::Dim, head))];
         table.extend(self.rows.iter().map(|row| self.cells(row)));
-        let mut widths = [0, 0, STATE_WIDTH, 0, "WaitingForEndpointId".len(), 0];
+        let [kind, reason] = ["AtlasInterfaceEndpoint", "WaitingForEndpointId"].map(str::len);
+        let mut widths = [kind, 0, STATE_WIDTH, 0, reason, 0];
         for cells in &table {
             for (width, cell) in widths.iter_mut().zip(cells) {
                 *width = (*width).max(cell.width());
@@ -182,19 +195,25 @@ fn style_of(row: &Row) -> Style {
 pub fn plain(row: &Row) -> String {
     let state = row.state.as_deref().unwrap_or("-");
     let reason = row.reason.as_deref().unwrap_or("-");
-    let ready = if row.ready { "ready" } else { "not ready" };
-    let deleting = if row.deleting { ", being deleted" } else { "" };
-    format!("{} {}: {state}, {ready} ({reason}){deleting}", row.kind.name(), row.name)
+    let doing = match row {
+        Row { deleting: true, .. } => "being deleted",
+        Row { ready: true, .. } => "ready",
+        _ => "not ready",
+    };
+    format!("{} {}: {state}, {doing} ({reason})", row.kind.name(), row.name)
 }
 
 /// Tells a person what is going on: of all that moves, what stands in the way of the rest.
-pub fn explain(rows: &[Row], expected: usize) -> String {
-    let first = |wanted: &dyn Fn(&&Row) -> bool| rows.iter().find(wanted);
-    if let Some(row) = first(&|row| row.stalled && !row.deleting) {
-        return format!("{} needs a person: {}", row.name, row.message.as_deref().unwrap_or("no message"));
+fn explain(phase: Phase, rows: &[Row], expected: usize) -> String {
+    if phase == Phase::Deleted {
+        return match rows.last() {
+            Some(row) => format!("{} is let go: endpoints are detached first, then their service goes.", row.name),
+            None => "Nothing is left in the cluster.".to_owned(),
+        };
     }
-    if let Some(row) = first(&|row| row.deleting) {
-        return format!("Deleting: Atlas lets go of endpoints first, then of their service (now {}).", row.name);
+    let first = |wanted: &dyn Fn(&&Row) -> bool| rows.iter().find(wanted);
+    if let Some(row) = first(&|row| row.stalled) {
+        return format!("{} needs a person: {}", row.name, row.message.as_deref().unwrap_or("no message"));
     }
     if rows.len() == expected && rows.iter().all(|row| row.ready) {
         return "All is Ready: traffic could flow through every endpoint.".to_owned();
@@ -246,13 +265,13 @@ mod tests {
 
     fn scene<'a>(rows: &'a [Row], trails: &'a Trails, instant: Instant, color: bool) -> Scene<'a> {
         Scene {
+            phase: Phase::Applied,
             rows,
             trails,
             expected: 2,
             elapsed: Duration::from_secs(65),
             instant,
             now: "2026-11-21T20:00:07Z".parse().unwrap(),
-            explanation: explain(rows, 2),
             color,
         }
     }
@@ -274,6 +293,13 @@ mod tests {
             "  vpc-a is attached; Atlas is accepting the connection.",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_is_gone_is_counted_while_the_samples_are_deleted() {
+        let (rows, trails) = ([link("orders", "DELETING", "Deleting")], Trails::default());
+        let scene = Scene { phase: Phase::Deleted, ..scene(&rows, &trails, Instant::now(), false) };
+        assert!(scene.lines()[0].ends_with("1 of 2 gone"), "{}", scene.lines()[0]);
     }
 
     #[test]
@@ -300,7 +326,6 @@ mod tests {
         let available = endpoint("vpc-a", "AVAILABLE", "Available");
         let waiting = endpoint("vpc-b", "", "WaitingForEndpointId");
         let stalled = Row { stalled: true, ..link("bad", "FAILED", "Failed") };
-        let deleting = Row { deleting: true, ..usable.clone() };
         for (rows, expected) in [
             (vec![], "The operator is looking"),
             (vec![initiating.clone(), available.clone()], "Atlas is making the service of orders"),
@@ -308,11 +333,13 @@ mod tests {
             (vec![usable.clone(), available.clone()], "All is Ready"),
             (vec![usable.clone()], "The operator is looking"),
             (vec![initiating, stalled], "bad needs a person: Failed it is"),
-            (vec![deleting, available], "Deleting"),
-            (vec![usable, endpoint("vpc-c", "", "Throttled")], "vpc-c: Throttled it is"),
+            (vec![usable.clone(), endpoint("vpc-c", "", "Throttled")], "vpc-c: Throttled it is"),
         ] {
-            assert!(explain(&rows, 2).starts_with(expected), "{expected}: {}", explain(&rows, 2));
+            let explanation = explain(Phase::Applied, &rows, 2);
+            assert!(explanation.starts_with(expected), "{expected}: {explanation}");
         }
+        assert!(explain(Phase::Deleted, &[usable], 2).starts_with("orders is let go"));
+        assert!(explain(Phase::Deleted, &[], 2).starts_with("Nothing is left"));
     }
 
     #[test]
