@@ -181,7 +181,7 @@ impl Counts {
     }
 
     fn text(&self, last: Option<&String>) -> String {
-        let last = last.map(|line| line.trim_start_matches("go: ")).unwrap_or("linking what is built already");
+        let last = last.map(|line| line.trim_start_matches("go: ")).unwrap_or("looking at what is built already");
         match self {
             Self { modules: 0, packages } => format!("{packages} packages compiled, {last}"),
             Self { modules, packages } => format!("{modules} modules fetched, {packages} packages compiled, {last}"),

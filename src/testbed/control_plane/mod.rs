@@ -261,7 +261,7 @@ impl ControlPlane {
     /// Asks the API server once; what it answered, if that is not yet what it should be.
     async fn probe(&self, path: &str) -> Result<(), String> {
         let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
-        match tokio::time::timeout(Duration::from_secs(5), self.client.request_text(request)).await {
+        match tokio::time::timeout(Duration::from_secs(3), self.client.request_text(request)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer to GET {path}")),
