@@ -1,7 +1,7 @@
 //! From an HTTP refusal to an [`AtlasError`]: one table, by status first and Atlas' code second (atlas-api.md §1–§4).
 
 use super::{
-    detail,
+    credential, detail,
     error::{AtlasError, Class, Denial, Effect},
     headers,
 };
@@ -57,7 +57,7 @@ pub(super) fn refusal(answer: &Response<Bytes>, secret: &SecretString, clock: &C
         effect: if status.is_client_error() && is_atlas { Effect::None } else { Effect::Unknown },
         status: Some(status.as_u16()),
         detail: detail::compose(&told, subject.hint(class), secret),
-        code,
+        code: code.map(|code| credential::scrub(&code, secret)),
     }
 }
 
