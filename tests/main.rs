@@ -1,1 +1,3 @@
+mod cluster;
+
 use proptest as _;

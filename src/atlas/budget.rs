@@ -80,9 +80,12 @@ pub(super) enum Signal {
     Wait(Duration),
     /// 429 without `Retry-After`.
     SlowDown,
-    /// A normal answer, but nothing is left.
+    /// An answer, but nothing is left for the next.
     Exhausted,
     Fine,
+    /// Says nothing about the project's pace: a challenge comes before anyone knows who asks, and a failure proves no
+    /// room.
+    Mute,
 }
 
 impl Signal {
@@ -91,8 +94,10 @@ impl Signal {
         match (answer.status(), after) {
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(pause)) => Self::Wait(pause),
             (StatusCode::TOO_MANY_REQUESTS, None) => Self::SlowDown,
+            (StatusCode::UNAUTHORIZED, _) => Self::Mute,
             _ if headers::exhausted(answer.headers()) => Self::Exhausted,
-            _ => Self::Fine,
+            (status, _) if status.is_success() => Self::Fine,
+            _ => Self::Mute,
         }
     }
 }
@@ -121,7 +126,7 @@ impl Hold {
                 self.step = self.step.saturating_add(1);
                 self.extend(now, jitter.stretch(pause).min(LONGEST_PAUSE));
             }
-            Signal::SlowDown => {}
+            Signal::SlowDown | Signal::Mute => {}
         }
     }
 
@@ -175,6 +180,24 @@ mod tests {
         hold.observe(Signal::Fine, now, &jitter());
         hold.observe(Signal::SlowDown, now, &jitter());
         assert!(hold.remaining(now).unwrap() < Duration::from_secs(13));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_challenge_says_nothing_about_the_pace() {
+        let answer = |status: u16| {
+            Response::builder().status(status).header("RateLimit-Remaining", "0").body(Bytes::new()).unwrap()
+        };
+        assert_eq!(Signal::of(&answer(401), &Clock::system()), Signal::Mute);
+        assert_eq!(Signal::of(&answer(404), &Clock::system()), Signal::Exhausted);
+        let mut hold = Hold::default();
+        let mut now = Instant::now();
+        for at_least in [10, 20, 40] {
+            hold.observe(Signal::SlowDown, now, &jitter());
+            let pause = hold.remaining(now).unwrap();
+            assert!(pause >= Duration::from_secs(at_least), "a challenge must not reset the backoff");
+            now += pause;
+            hold.observe(Signal::Mute, now, &jitter());
+        }
     }
 
     #[tokio::test(start_paused = true)]

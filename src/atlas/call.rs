@@ -141,6 +141,7 @@ impl<'a> Exchange<'a> {
         let sent = self.inner.order.take(self.basis, self.sent).map_err(|_| self.outdated())?;
         self.sent = Some(sent);
         self.open = true;
+        self.status = None;
         self.requests += 1;
         let answer = self.inner.transport.send(request).await;
         self.open = false;

@@ -1,7 +1,7 @@
 //! From an HTTP refusal to an [`AtlasError`]: one table, by status first and Atlas' code second (atlas-api.md §1–§4).
 
 use super::{
-    detail,
+    credential, detail,
     error::{AtlasError, Class, Denial, Effect},
     headers,
 };
@@ -57,7 +57,7 @@ pub(super) fn refusal(answer: &Response<Bytes>, secret: &SecretString, clock: &C
         effect: if status.is_client_error() && is_atlas { Effect::None } else { Effect::Unknown },
         status: Some(status.as_u16()),
         detail: detail::compose(&told, subject.hint(class), secret),
-        code,
+        code: code.map(|code| credential::scrub(&code, secret)),
     }
 }
 
@@ -81,12 +81,12 @@ impl Subject<'_> {
             429 => Class::Throttled(self.retry_after),
             409 => self.conflict(),
             // Whatever stands between us and Atlas refused it, not Atlas.
-            400..=499 if !self.is_atlas => Class::Transient,
+            _ if self.status.is_client_error() && !self.is_atlas => Class::Transient,
             400 => self.bad_request(),
             404 => self.not_found(),
             // atlas-api.md §1: writes are off while Atlas is being upgraded.
             405 if self.code == "WRITES_NOT_ALLOWED_DURING_APP_UPGRADES" => Class::Transient,
-            400..=499 => Class::Invalid,
+            _ if self.status.is_client_error() => Class::Invalid,
             _ => Class::Transient,
         }
     }
@@ -284,7 +284,7 @@ mod tests {
     async fn what_is_not_atlas_proves_nothing() {
         for (status, text) in [
             (404, "<html>Not Found</html>"),
-            (400, "Bad Request"),
+            (400, "You sent something odd"),
             (404, r#"{"message":"no route"}"#),
             (404, r#"{"error":500}"#),
             (413, ""),

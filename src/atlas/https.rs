@@ -24,6 +24,9 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// Twice this stays below the deadline of a call.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How to reach Atlas, beyond the system's own settings. The environment's proxies are not looked at: they are often
 /// meant for other programs, and would be shown the names of what we talk to.
 #[derive(Clone, Default)]
@@ -67,6 +70,9 @@ impl Https {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_CONNECTION)
+            // A connection that died silently is noticed within one call, not by every call until TCP gives up.
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_INTERVAL)
             .referer(false)
             .no_proxy();
         if let Some(pem) = &options.extra_ca {

@@ -1,1 +1,4 @@
 //! What the demo and the tests run against.
+
+pub mod control_plane;
+pub mod demo;

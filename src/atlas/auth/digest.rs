@@ -6,6 +6,7 @@
 use super::{Template, sensitive};
 use crate::atlas::{
     call::Exchange,
+    classify,
     credential::CredentialId,
     error::{AtlasError, Class, Effect},
 };
@@ -54,15 +55,13 @@ impl Sessions {
         let authorization = session.authorize(template, None)?;
         let first = exchange.send(template.request(authorization)).await?;
         let Some(challenge) = challenge(&first) else {
-            self.put_back(key.id, session);
+            self.put_back(key.id, session, &first);
             return Ok(first);
         };
         exchange.challenged();
         let authorization = session.authorize(template, Some(challenge))?;
         let second = exchange.send(template.request(authorization)).await?;
-        if second.status() != StatusCode::UNAUTHORIZED {
-            self.put_back(key.id, session);
-        }
+        self.put_back(key.id, session, &second);
         Ok(second)
     }
 
@@ -76,8 +75,10 @@ impl Sessions {
         idle.get_mut(&key.id).and_then(Vec::pop).unwrap_or_else(|| Session::new(key))
     }
 
-    fn put_back(&self, id: CredentialId, session: Session) {
-        if session.is_usable(Instant::now(), self.lifetime) {
+    /// Keeps the session if `answer` accepted its signature.
+    fn put_back(&self, id: CredentialId, session: Session, answer: &Response<Bytes>) {
+        let accepted = answer.status() != StatusCode::UNAUTHORIZED || classify::is_about_authorisation(answer);
+        if accepted && session.is_usable(Instant::now(), self.lifetime) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(session);
         }
     }

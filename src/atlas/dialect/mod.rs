@@ -4,6 +4,7 @@ mod v1;
 mod v2;
 
 use super::{
+    detail::tidy,
     error::{AtlasError, Class, Effect},
     ids::{EndpointId, ProjectId, ServiceId},
     model::{Endpoint, Service},
@@ -180,17 +181,22 @@ fn id<T: FromStr>(text: &str, what: &str) -> Result<T, Unreadable> {
     text.parse().map_err(|_| Unreadable(format!("its {what} has not the form of one")))
 }
 
-fn non_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
+/// A text fit for a status field; `None` when there is none.
+fn shown(text: Option<String>) -> Option<String> {
+    text.map(|text| tidy(&text, LONGEST_TEXT)).filter(|text| !text.is_empty())
 }
 
-/// An error message of Atlas' or AWS', fit for a status field.
-fn message(text: Option<String>) -> Option<String> {
-    non_empty(text.map(|text| super::detail::tidy(&text, 1024)))
+fn all_shown(texts: Vec<Option<String>>) -> Vec<String> {
+    texts.into_iter().filter_map(shown).collect()
 }
 
-/// Stands for a state that an answer leaves out. Like every unknown word it never counts as ready.
-const NO_STATE: &str = "UNKNOWN";
+/// A state's word. One that an answer leaves out is `UNKNOWN`; like every unknown word it never counts as ready.
+fn word(text: Option<String>) -> String {
+    shown(text).unwrap_or_else(|| "UNKNOWN".into())
+}
+
+/// AWS' own messages have some 300 bytes, an Azure resource id at most 400.
+const LONGEST_TEXT: usize = 1024;
 
 /// What can't be said in a dialect; nothing was sent.
 fn unspeakable(detail: String) -> AtlasError {

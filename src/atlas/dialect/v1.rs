@@ -1,6 +1,6 @@
 //! v1.0, the legacy resource `privateEndpoint`: AWS only (atlas-api.md §1 and the five original pages).
 
-use super::{NO_STATE, Operation, Unreadable, id, message, non_empty, or_default, unspeakable};
+use super::{Operation, Unreadable, all_shown, id, or_default, shown, unspeakable, word};
 use crate::atlas::{
     error::AtlasError,
     ids::ProjectId,
@@ -76,19 +76,19 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn into_service(self) -> Result<Service, Unreadable> {
-        let endpoint_service_name = non_empty(self.endpoint_service_name);
+        let endpoint_service_name = shown(self.endpoint_service_name);
         Ok(Service {
             id: id(&self.id, "service id")?,
             provider: Provider::Aws,
             region: endpoint_service_name.as_deref().and_then(region_of),
-            state: self.status.as_deref().unwrap_or(NO_STATE).into(),
+            state: word(self.status).as_str().into(),
             endpoint_service_name,
             private_link_service_name: None,
             private_link_service_resource_id: None,
             service_attachment_names: Vec::new(),
             port_mapping: false,
-            endpoints: self.interface_endpoints.into_iter().flatten().collect(),
-            error_message: message(self.error_message),
+            endpoints: all_shown(self.interface_endpoints),
+            error_message: shown(self.error_message),
         })
     }
 }
@@ -117,9 +117,9 @@ impl InterfaceEndpoint {
     pub(super) fn into_endpoint(self) -> Result<Endpoint, Unreadable> {
         Ok(Endpoint {
             id: id(&self.interface_endpoint_id, "interface endpoint id")?,
-            status: self.connection_status.or(self.status).as_deref().unwrap_or(NO_STATE).into(),
+            status: word(self.connection_status.or(self.status)).as_str().into(),
             delete_requested: self.delete_requested,
-            error_message: message(self.error_message),
+            error_message: shown(self.error_message),
         })
     }
 }

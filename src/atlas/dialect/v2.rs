@@ -1,6 +1,6 @@
 //! v2: endpoint services of AWS, Azure and GCP (atlas-api.md §2).
 
-use super::{NO_STATE, Operation, Unreadable, id, message, non_empty, or_default, v1};
+use super::{Operation, Unreadable, all_shown, id, or_default, shown, v1, word};
 use crate::atlas::{
     ids::ProjectId,
     model,
@@ -80,7 +80,7 @@ impl Service {
         if self.cloud_provider.as_deref().is_some_and(|told| told != provider.as_str()) {
             return Err(Unreadable(format!("it is about another provider than {provider}")));
         }
-        let endpoint_service_name = non_empty(self.endpoint_service_name);
+        let endpoint_service_name = shown(self.endpoint_service_name);
         let told = self.region_name.as_deref().and_then(|region| Region::parse(provider, region).ok());
         let endpoints = match provider {
             Provider::Aws => self.interface_endpoints,
@@ -91,14 +91,14 @@ impl Service {
             id: id(&self.id, "service id")?,
             provider,
             region: told.or_else(|| endpoint_service_name.as_deref().and_then(v1::region_of)),
-            state: self.status.as_deref().unwrap_or(NO_STATE).into(),
+            state: word(self.status).as_str().into(),
             endpoint_service_name,
-            private_link_service_name: non_empty(self.private_link_service_name),
-            private_link_service_resource_id: non_empty(self.private_link_service_resource_id),
-            service_attachment_names: self.service_attachment_names.into_iter().flatten().collect(),
+            private_link_service_name: shown(self.private_link_service_name),
+            private_link_service_resource_id: shown(self.private_link_service_resource_id),
+            service_attachment_names: all_shown(self.service_attachment_names),
             port_mapping: self.port_mapping_enabled,
-            endpoints: endpoints.into_iter().flatten().collect(),
-            error_message: message(self.error_message),
+            endpoints: all_shown(endpoints),
+            error_message: shown(self.error_message),
         })
     }
 }

@@ -1,1 +1,10 @@
+//! The client as a whole, against scripted Atlases in paused time.
 
+mod calls;
+mod decoding;
+mod digest;
+mod harness;
+mod oauth;
+mod pace;
+mod secrets;
+mod traps;

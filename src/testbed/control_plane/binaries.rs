@@ -1,0 +1,169 @@
+//! Where the programs of a control plane come from.
+//!
+//! Each is taken from the first place that has it: `KUBEBUILDER_ASSETS`, `/usr/local/kubebuilder/bin`, then what an
+//! earlier build left under `target/control-plane/`. What none of them has is built there.
+
+use super::go_build::{self, BuildError};
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// A program that belongs to a control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    Etcd,
+    ApiServer,
+    ControllerManager,
+    Kubectl,
+}
+
+impl Tool {
+    /// The name of its file.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::ApiServer => "kube-apiserver",
+            Self::ControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+        }
+    }
+
+    /// The Go package of its `main`.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Etcd => "go.etcd.io/etcd/server/v3",
+            Self::ApiServer => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Self::ControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+        }
+    }
+}
+
+/// The programs that one control plane runs.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    pub etcd: PathBuf,
+    pub api_server: PathBuf,
+    /// Only where it was asked for.
+    pub controller_manager: Option<PathBuf>,
+}
+
+/// The places to look in, first one first, and the one to build in.
+#[derive(Debug, Clone)]
+pub struct Places {
+    directories: Vec<PathBuf>,
+    build_directory: PathBuf,
+}
+
+impl Places {
+    /// The places of this machine.
+    pub fn of_this_machine() -> Self {
+        Self::new(env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from), &repository())
+    }
+
+    fn new(assets: Option<PathBuf>, repository: &Path) -> Self {
+        let build_directory = repository.join("target/control-plane");
+        let fixed = [PathBuf::from("/usr/local/kubebuilder/bin"), build_directory.clone()];
+        let assets = assets.filter(|path| !path.as_os_str().is_empty());
+        Self { directories: assets.into_iter().chain(fixed).collect(), build_directory }
+    }
+
+    /// The file of `tool` in the first place that has it.
+    pub fn find(&self, tool: Tool) -> Option<PathBuf> {
+        self.directories.iter().map(|directory| directory.join(tool.file_name())).find(|file| is_executable(file))
+    }
+
+    /// kubectl, by its bare name where a shell finds it.
+    pub fn find_kubectl(&self) -> Option<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let name = Tool::Kubectl.file_name();
+        let in_path = env::split_paths(&path).any(|directory| is_executable(&directory.join(name)));
+        if in_path { Some(name.into()) } else { self.find(Tool::Kubectl) }
+    }
+
+    /// Where `tool` is built.
+    pub fn build_directory(&self) -> &Path {
+        &self.build_directory
+    }
+
+    /// Finds or builds what a control plane needs. This may take minutes and tells of them on standard error.
+    ///
+    /// # Errors
+    /// When something is missing and cannot be built.
+    pub fn ensure(&self, controller_manager: bool) -> Result<Binaries, BuildError> {
+        let ensure = |tool| match self.find(tool) {
+            Some(file) => Ok(file),
+            None => go_build::build(tool, &self.build_directory),
+        };
+        Ok(Binaries {
+            etcd: ensure(Tool::Etcd)?,
+            api_server: ensure(Tool::ApiServer)?,
+            controller_manager: controller_manager.then(|| ensure(Tool::ControllerManager)).transpose()?,
+        })
+    }
+}
+
+/// The repository that this program was built from, where it is still there; else the current directory.
+fn repository() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if source.is_dir() { source.to_owned() } else { env::current_dir().unwrap_or_else(|_| PathBuf::from(".")) }
+}
+
+/// Whether `path` is a file that can be run.
+pub(super) fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(directory: &Path, tool: Tool, mode: u32) {
+        fs::create_dir_all(directory).unwrap();
+        let file = directory.join(tool.file_name());
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Places without the one directory that a test cannot own.
+    fn places(assets: Option<&Path>, repository: &Path) -> Places {
+        let mut places = Places::new(assets.map(Path::to_owned), repository);
+        places.directories.retain(|directory| !directory.starts_with("/usr/local"));
+        places
+    }
+
+    #[test]
+    fn the_places_stand_in_their_order() {
+        let places = Places::new(Some("/assets".into()), Path::new("/repository"));
+        let expected = ["/assets", "/usr/local/kubebuilder/bin", "/repository/target/control-plane"];
+        assert_eq!(places.directories, expected.map(PathBuf::from));
+        assert_eq!(places.build_directory(), Path::new(expected[2]));
+        assert_eq!(Places::new(Some("".into()), Path::new("/r")).directories.len(), 2, "an empty variable is none");
+    }
+
+    #[test]
+    fn each_tool_comes_from_the_first_place_that_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (assets, repository) = (dir.path().join("assets"), dir.path().join("repository"));
+        let built = repository.join("target/control-plane");
+        put(&assets, Tool::Etcd, 0o755);
+        put(&assets, Tool::ApiServer, 0o644);
+        for tool in [Tool::Etcd, Tool::ApiServer, Tool::ControllerManager] {
+            put(&built, tool, 0o755);
+        }
+        let places = places(Some(&assets), &repository);
+        assert_eq!(places.find(Tool::Etcd), Some(assets.join("etcd")));
+        assert_eq!(
+            places.find(Tool::ApiServer),
+            Some(built.join("kube-apiserver")),
+            "what cannot be run doesn't count"
+        );
+        assert_eq!(places.find(Tool::Kubectl), None);
+
+        let binaries = places.ensure(true).unwrap();
+        assert_eq!(binaries.controller_manager, Some(built.join("kube-controller-manager")));
+        assert_eq!(places.ensure(false).unwrap().controller_manager, None);
+    }
+}
