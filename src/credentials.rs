@@ -64,7 +64,12 @@ impl Credentials {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn instead_of(&self, refused: &Credential, namespace: &str, name: &str) -> Result<Arc<Credential>, Problem> {
+    pub async fn instead_of(
+        &self,
+        refused: &Credential,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Credential>, Problem> {
         let slot = self.slot(namespace, name);
         {
             let mut known = slot.lock().await;
@@ -85,7 +90,10 @@ impl Credentials {
     fn slot(&self, namespace: &str, name: &str) -> Slot {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody holds a credential past its time because nobody asked again.
-        known.retain(|_, slot| slot.try_lock().is_ok_and(|known| known.as_ref().is_none_or(|(at, _)| at.elapsed() < LIFETIME)) || Arc::strong_count(slot) > 1);
+        known.retain(|_, slot| {
+            slot.try_lock().is_ok_and(|known| known.as_ref().is_none_or(|(at, _)| at.elapsed() < LIFETIME))
+                || Arc::strong_count(slot) > 1
+        });
         known.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
     }
 }

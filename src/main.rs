@@ -1,3 +1,38 @@
-fn main() {
-    atlas_privatelink_operator::api::crds::write(std::path::Path::new("crds")).unwrap();
+//! The one binary.
+
+#![forbid(unsafe_code)]
+
+use atlas_privatelink_operator::{
+    api::crds,
+    cli::{Cli, Command, CrdsArgs},
+    operator,
+};
+use clap::Parser;
+use std::{error::Error, process::ExitCode};
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let ended: Result<(), Box<dyn Error>> = match Cli::parse().command {
+        Command::Run(args) => operator::run(*args).await.map_err(Into::into),
+        Command::Crds(args) => write_crds(&args),
+        #[cfg(feature = "testbed")]
+        Command::Demo(args) => atlas_privatelink_operator::testbed::demo(args).await.map_err(Into::into),
+        #[cfg(feature = "testbed")]
+        Command::Simulator(args) => atlas_privatelink_operator::testbed::simulator(*args).await.map_err(Into::into),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("atlas-privatelink-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_crds(args: &CrdsArgs) -> Result<(), Box<dyn Error>> {
+    match &args.output {
+        Some(folder) => crds::write(folder)?,
+        None => crds::yaml()?.iter().for_each(|(_, text)| print!("{text}")),
+    }
+    Ok(())
 }

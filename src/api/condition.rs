@@ -108,7 +108,8 @@ impl Verdict {
                 reason: self.reason.to_string(),
                 message: self.message.clone(),
                 observed_generation: generation,
-                last_transition_time: before.map_or_else(|| Time(whole_second(now)), |c| c.last_transition_time.clone()),
+                last_transition_time: before
+                    .map_or_else(|| Time(whole_second(now)), |c| c.last_transition_time.clone()),
             }
         };
         let mut conditions = vec![condition(READY, ready)];

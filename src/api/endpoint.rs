@@ -25,7 +25,12 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Connection", type_ = "string", json_path = ".status.connectionStatus"),
     printcolumn(name = "Link", type_ = "string", json_path = ".spec.privateLinkRef.name"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (

@@ -8,11 +8,12 @@
 use super::{
     Answer, Atlas, Basis, Caller, Failure, Sent, Sequence,
     credential::CredentialId,
+    dialect::Dialect,
     error::Class,
     ids::{EndpointId, ProjectId, ServiceId},
     model::{Endpoint, Service, ServiceState},
     region::{Provider, Region},
-    shared::{Flaw, Shared},
+    shared::{Flaw, Shared, pause},
 };
 use crate::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -99,11 +100,65 @@ pub struct Inventory {
     groups: Arc<Mutex<HashMap<GroupKey, Arc<Shared<Vec<Service>>>>>>,
     endpoints: Arc<Mutex<HashMap<EndpointKey, Arc<Shared<Endpoint>>>>>,
     notes: Arc<Mutex<Notes>>,
+    turns: Arc<Mutex<HashMap<ProjectId, Turn>>>,
+    refused: Arc<Mutex<HashMap<(CredentialId, ProjectId), Refused>>>,
+}
+
+/// Whose turn it is to write to a project.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Writes that Atlas refused this credential in this project.
+struct Refused {
+    failures: u32,
+    unseen: Unseen,
 }
 
 impl Inventory {
     pub fn new(atlas: Atlas, clock: Clock) -> Self {
-        Self { atlas, clock, groups: Arc::default(), endpoints: Arc::default(), notes: Arc::default() }
+        Self {
+            atlas,
+            clock,
+            groups: Arc::default(),
+            endpoints: Arc::default(),
+            notes: Arc::default(),
+            turns: Arc::default(),
+            refused: Arc::default(),
+        }
+    }
+
+    /// The dialect that Atlas is spoken to in.
+    pub fn dialect(&self) -> Dialect {
+        self.atlas.dialect()
+    }
+
+    /// Waits for this project's turn to write, so that what a write rests on is still fresh when it is sent.
+    pub async fn turn(&self, project: ProjectId) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = lock(&self.turns);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            turns.entry(project).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+
+    /// The refusal that holds for all writes of this caller, unless it is time to ask again.
+    pub fn writes_refused(&self, caller: &Caller) -> Option<Unseen> {
+        let refused = lock(&self.refused);
+        let refused = refused.get(&(caller.credential.id(), caller.project))?;
+        (refused.unseen.retry_at > Instant::now()).then(|| refused.unseen.clone())
+    }
+
+    /// Takes in that Atlas refuses this caller's writes: one object asks again after a while, not every one.
+    pub fn refuse_writes(&self, caller: &Caller, failure: Failure) {
+        let mut all = lock(&self.refused);
+        let key = (caller.credential.id(), caller.project);
+        let failures = all.get(&key).map_or(0, |refused| refused.failures).saturating_add(1);
+        let retry_at = Instant::now() + pause(failure.error.class, failures);
+        all.insert(key, Refused { failures, unseen: Unseen { failure, retry_at } });
+    }
+
+    fn accept_writes(&self, caller: &Caller) {
+        lock(&self.refused).remove(&(caller.credential.id(), caller.project));
     }
 
     /// Takes the next place in the order of requests.
@@ -144,8 +199,14 @@ impl Inventory {
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn create_service(&self, caller: &Caller, region: &Region, basis: &Basis) -> Result<Answer<Service>, Failure> {
+    pub async fn create_service(
+        &self,
+        caller: &Caller,
+        region: &Region,
+        basis: &Basis,
+    ) -> Result<Answer<Service>, Failure> {
         let mut answer = self.atlas.create_service(caller, region, basis).await?;
+        self.accept_writes(caller);
         // v1.0 doesn't repeat the region that it was asked for; the one who asked knows it.
         answer.value.region.get_or_insert_with(|| region.clone());
         self.note(caller.project, answer.value.id, answer.sent.sequence, Note::Created(answer.value.clone()));
@@ -156,8 +217,15 @@ impl Inventory {
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn delete_service(&self, caller: &Caller, provider: Provider, id: ServiceId, basis: &Basis) -> Result<(), Failure> {
+    pub async fn delete_service(
+        &self,
+        caller: &Caller,
+        provider: Provider,
+        id: ServiceId,
+        basis: &Basis,
+    ) -> Result<(), Failure> {
         let answer = self.atlas.delete_service(caller, provider, id, basis).await?;
+        self.accept_writes(caller);
         self.note(caller.project, id, answer.sent.sequence, Note::Deleting);
         Ok(())
     }
@@ -166,8 +234,15 @@ impl Inventory {
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn add_endpoint(&self, caller: &Caller, service: ServiceId, id: &EndpointId, basis: &Basis) -> Result<(), Failure> {
+    pub async fn add_endpoint(
+        &self,
+        caller: &Caller,
+        service: ServiceId,
+        id: &EndpointId,
+        basis: &Basis,
+    ) -> Result<(), Failure> {
         let answer = self.atlas.add_endpoint(caller, service, id, basis).await?;
+        self.accept_writes(caller);
         self.note(caller.project, service, answer.sent.sequence, Note::Attached(id.clone()));
         shared(&self.endpoints, self.endpoint_key(caller, service, id)).observe(answer);
         Ok(())
@@ -177,10 +252,16 @@ impl Inventory {
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn remove_endpoint(&self, caller: &Caller, service: ServiceId, id: &EndpointId, basis: &Basis) -> Result<(), Failure> {
+    pub async fn remove_endpoint(
+        &self,
+        caller: &Caller,
+        service: ServiceId,
+        id: &EndpointId,
+        basis: &Basis,
+    ) -> Result<(), Failure> {
         let result = self.atlas.remove_endpoint(caller, service, id, basis).await;
         lock(&self.endpoints).remove(&self.endpoint_key(caller, service, id));
-        result.map(|_| ())
+        result.map(|_| self.accept_writes(caller))
     }
 
     fn endpoint_key(&self, caller: &Caller, service: ServiceId, id: &EndpointId) -> EndpointKey {

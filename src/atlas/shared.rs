@@ -121,15 +121,16 @@ impl<T: Clone> Shared<T> {
 }
 
 /// How long nobody asks again after the `failures`-th failure in a row.
-fn pause(class: Class, failures: u32) -> Duration {
-    let doubled = |first: Duration, longest: Duration| {
-        first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
-    };
+pub(super) fn pause(class: Class, failures: u32) -> Duration {
+    let doubled =
+        |first: Duration, longest: Duration| first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest);
     match class {
         Class::Throttled(Some(after)) => after.max(FIRST_PAUSE),
         Class::Denied(_) | Class::Invalid => doubled(FIRST_DENIED_PAUSE, LONGEST_DENIED_PAUSE),
         // A LIST proves or disproves it at once.
         Class::Missing => Duration::ZERO,
-        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet => doubled(FIRST_PAUSE, LONGEST_PAUSE),
+        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet => {
+            doubled(FIRST_PAUSE, LONGEST_PAUSE)
+        }
     }
 }

@@ -16,8 +16,14 @@ use kube::{
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::reflector::Store,
 };
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, sync::{Arc, OnceLock}};
+use std::{
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 /// What every reconcile can reach.
 pub struct Context {
@@ -28,9 +34,34 @@ pub struct Context {
     pub holder: Holder,
     pub memories: Memories,
     pub settings: Settings,
+    pub jitter: Jitter,
     pub events: Events,
     pub links: Objects<AtlasPrivateLink>,
     pub endpoints: Objects<AtlasInterfaceEndpoint>,
+}
+
+impl Context {
+    /// The resync interval, spread by up to a twentieth, so that not everything is looked at in the same second.
+    pub fn resync_interval(&self, of: &impl Hash) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        let fraction = (hasher.finish() % 1000) as f64 / 1000.0;
+        self.settings.resync_interval.mul_f64(0.95 + 0.1 * fraction)
+    }
+}
+
+/// Random fractions from one seed, so that a run can be repeated.
+pub struct Jitter(Mutex<SmallRng>);
+
+impl Jitter {
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(SmallRng::seed_from_u64(seed)))
+    }
+
+    /// From 0 up to 1.
+    pub fn fraction(&self) -> f64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
 }
 
 /// How sure a decision must be of what it rests on.
@@ -68,7 +99,13 @@ pub struct Objects<K: Resource<DynamicType = ()> + 'static> {
 
 impl<K> Objects<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
     pub fn new(client: Client, namespaces: Vec<String>) -> Self {
         Self { client, namespaces, stores: OnceLock::new() }
@@ -108,7 +145,9 @@ where
 
     /// One object as the watches last showed it.
     pub fn find(&self, namespace: &str, name: &str) -> Option<Watched<K>> {
-        let matches = |object: &K| object.namespace().as_deref() == Some(namespace) && object.meta().name.as_deref() == Some(name);
+        let matches = |object: &K| {
+            object.namespace().as_deref() == Some(namespace) && object.meta().name.as_deref() == Some(name)
+        };
         let mut stores = self.stores.get().into_iter().flatten();
         stores.find_map(|store| store.find(|guard| guard.0.as_ref().is_ok_and(matches))).and_then(Watched::new)
     }

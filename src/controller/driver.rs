@@ -11,6 +11,7 @@ use crate::{
     atlas::{
         Failure, Sent,
         error::{Class, Denial, Effect},
+        ids::ProjectId,
     },
     reconcile::{
         Look, Subject,
@@ -19,7 +20,7 @@ use crate::{
     },
 };
 use futures::FutureExt;
-use kube::{Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -64,7 +65,11 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
         Ok(Ok(Err(Trouble::Kubernetes(error)))) => {
             let conflict = matches!(&error, kube::Error::Api(status) if status.is_conflict());
             span.in_scope(|| {
-                if conflict { tracing::debug!("somebody else has changed the object meanwhile") } else { tracing::warn!(%error, "will try again") }
+                if conflict {
+                    tracing::debug!("somebody else has changed the object meanwhile")
+                } else {
+                    tracing::warn!(%error, "will try again")
+                }
             });
             again(&ctx, &uid)
         }
@@ -104,7 +109,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let before = object.status().cloned().unwrap_or_default();
         let decision = K::decide(&before, &case, ctx.clock.now());
-        let Some(step) = decision.step.as_ref() else { return settle(ctx, &object, decision).await };
+        let Some(step) = decision.step.as_ref() else { return settle(ctx, &object, decision, K::project(&case)).await };
         match K::demand(step) {
             Demand::Record => {}
             Demand::Status => {
@@ -116,7 +121,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
                 if let Some(blocked) = held_back(ctx, &object, &subject, K::caller(&case)) {
                     return match blocked {
                         Some(blocked) => stop(ctx, &object, &subject, &blocked).await,
-                        None => settle(ctx, &object, paused(ctx, &subject, decision)).await,
+                        None => settle(ctx, &object, paused(ctx, &subject, decision), K::project(&case)).await,
                     };
                 }
                 if care < needed || turn.is_none() {
@@ -147,7 +152,9 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
                 ctx.memories.forget(&subject.uid);
                 return Ok(Action::await_change());
             }
-            Applied::Failed(failure, changed) => return failed(ctx, &changed, &subject, K::caller(&case), &failure).await,
+            Applied::Failed(failure, changed) => {
+                return failed(ctx, &*changed, &subject, K::caller(&case), &failure).await;
+            }
         }
         care = Care::Normal;
     }
@@ -200,7 +207,8 @@ fn notice_version<K: Kind>(ctx: &Context, object: &K) {
     let sequence = ctx.inventory.sequence();
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
         memory.confirmed_at.get_or_insert_with(Instant::now);
-        let known = memory.own_version.as_ref() == Some(&version) || memory.foreign_version.as_ref().is_some_and(|(known, ..)| *known == version);
+        let known = memory.own_version.as_ref() == Some(&version)
+            || memory.foreign_version.as_ref().is_some_and(|(known, ..)| *known == version);
         if !known {
             memory.foreign_version = Some((version, sequence, Instant::now()));
         }
@@ -208,22 +216,28 @@ fn notice_version<K: Kind>(ctx: &Context, object: &K) {
 }
 
 /// Nothing is left to do now: writes the status if it differs, and tells when to look again.
-async fn settle<K: Kind>(ctx: &Context, object: &K, decision: Decision<K>) -> Result<Action, Trouble> {
+async fn settle<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    decision: Decision<K>,
+    project: Option<ProjectId>,
+) -> Result<Action, Trouble> {
     let failed = K::has_failed(&decision.status);
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
         memory.failed_since = if failed { memory.failed_since.or(Some(Instant::now())) } else { None };
     });
     write_status(ctx, object, decision.status).await?;
-    Ok(next_look(ctx, object, decision.look, decision.read))
+    let resync = project.map_or(ctx.settings.resync_interval, |project| ctx.resync_interval(&project));
+    Ok(next_look(decision.look, decision.read, ctx.settings.poll_interval, resync))
 }
 
-fn next_look<K: Kind>(ctx: &Context, object: &K, look: Look, read: Option<Sent>) -> Action {
+fn next_look(look: Look, read: Option<Sent>, poll: Duration, resync: Duration) -> Action {
     let now = Instant::now();
     let seen = read.map_or(now, |read| read.at);
-    let poll = seen + ctx.settings.poll_interval;
+    let poll = seen + poll;
     let due = match look {
         Look::Poll => poll,
-        Look::Resync => seen + ctx.resync_interval(&object.uid().unwrap_or_default()),
+        Look::Resync => seen + resync,
         Look::Shortly => now + SHORTLY,
         Look::At(instant) if instant > now => instant,
         Look::At(_) => poll,
@@ -280,9 +294,16 @@ async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked: &B
 
 /// Whether the next write to Atlas has to wait: `Some(None)` for the object's own pause, `Some(Some(_))` for a refusal
 /// that holds for the whole project.
-fn held_back<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: Option<&crate::atlas::Caller>) -> Option<Option<Blocked>> {
+fn held_back<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    subject: &Subject,
+    caller: Option<&crate::atlas::Caller>,
+) -> Option<Option<Blocked>> {
     let anew = object.status().is_some_and(|status| report::starts_anew(status, subject));
-    let pause = ctx.memories.with(&subject.uid, |memory| memory.write_pause.filter(|pause| pause.until > Instant::now() && !anew));
+    let pause = ctx
+        .memories
+        .with(&subject.uid, |memory| memory.write_pause.filter(|pause| pause.until > Instant::now() && !anew));
     if pause.is_some() {
         return Some(None);
     }
@@ -297,7 +318,13 @@ fn paused<K: Kind>(ctx: &Context, subject: &Subject, decision: Decision<K>) -> D
 }
 
 /// Atlas did not take a write.
-async fn failed<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: Option<&crate::atlas::Caller>, failure: &Failure) -> Result<Action, Trouble> {
+async fn failed<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    subject: &Subject,
+    caller: Option<&crate::atlas::Caller>,
+    failure: &Failure,
+) -> Result<Action, Trouble> {
     let now = Instant::now();
     tracing::warn!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
     if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {

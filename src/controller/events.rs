@@ -30,7 +30,10 @@ pub struct Events(Recorder);
 
 impl Events {
     pub fn new(client: Client, instance: String) -> Self {
-        Self(Recorder::new(client, Reporter { controller: "atlas-privatelink-operator".to_owned(), instance: Some(instance) }))
+        Self(Recorder::new(
+            client,
+            Reporter { controller: "atlas-privatelink-operator".to_owned(), instance: Some(instance) },
+        ))
     }
 
     /// Tells `news` about `object`.

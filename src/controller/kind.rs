@@ -1,9 +1,12 @@
 //! What the driver has to know of a kind: one implementation each in `reconcile::link` and `reconcile::endpoint`.
 
-use super::{context::{Care, Context, Objects}, events::News};
+use super::{
+    context::{Care, Context, Objects},
+    events::News,
+};
 use crate::{
     api::CommonStatus,
-    atlas::{Caller, Failure, Sent},
+    atlas::{Caller, Failure, Sent, ids::ProjectId},
     reconcile::{Look, Subject, blocked::Blocked},
 };
 use jiff::Timestamp;
@@ -45,8 +48,18 @@ pub enum Applied<K> {
 
 /// A custom resource and its phases.
 pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
+    /// A stable word for metrics.
+    const NAME: &'static str;
+
     type Status: CommonStatus + Send + Sync;
     type Case: Send + Sync;
     type Step: Debug + Send + Sync;
@@ -59,14 +72,28 @@ pub trait Kind:
     fn objects(ctx: &Context) -> &Objects<Self>;
 
     /// Reads only.
-    fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> impl Future<Output = Result<Self::Case, Blocked>> + Send;
+    fn resolve(
+        &self,
+        ctx: &Context,
+        subject: Subject,
+        care: Care,
+    ) -> impl Future<Output = Result<Self::Case, Blocked>> + Send;
     /// Pure: plan and status.
     fn decide(before: &Self::Status, case: &Self::Case, now: Timestamp) -> Decision<Self>;
     fn demand(step: &Self::Step) -> Demand;
+    /// The project whose resync interval the object follows.
+    fn project(case: &Self::Case) -> Option<ProjectId> {
+        Self::caller(case).map(|caller| caller.project)
+    }
     /// On whose behalf Atlas is asked in this case.
     fn caller(case: &Self::Case) -> Option<&Caller>;
     /// Takes one step.
-    fn apply(&self, ctx: &Context, case: &Self::Case, step: Self::Step) -> impl Future<Output = Result<Applied<Self>, kube::Error>> + Send;
+    fn apply(
+        &self,
+        ctx: &Context,
+        case: &Self::Case,
+        step: Self::Step,
+    ) -> impl Future<Output = Result<Applied<Self>, kube::Error>> + Send;
 
     /// Whether what is in Atlas has failed or vanished, so that a pause runs before it is made again.
     fn has_failed(status: &Self::Status) -> bool;

@@ -33,6 +33,8 @@ pub struct Memory {
     pub look_after: Option<Sequence>,
     /// Failed writes to Atlas in a row, and when the next may be tried.
     pub write_pause: Option<WritePause>,
+    /// Reconciles in a row that came to no end.
+    pub troubles: u32,
     /// The way to Atlas that the object last used, for its deletion.
     pub way: Option<Way>,
 }
@@ -74,7 +76,11 @@ impl WritePause {
     pub fn after(previous: Option<Self>, jitter: f64, now: Instant) -> Self {
         let failures = previous.map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
-        Self { failures, since: previous.map_or(now, |pause| pause.since), until: now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1) }
+        Self {
+            failures,
+            since: previous.map_or(now, |pause| pause.since),
+            until: now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1),
+        }
     }
 }
 

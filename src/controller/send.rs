@@ -1,8 +1,15 @@
 //! Sends a recorded attempt to Atlas and remembers how that ended.
 
-use super::{context::Context, kind::{Applied, Kind}, write};
+use super::{
+    context::Context,
+    kind::{Applied, Kind},
+    write,
+};
 use crate::{
-    atlas::{Failure, error::{Class, Effect}},
+    atlas::{
+        Failure,
+        error::{Class, Effect},
+    },
     reconcile::{
         Subject,
         attempt::{Attempt, Refusal, Sending, SendingOutcome},
@@ -41,14 +48,23 @@ fn after<K>(failure: Failure, object: K) -> Applied<K> {
     match failure.error.class {
         // Something is there, or not there any more: the next list tells.
         Class::Exists | Class::Missing => Applied::Changed(Box::new(object)),
-        Class::Transient | Class::Throttled(_) | Class::NotYet | Class::Denied(_) | Class::Invalid => Applied::Failed(failure, Box::new(object)),
+        Class::Transient | Class::Throttled(_) | Class::NotYet | Class::Denied(_) | Class::Invalid => {
+            Applied::Failed(failure, Box::new(object))
+        }
     }
 }
 
-async fn remembered<T>(ctx: &Context, subject: &Subject, attempt: &Attempt, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn remembered<T>(
+    ctx: &Context,
+    subject: &Subject,
+    attempt: &Attempt,
+    call: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let uid = &subject.uid;
     let (last, at) = (attempt.last, Instant::now());
-    let before = ctx.memories.with(uid, |memory| memory.attempt.sending.replace(Sending { last, at, outcome: SendingOutcome::InFlight }));
+    let before = ctx
+        .memories
+        .with(uid, |memory| memory.attempt.sending.replace(Sending { last, at, outcome: SendingOutcome::InFlight }));
     let result = call.await;
     let ended = ctx.inventory.sequence();
     let outcome = match &result {
@@ -74,7 +90,11 @@ async fn remembered<T>(ctx: &Context, subject: &Subject, attempt: &Attempt, call
 }
 
 /// Makes a call that needs no record: the deletion of what a deleted object has.
-pub async fn unrecorded<K: Kind, T>(ctx: &Context, object: &K, call: impl Future<Output = Result<T, Failure>>) -> Applied<K> {
+pub async fn unrecorded<K: Kind, T>(
+    ctx: &Context,
+    object: &K,
+    call: impl Future<Output = Result<T, Failure>>,
+) -> Applied<K> {
     let result = call.await;
     let ended = ctx.inventory.sequence();
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| match &result {

@@ -50,7 +50,12 @@ pub fn moment(ctx: &Context, subject: &Subject, attempt: Option<&Attempt>) -> Mo
 }
 
 /// How many times something failed has been taken away: what status says, or the attempt recorded after it.
-pub fn tries<S: CommonStatus>(status: &S, subject: &Subject, attempt: Option<&Attempt>, is_about_it: impl Fn(&AttemptedWrite) -> bool) -> u32 {
+pub fn tries<S: CommonStatus>(
+    status: &S,
+    subject: &Subject,
+    attempt: Option<&Attempt>,
+    is_about_it: impl Fn(&AttemptedWrite) -> bool,
+) -> u32 {
     if report::starts_anew(status, subject) && !subject.deleting {
         return 0;
     }
@@ -64,13 +69,15 @@ pub fn is_quiet<S: CommonStatus>(status: Option<&S>) -> bool {
 }
 
 /// How recent a look at Atlas must be.
-pub fn need(ctx: &Context, subject: &Subject, quiet: bool, care: Care) -> Need {
-    let interval = if quiet { ctx.settings.resync_interval } else { ctx.settings.poll_interval };
+pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, care: Care) -> Need {
+    let interval = if quiet { ctx.resync_interval(&project) } else { ctx.settings.poll_interval };
     let max_age = match care {
         Care::Normal => interval,
         Care::AtlasNow | Care::EverythingNow => interval.min(WRITE_VIEW),
     };
-    let after = ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence).max(memory.look_after));
+    let after = ctx.memories.with(&subject.uid, |memory| {
+        memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence).max(memory.look_after)
+    });
     Need { after, max_age, insist: false }
 }
 
@@ -78,7 +85,14 @@ pub fn need(ctx: &Context, subject: &Subject, quiet: bool, care: Care) -> Need {
 ///
 /// # Errors
 /// When there is no credential, or Atlas gave no list.
-pub async fn services(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId, provider: Provider, need: Need) -> Result<(Services, Caller), Blocked> {
+pub async fn services(
+    ctx: &Context,
+    subject: &Subject,
+    secret: &str,
+    project: ProjectId,
+    provider: Provider,
+    need: Need,
+) -> Result<(Services, Caller), Blocked> {
     let caller = caller(ctx, subject, secret, project).await?;
     let first = ctx.inventory.services(&caller, provider, need).await;
     let (result, caller) = match first {
@@ -122,7 +136,8 @@ async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: Project
 
 /// What a failed look at Atlas means for the object.
 pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) -> Blocked {
-    let foreign = ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence));
+    let foreign =
+        ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence));
     let asked = unseen.failure.sent.map(|sent| sent.sequence);
     let is_news = foreign.is_none_or(|foreign| asked.is_some_and(|asked| asked > foreign));
     // A Secret that is mended is noticed within a minute, however rarely Atlas is asked about the one that is refused.

@@ -6,7 +6,11 @@
 use super::Subject;
 use crate::{
     api::ATTEMPT_ANNOTATION,
-    atlas::{Sent, Sequence, error::{AtlasError, Class}, ids::{EndpointId, ServiceId}},
+    atlas::{
+        Sent, Sequence,
+        error::{AtlasError, Class},
+        ids::{EndpointId, ServiceId},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -223,7 +227,10 @@ pub fn may_have_effect(attempt: &Attempt, holder: &Holder, memory: &AttemptMemor
     match memory.sending_of(attempt) {
         None => false,
         Some(Sending { outcome: SendingOutcome::Refused(_), last, .. }) => *last != attempt.first,
-        Some(Sending { outcome: SendingOutcome::InFlight | SendingOutcome::Unanswered { .. } | SendingOutcome::Answered, .. }) => true,
+        Some(Sending {
+            outcome: SendingOutcome::InFlight | SendingOutcome::Unanswered { .. } | SendingOutcome::Answered,
+            ..
+        }) => true,
     }
 }
 
@@ -259,7 +266,9 @@ pub fn progress(attempt: &Attempt, holder: &Holder, memory: &AttemptMemory, read
     let Some(sending) = memory.sending_of(attempt) else { return Progress::Settled };
     match &sending.outcome {
         SendingOutcome::Answered => Progress::Settled,
-        SendingOutcome::Refused(refusal) if attempt.first == sending.last => Progress::RefusalUnrecorded(refusal.clone()),
+        SendingOutcome::Refused(refusal) if attempt.first == sending.last => {
+            Progress::RefusalUnrecorded(refusal.clone())
+        }
         // A refusal of a repeat says nothing of the request before it.
         SendingOutcome::Refused(_) => held(sending.at + HOLD, read, now, false),
         SendingOutcome::Unanswered { ended } => held(sending.at + HOLD, read, now, read.sequence > *ended),

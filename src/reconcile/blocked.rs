@@ -47,7 +47,9 @@ impl Blocked {
 
     /// By the Secret not being there.
     pub fn without_secret(secret: &str, retry_at: Instant) -> Self {
-        let message = format!("the Secret {secret:?} does not exist in this namespace: create it, with publicKey and privateKey, or clientId and clientSecret");
+        let message = format!(
+            "the Secret {secret:?} does not exist in this namespace: create it, with publicKey and privateKey, or clientId and clientSecret"
+        );
         let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
         Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
     }
@@ -65,25 +67,46 @@ impl Blocked {
     }
 }
 
+impl Blocked {
+    /// The same, once it has lasted too long to be taken for something that passes.
+    pub fn stalled(mut self) -> Self {
+        self.cause = Cause::Refusal;
+        self.verdict = Verdict::stalled(Reason::InvalidRequest, self.verdict.message);
+        self
+    }
+}
+
 /// What a failed call means for the object on whose behalf it was made.
 fn judge(error: &AtlasError, secret: &str) -> (Cause, Verdict) {
     let refusal = |reason, message: String| (Cause::Refusal, Verdict::stalled(reason, message));
     let silence = |reason, message: String| (Cause::Silence, Verdict::reconciling(reason, message));
     match error.class {
-        Class::Denied(Denial::Credentials) => {
-            refusal(Reason::CredentialsRefused, format!("Atlas refuses the credential in the Secret {secret:?}: {error}. Put a valid API key or service account there"))
-        }
+        Class::Denied(Denial::Credentials) => refusal(
+            Reason::CredentialsRefused,
+            format!(
+                "Atlas refuses the credential in the Secret {secret:?}: {error}. Put a valid API key or service account there"
+            ),
+        ),
         Class::Denied(Denial::Access) => refusal(
             Reason::AccessDenied,
-            format!("Atlas does not let the credential in the Secret {secret:?} do this: {error}. It needs the role Project Owner, an entry in its API access list, and a payment method on the project"),
+            format!(
+                "Atlas does not let the credential in the Secret {secret:?} do this: {error}. It needs the role Project Owner, an entry in its API access list, and a payment method on the project"
+            ),
         ),
-        Class::Denied(Denial::Project) => {
-            refusal(Reason::ProjectNotFound, format!("Atlas shows no such project to the credential in the Secret {secret:?}: {error}. Check spec.projectId, and that the credential belongs to it"))
-        }
+        Class::Denied(Denial::Project) => refusal(
+            Reason::ProjectNotFound,
+            format!(
+                "Atlas shows no such project to the credential in the Secret {secret:?}: {error}. Check spec.projectId, and that the credential belongs to it"
+            ),
+        ),
         Class::Invalid => refusal(Reason::InvalidRequest, format!("Atlas refuses the request: {error}")),
-        Class::Throttled(_) => silence(Reason::Throttled, format!("Atlas limits the rate of requests: {}", error.detail)),
+        Class::Throttled(_) => {
+            silence(Reason::Throttled, format!("Atlas limits the rate of requests: {}", error.detail))
+        }
         Class::Transient => silence(Reason::AtlasUnreachable, format!("Atlas cannot be asked at the moment: {error}")),
-        Class::NotYet | Class::Exists | Class::Missing => silence(Reason::Retrying, format!("Atlas cannot do this yet: {error}")),
+        Class::NotYet | Class::Exists | Class::Missing => {
+            silence(Reason::Retrying, format!("Atlas cannot do this yet: {error}"))
+        }
     }
 }
 
@@ -101,7 +124,13 @@ pub struct Confirmation {
 }
 
 /// The status that tells why the object is blocked, or `None` if what it says now still stands.
-pub fn status<S: CommonStatus>(before: &S, subject: &Subject, blocked: &Blocked, known: Confirmation, now: (Instant, Timestamp)) -> Option<S> {
+pub fn status<S: CommonStatus>(
+    before: &S,
+    subject: &Subject,
+    blocked: &Blocked,
+    known: Confirmation,
+    now: (Instant, Timestamp),
+) -> Option<S> {
     let verdict = verdict(before, subject, blocked, known, now.0)?;
     let mut status = before.clone();
     let tries = status.attempts();
@@ -109,7 +138,13 @@ pub fn status<S: CommonStatus>(before: &S, subject: &Subject, blocked: &Blocked,
     Some(status)
 }
 
-fn verdict<S: CommonStatus>(before: &S, subject: &Subject, blocked: &Blocked, known: Confirmation, now: Instant) -> Option<Verdict> {
+fn verdict<S: CommonStatus>(
+    before: &S,
+    subject: &Subject,
+    blocked: &Blocked,
+    known: Confirmation,
+    now: Instant,
+) -> Option<Verdict> {
     if subject.deleting {
         return while_deleting(before, blocked, known, now);
     }
@@ -138,17 +173,33 @@ fn verdict<S: CommonStatus>(before: &S, subject: &Subject, blocked: &Blocked, kn
 const RELEASE: &str = "To let this resource go and keep what it has in Atlas, set spec.deletionPolicy to Retain";
 
 /// A deletion that cannot go on says how to release the object, if a person has to act.
-fn while_deleting<S: CommonStatus>(before: &S, blocked: &Blocked, known: Confirmation, now: Instant) -> Option<Verdict> {
-    let stalled = |verdict: &Verdict| Verdict { standing: Standing::Stalled, reason: verdict.reason, message: format!("{}. {RELEASE}", verdict.message) };
+fn while_deleting<S: CommonStatus>(
+    before: &S,
+    blocked: &Blocked,
+    known: Confirmation,
+    now: Instant,
+) -> Option<Verdict> {
+    let stalled = |verdict: &Verdict| Verdict {
+        standing: Standing::Stalled,
+        reason: verdict.reason,
+        message: format!("{}. {RELEASE}", verdict.message),
+    };
     match blocked.cause {
         Cause::Cluster if blocked.verdict.standing == Standing::Stalled => Some(stalled(&blocked.verdict)),
-        Cause::Cluster => Some(Verdict::reconciling(Reason::DeletionBlocked, format!("{}. {RELEASE}", blocked.verdict.message))),
+        Cause::Cluster => {
+            Some(Verdict::reconciling(Reason::DeletionBlocked, format!("{}. {RELEASE}", blocked.verdict.message)))
+        }
         Cause::NoCredentials => Some(stalled(&blocked.verdict)),
         Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
         Cause::Silence => {
             let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
             let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
-            (!told || lost).then(|| Verdict::reconciling(Reason::AtlasUnreachable, format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message)))
+            (!told || lost).then(|| {
+                Verdict::reconciling(
+                    Reason::AtlasUnreachable,
+                    format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message),
+                )
+            })
         }
     }
 }

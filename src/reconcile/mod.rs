@@ -22,7 +22,10 @@ pub mod retry;
 use crate::{
     api::{FINALIZER, RECONCILE_ANNOTATION},
     atlas::ids::{EndpointId, ServiceId},
-    reconcile::{attempt::{AttemptMemory, Holder}, ownership::ObjectName},
+    reconcile::{
+        attempt::{AttemptMemory, Holder},
+        ownership::ObjectName,
+    },
 };
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};

@@ -116,7 +116,8 @@ pub fn succession(others: &[Claim]) -> Succession<'_> {
     if let Some(heir) = heir {
         return Succession::HandOver(heir);
     }
-    let holders: Vec<_> = others.iter().filter(|other| other.counts() && !other.may_own() && other.origin.is_some()).collect();
+    let holders: Vec<_> =
+        others.iter().filter(|other| other.counts() && !other.may_own() && other.origin.is_some()).collect();
     if holders.is_empty() { Succession::Free } else { Succession::HeldBy(holders) }
 }
 

@@ -28,7 +28,11 @@ pub fn tell_suspended<S: CommonStatus>(status: &mut S, subject: &Subject, now: T
         let verdict = Verdict::reconciling(Reason::Suspended, message);
         status.set_conditions(verdict.conditions(status.conditions(), subject.generation, now));
     } else {
-        let followed = status.conditions().iter().cloned().map(|condition| Condition { observed_generation: subject.generation, ..condition });
+        let followed = status
+            .conditions()
+            .iter()
+            .cloned()
+            .map(|condition| Condition { observed_generation: subject.generation, ..condition });
         let followed = followed.collect();
         status.set_conditions(followed);
     }
@@ -66,7 +70,9 @@ pub fn transitions<S: CommonStatus>(before: &S, after: &S) -> Vec<News> {
         (old, Some((Standing::Ready, _))) if old.map(|(standing, _)| standing) != Some(Standing::Ready) => {
             vec![News::normal("Ready", "Observe", message())]
         }
-        (old, Some((Standing::Stalled, reason))) if old != new => stalled_words(reason).map(|word| News::warning(word, "Observe", message())).into_iter().collect(),
+        (old, Some((Standing::Stalled, reason))) if old != new => {
+            stalled_words(reason).map(|word| News::warning(word, "Observe", message())).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -94,7 +100,9 @@ pub async fn farewell<K: Kind>(ctx: &Context, object: &K, farewell: Farewell, wh
         Farewell::NothingWasThere => return,
         Farewell::Deleted => News::normal("Deleted", "Delete", format!("{what} is gone from Atlas")),
         Farewell::Kept => News::normal("Kept", "Keep", format!("{what} stays in Atlas")),
-        Farewell::HandedOver => News::normal("HandedOver", "HandOver", format!("{what} belongs to another resource now")),
+        Farewell::HandedOver => {
+            News::normal("HandedOver", "HandOver", format!("{what} belongs to another resource now"))
+        }
     };
     tracing::info!("{}", news.note);
     ctx.events.publish(object, news).await;

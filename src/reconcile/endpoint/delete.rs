@@ -39,7 +39,9 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
             let attempted = Attachment { service: *service, endpoint: endpoint.clone() };
             recorded.held.as_ref().is_none_or(|held| held.attachment != attempted)
         }
-        AttemptedWrite::RemoveEndpoint { .. } | AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => false,
+        AttemptedWrite::RemoveEndpoint { .. }
+        | AttemptedWrite::CreateService
+        | AttemptedWrite::DeleteService { .. } => false,
     });
     let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
     Some(match held {
@@ -91,7 +93,9 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
     }
     match ownership::succession(&case.others_of(&held.attachment)) {
         Succession::WaitFor(_) => Fate::Waits(case.saying(going(), Look::Shortly)),
-        Succession::HandOver(heir) if held.origin == Origin::Adopted || heir.origin == Some(Origin::Created) => Fate::HandedOver,
+        Succession::HandOver(heir) if held.origin == Origin::Adopted || heir.origin == Some(Origin::Created) => {
+            Fate::HandedOver
+        }
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
             Fate::Waits(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan })

@@ -20,6 +20,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 impl Kind for AtlasInterfaceEndpoint {
+    const NAME: &'static str = "endpoint";
+
     type Status = AtlasInterfaceEndpointStatus;
     type Case = Case;
     type Step = Step;
@@ -81,14 +83,20 @@ impl Kind for AtlasInterfaceEndpoint {
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
             (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
             (Step::HandOver(heir, held), _) => self.hand_over(ctx, &heir, &held).await,
-            (Step::Add(attachment, attempt), Seen::Atlas(observed, caller)) => self.add(ctx, observed, caller, &attachment, &attempt).await,
+            (Step::Add(attachment, attempt), Seen::Atlas(observed, caller)) => {
+                self.add(ctx, observed, caller, &attachment, &attempt).await
+            }
             (Step::RemoveFailed(attachment, attempt), Seen::Atlas(observed, caller)) => {
-                let note = format!("removed the rejected endpoint {}, to add it again (try {})", attachment.endpoint, attempt.tries);
+                let note = format!(
+                    "removed the rejected endpoint {}, to add it again (try {})",
+                    attachment.endpoint, attempt.tries
+                );
                 let news = News::warning("Retried", "Remove", note);
                 self.remove(ctx, observed, caller, &attachment, &attempt, news).await
             }
             (Step::RemoveRetired(attachment, attempt), Seen::Atlas(observed, caller)) => {
-                let news = News::normal("Detached", "Remove", format!("detached {}, which was replaced", attachment.endpoint));
+                let news =
+                    News::normal("Detached", "Remove", format!("detached {}, which was replaced", attachment.endpoint));
                 self.remove(ctx, observed, caller, &attachment, &attempt, news).await
             }
             (Step::Remove(attachment), Seen::Atlas(observed, caller)) => {
@@ -102,7 +110,9 @@ impl Kind for AtlasInterfaceEndpoint {
             }
             // The driver writes the status; without a look at Atlas no plan has one of the others.
             (Step::Retire, _) => changed(self.clone()),
-            (Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_), Seen::Cluster(_)) => changed(self.clone()),
+            (Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_), Seen::Cluster(_)) => {
+                changed(self.clone())
+            }
         }
     }
 
@@ -120,11 +130,22 @@ impl Kind for AtlasInterfaceEndpoint {
             news.push(News::normal("Adopted", "Adopt", format!("{endpoint} was attached already")));
         }
         if same && before.connection_status.is_some() && after.connection_status.is_none() && after.attempts.is_none() {
-            news.push(News::warning("EndpointGone", "Observe", format!("{endpoint} is no longer attached, and this resource did not detach it")));
+            news.push(News::warning(
+                "EndpointGone",
+                "Observe",
+                format!("{endpoint} is no longer attached, and this resource did not detach it"),
+            ));
         }
         for old in before.retiring.iter().filter(|old| old.origin == Origin::Adopted && !after.retiring.contains(old)) {
             if after.interface_endpoint_id.as_ref() != Some(&old.interface_endpoint_id) {
-                news.push(News::normal("Kept", "Keep", format!("{} was replaced, and stays attached: this resource did not attach it", old.interface_endpoint_id)));
+                news.push(News::normal(
+                    "Kept",
+                    "Keep",
+                    format!(
+                        "{} was replaced, and stays attached: this resource did not attach it",
+                        old.interface_endpoint_id
+                    ),
+                ));
             }
         }
         news.extend(report::transitions(&before, after));
@@ -133,7 +154,14 @@ impl Kind for AtlasInterfaceEndpoint {
 }
 
 impl AtlasInterfaceEndpoint {
-    async fn add(&self, ctx: &Context, observed: &Observed, caller: &Caller, attachment: &Attachment, attempt: &Attempt) -> Result<Applied<Self>, kube::Error> {
+    async fn add(
+        &self,
+        ctx: &Context,
+        observed: &Observed,
+        caller: &Caller,
+        attachment: &Attachment,
+        attempt: &Attempt,
+    ) -> Result<Applied<Self>, kube::Error> {
         let basis = basis(attachment, observed);
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
@@ -167,7 +195,8 @@ impl AtlasInterfaceEndpoint {
     }
 
     async fn let_go(&self, ctx: &Context, case: &Case, farewell: Farewell) -> Result<Applied<Self>, kube::Error> {
-        let endpoint = case.desired.recorded.held.as_ref().map(|held| held.attachment.endpoint.to_string()).unwrap_or_default();
+        let endpoint =
+            case.desired.recorded.held.as_ref().map(|held| held.attachment.endpoint.to_string()).unwrap_or_default();
         report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
@@ -175,14 +204,19 @@ impl AtlasInterfaceEndpoint {
 
     /// Records in the heir's status what is now its own. The heir has adopted it already, so its finalizer is on.
     async fn hand_over(&self, ctx: &Context, heir: &ObjectName, held: &Held) -> Result<Applied<Self>, kube::Error> {
-        let Some(heir) = ctx.endpoints.api(&heir.namespace).get_opt(&heir.name).await? else { return changed(self.clone()) };
+        let Some(heir) = ctx.endpoints.api(&heir.namespace).get_opt(&heir.name).await? else {
+            return changed(self.clone());
+        };
         let mut next = heir.status.clone().unwrap_or_default();
         let theirs = status::retiring(held);
-        let current = next.private_link_id.as_ref() == Some(&theirs.private_link_id) && next.interface_endpoint_id.as_ref() == Some(&theirs.interface_endpoint_id);
+        let current = next.private_link_id.as_ref() == Some(&theirs.private_link_id)
+            && next.interface_endpoint_id.as_ref() == Some(&theirs.interface_endpoint_id);
         if current {
             next.origin = Some(held.origin);
         }
-        let same = |old: &&mut crate::api::Retiring| old.interface_endpoint_id == theirs.interface_endpoint_id && old.private_link_id == theirs.private_link_id;
+        let same = |old: &&mut crate::api::Retiring| {
+            old.interface_endpoint_id == theirs.interface_endpoint_id && old.private_link_id == theirs.private_link_id
+        };
         if let Some(old) = next.retiring.iter_mut().find(same) {
             old.origin = held.origin;
         }
@@ -190,7 +224,12 @@ impl AtlasInterfaceEndpoint {
         if changes && heir.metadata.deletion_timestamp.is_none() {
             let heir = write::status(ctx, &heir, next).await?;
             tracing::info!(endpoint = %held.attachment.endpoint, heir = heir.name_any(), "handed the endpoint over");
-            ctx.events.publish(&heir, News::normal("HandedOver", "Inherit", format!("owns {} from now on", held.attachment.endpoint))).await;
+            ctx.events
+                .publish(
+                    &heir,
+                    News::normal("HandedOver", "Inherit", format!("owns {} from now on", held.attachment.endpoint)),
+                )
+                .await;
         }
         changed(self.clone())
     }

@@ -1,12 +1,17 @@
 //! `AtlasInterfaceEndpoint`: one endpoint attached to the service of a link.
 
-mod kind;
 pub mod delete;
+mod kind;
 pub mod plan;
 pub mod resolve;
 pub mod status;
 
-use super::{Farewell, Look, Subject, attempt::Attempt, ownership::{Claim, ObjectName}, policy::Disposal};
+use super::{
+    Farewell, Look, Subject,
+    attempt::Attempt,
+    ownership::{Claim, ObjectName},
+    policy::Disposal,
+};
 use crate::{
     api::{Origin, Verdict},
     atlas::{

@@ -32,7 +32,10 @@ impl<'a> Case<'a> {
     fn live(&self) -> Plan {
         let plan = match self.desired.target.as_ref() {
             Some(target) => self.towards(target),
-            None => self.saying(Verdict::reconciling(Reason::WaitingForEndpointId, "waiting for the id of the endpoint"), Look::Resync),
+            None => self.saying(
+                Verdict::reconciling(Reason::WaitingForEndpointId, "waiting for the id of the endpoint"),
+                Look::Resync,
+            ),
         };
         self.protected_first(plan)
     }
@@ -104,12 +107,20 @@ impl<'a> Case<'a> {
             adoption: AdoptionPolicy::AdoptOrCreate,
             origin: held.map(|held| held.origin),
         };
-        ownership::owner(&own, &self.others_of(attachment)).map(|owner| owner.object.seen_from(&subject.object.namespace))
+        ownership::owner(&own, &self.others_of(attachment))
+            .map(|owner| owner.object.seen_from(&subject.object.namespace))
     }
 
     pub fn saying(&self, verdict: Verdict, look: Look) -> Plan {
         let recorded = &self.desired.recorded;
-        Plan { step: None, facts: Facts::Unchanged, retiring: recorded.retiring.clone(), verdict, look, tries: recorded.tries }
+        Plan {
+            step: None,
+            facts: Facts::Unchanged,
+            retiring: recorded.retiring.clone(),
+            verdict,
+            look,
+            tries: recorded.tries,
+        }
     }
 
     fn reconciling(&self, reason: Reason, message: impl Into<String>, look: Look) -> Plan {
@@ -136,13 +147,15 @@ impl<'a> Case<'a> {
             return None;
         }
         if self.is_listed(&attempted) && self.origin_of(&attempted) == Origin::Created {
-            let mut plan = self.reconciling(Reason::Replacing, "the endpoint attached before is to be detached", Look::Poll);
+            let mut plan =
+                self.reconciling(Reason::Replacing, "the endpoint attached before is to be detached", Look::Poll);
             plan.retiring.push(Held { attachment: attempted, origin: Origin::Created });
             return Some(Plan { step: Some(Step::Retire), ..plan });
         }
         match self.progress() {
             Progress::Open { hold_until, .. } => {
-                let message = format!("a request to attach {} was not answered; looking for what came of it", attempted.endpoint);
+                let message =
+                    format!("a request to attach {} was not answered; looking for what came of it", attempted.endpoint);
                 Some(self.reconciling(Reason::Replacing, message, Look::At(hold_until)))
             }
             Progress::Settled | Progress::RefusalUnrecorded(_) => None,
@@ -151,7 +164,11 @@ impl<'a> Case<'a> {
 
     /// Rule 6: the old endpoint goes to `retiring` before the new one is added; an edit back takes it out again.
     fn retires(&self, held: Option<Held>, target: &Attachment) -> Plan {
-        let mut plan = self.reconciling(Reason::Replacing, "the new endpoint is attached before the old one is detached", Look::Poll);
+        let mut plan = self.reconciling(
+            Reason::Replacing,
+            "the new endpoint is attached before the old one is detached",
+            Look::Poll,
+        );
         let wanted_again = plan.retiring.iter().find(|old| old.attachment == *target).cloned();
         plan.retiring.retain(|old| old.attachment != *target);
         plan.retiring.extend(held);
@@ -166,7 +183,11 @@ impl<'a> Case<'a> {
     fn service_replaced(&self, target: &Attachment) -> Plan {
         let name = self.service(target.service).and_then(|service| service.endpoint_service_name.clone());
         let Some(name) = name else {
-            return self.reconciling(Reason::WaitingForLink, "the link's endpoint service is being made anew", Look::Resync);
+            return self.reconciling(
+                Reason::WaitingForLink,
+                "the link's endpoint service is being made anew",
+                Look::Resync,
+            );
         };
         let message = format!(
             "the VPC endpoint {} was made for a service that is gone: create one for {name}, and put its id here",
@@ -185,8 +206,13 @@ impl<'a> Case<'a> {
     }
 
     fn attaches(&self, target: &Attachment) -> Plan {
-        if let (Progress::RefusalUnrecorded(refusal), Some((attempt, _))) = (self.progress(), self.unsettled_attempt()) {
-            let plan = self.reconciling(Reason::Attaching, "Atlas refused to attach the endpoint; looking at what is there", Look::Poll);
+        if let (Progress::RefusalUnrecorded(refusal), Some((attempt, _))) = (self.progress(), self.unsettled_attempt())
+        {
+            let plan = self.reconciling(
+                Reason::Attaching,
+                "Atlas refused to attach the endpoint; looking at what is there",
+                Look::Poll,
+            );
             return Plan { step: Some(Step::RecordRefusal(attempt.refused(refusal))), ..plan };
         }
         match self.service(target.service) {
@@ -204,7 +230,11 @@ impl<'a> Case<'a> {
 
     fn adds(&self, target: &Attachment, service: &Service) -> Plan {
         if let Some(owner) = self.owner_name(target) {
-            return self.reconciling(Reason::WaitingForService, format!("waiting for {owner}, which owns it, to attach the endpoint"), Look::Resync);
+            return self.reconciling(
+                Reason::WaitingForService,
+                format!("waiting for {owner}, which owns it, to attach the endpoint"),
+                Look::Resync,
+            );
         }
         match service.state {
             ServiceState::WaitingForUser | ServiceState::Available if !self.desired.link_leaving => {}
@@ -221,7 +251,9 @@ impl<'a> Case<'a> {
                 self.reconciling(Reason::Attaching, message, Look::At(hold_until))
             }
             Progress::Open { may_repeat: true, .. } => self.sends(target, true),
-            Progress::Settled | Progress::RefusalUnrecorded(_) => self.refused_for_good(target).unwrap_or_else(|| self.sends(target, false)),
+            Progress::Settled | Progress::RefusalUnrecorded(_) => {
+                self.refused_for_good(target).unwrap_or_else(|| self.sends(target, false))
+            }
         }
     }
 
@@ -264,12 +296,16 @@ impl<'a> Case<'a> {
             _ if endpoint.delete_requested => self.leaving(),
             ConnectionStatus::Available => self.available(held),
             ConnectionStatus::None => self.pending("AWS has not created the VPC endpoint's connection yet"),
-            ConnectionStatus::PendingAcceptance => self.pending("AWS has received the connection request, Atlas is about to accept it"),
+            ConnectionStatus::PendingAcceptance => {
+                self.pending("AWS has received the connection request, Atlas is about to accept it")
+            }
             ConnectionStatus::Pending => self.pending("AWS is establishing the connection"),
             ConnectionStatus::Rejected | ConnectionStatus::Failed => self.rejected(held, endpoint),
             ConnectionStatus::Deleting => self.leaving(),
             ConnectionStatus::Unknown(word) => {
-                let message = format!("Atlas says {word}, which this version of the operator does not know; waiting for a state that it knows");
+                let message = format!(
+                    "Atlas says {word}, which this version of the operator does not know; waiting for a state that it knows"
+                );
                 self.reconciling(Reason::PendingAcceptance, message, Look::Poll)
             }
         };
@@ -310,7 +346,9 @@ impl<'a> Case<'a> {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
             ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
             ownership::Succession::HandOver(heir) if heir.origin == Some(Origin::Created) => dropped,
-            ownership::Succession::HandOver(heir) => Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan },
+            ownership::Succession::HandOver(heir) => {
+                Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan }
+            }
             ownership::Succession::HeldBy(_) => dropped,
             ownership::Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
             ownership::Succession::Free => {
@@ -333,13 +371,18 @@ impl<'a> Case<'a> {
             let message = format!("the endpoint was rejected ({said}); its owner, {owner}, has to mend it");
             return self.reconciling(Reason::WaitingForService, message, Look::Resync);
         }
-        let service = self.service(held.attachment.service).and_then(|service| service.endpoint_service_name.as_deref()).unwrap_or("the link's service");
+        let service = self
+            .service(held.attachment.service)
+            .and_then(|service| service.endpoint_service_name.as_deref())
+            .unwrap_or("the link's service");
         let stalled = |hint: &str| {
             let message = format!("the connection was rejected: {said}. {hint}");
             self.saying(Verdict::stalled(Reason::Rejected, message), Look::Resync)
         };
         if held.origin == Origin::Adopted {
-            return stalled("The endpoint was not attached by this resource, so it is left alone: remove it in Atlas to have it added again");
+            return stalled(
+                "The endpoint was not attached by this resource, so it is left alone: remove it in Atlas to have it added again",
+            );
         }
         let tries = self.desired.recorded.tries;
         match retry::next(tries, self.moment.failed_since, self.moment.now) {
@@ -347,13 +390,21 @@ impl<'a> Case<'a> {
                 "Check that the VPC endpoint exists, is in a subnet, and was made for {service}; then put another id here, or set the annotation atlas.privatelink.dev/reconcile-requested-at to try anew"
             )),
             Retry::At(due) => {
-                let message = format!("the connection was rejected: {said}. The endpoint is removed and added again (try {} of {})", tries + 1, retry::LIMIT);
+                let message = format!(
+                    "the connection was rejected: {said}. The endpoint is removed and added again (try {} of {})",
+                    tries + 1,
+                    retry::LIMIT
+                );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), Look::At(due))
             }
             Retry::Now => {
                 let Attachment { service, endpoint } = held.attachment.clone();
                 let attempt = self.attempt(AttemptedWrite::RemoveEndpoint { service, endpoint }).with_tries(tries + 1);
-                let message = format!("the rejected endpoint is being removed, to be added again (try {} of {})", tries + 1, retry::LIMIT);
+                let message = format!(
+                    "the rejected endpoint is being removed, to be added again (try {} of {})",
+                    tries + 1,
+                    retry::LIMIT
+                );
                 let plan = self.saying(Verdict::reconciling(Reason::Retrying, message), Look::Poll);
                 Plan { step: Some(Step::RemoveFailed(held.attachment.clone(), attempt)), ..plan }
             }

@@ -57,7 +57,12 @@ struct Link {
 ///
 /// # Errors
 /// When it cannot be decided on now.
-pub async fn resolve(ctx: &Context, object: &AtlasInterfaceEndpoint, subject: Subject, care: Care) -> Result<Case, Blocked> {
+pub async fn resolve(
+    ctx: &Context,
+    object: &AtlasInterfaceEndpoint,
+    subject: Subject,
+    care: Care,
+) -> Result<Case, Blocked> {
     let attempt = Attempt::read(object.metadata.annotations.as_ref(), &subject.uid);
     let moment = way::moment(ctx, &subject, attempt.as_ref());
     let mut desired = Desired {
@@ -82,12 +87,14 @@ pub async fn resolve(ctx: &Context, object: &AtlasInterfaceEndpoint, subject: Su
         }
     };
     let quiet = !desired.subject.deleting && way::is_quiet(object.status.as_ref());
-    let need = way::need(ctx, &desired.subject, quiet, care);
+    let need = way::need(ctx, &desired.subject, link.project, quiet, care);
     let seen = way::services(ctx, &desired.subject, &link.secret, link.project, link.provider, need).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
     let (services, caller) = seen?;
     let endpoint = match in_question(&desired) {
-        Some(attachment) if !desired.subject.deleting => connection(ctx, &desired, &services, &caller, attachment, (care, quiet), &link.secret).await?,
+        Some(attachment) if !desired.subject.deleting => {
+            connection(ctx, &desired, &services, &caller, attachment, (care, quiet), &link.secret).await?
+        }
         Some(_) | None => None,
     };
     let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
@@ -99,17 +106,28 @@ pub async fn resolve(ctx: &Context, object: &AtlasInterfaceEndpoint, subject: Su
 fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<Attempt>) -> Recorded {
     let status = object.status.clone().unwrap_or_default();
     let held = |service: &str, endpoint: &str, origin| {
-        Some(Held { attachment: Attachment { service: service.parse().ok()?, endpoint: endpoint.parse().ok()? }, origin })
+        Some(Held {
+            attachment: Attachment { service: service.parse().ok()?, endpoint: endpoint.parse().ok()? },
+            origin,
+        })
     };
     let current = match (&status.private_link_id, &status.interface_endpoint_id, status.origin) {
         (Some(service), Some(endpoint), Some(origin)) => held(service, endpoint, origin),
         _ => None,
     };
     let tries = way::tries(&status, subject, attempt.as_ref(), |write| match write {
-        AttemptedWrite::RemoveEndpoint { endpoint, .. } => current.as_ref().is_some_and(|held| held.attachment.endpoint == *endpoint),
-        AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => false,
+        AttemptedWrite::RemoveEndpoint { endpoint, .. } => {
+            current.as_ref().is_some_and(|held| held.attachment.endpoint == *endpoint)
+        }
+        AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => {
+            false
+        }
     });
-    let retiring = status.retiring.iter().filter_map(|old| held(&old.private_link_id, &old.interface_endpoint_id, old.origin)).collect();
+    let retiring = status
+        .retiring
+        .iter()
+        .filter_map(|old| held(&old.private_link_id, &old.interface_endpoint_id, old.origin))
+        .collect();
     Recorded { held: current, retiring, attempt, tries }
 }
 
@@ -120,10 +138,17 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     let waits = |message: String| Blocked::by_cluster(Verdict::reconciling(Reason::WaitingForLink, message), None);
     let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
     let found = ctx.links.find(&subject.object.namespace, name);
-    let found = found.as_ref().and_then(Watched::get).ok_or_else(|| waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace")))?;
-    let link = link(found).ok_or_else(|| refused(format!("the AtlasPrivateLink {name:?} is not valid; see its conditions")))?;
+    let found = found
+        .as_ref()
+        .and_then(Watched::get)
+        .ok_or_else(|| waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace")))?;
+    let link = link(found)
+        .ok_or_else(|| refused(format!("the AtlasPrivateLink {name:?} is not valid; see its conditions")))?;
     if link.provider != Provider::Aws {
-        return Err(refused(format!("the AtlasPrivateLink {name:?} is on {}: interface endpoints are supported on AWS only so far", link.provider)));
+        return Err(refused(format!(
+            "the AtlasPrivateLink {name:?} is on {}: interface endpoints are supported on AWS only so far",
+            link.provider
+        )));
     }
     desired.link_leaving = link.leaving;
     if desired.subject.deleting {
@@ -153,7 +178,8 @@ fn link(object: &AtlasPrivateLink) -> Option<Link> {
 }
 
 async fn endpoint_id(ctx: &Context, object: &AtlasInterfaceEndpoint) -> Result<EndpointId, Blocked> {
-    let refused = |message: String, retry_at| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), retry_at);
+    let refused =
+        |message: String, retry_at| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), retry_at);
     if let Some(id) = &object.spec.interface_endpoint_id {
         return id.parse().map_err(|problem| refused(format!("spec.interfaceEndpointId: {problem}"), None));
     }
@@ -167,10 +193,15 @@ async fn endpoint_id(ctx: &Context, object: &AtlasInterfaceEndpoint) -> Result<E
     let found = found.map_err(|error| way::by_kubernetes(&error))?;
     let value = found.and_then(|map| map.data?.remove(&reference.key)).filter(|value| !value.trim().is_empty());
     let Some(value) = value else {
-        let message = format!("the ConfigMap {:?} has no key {:?} with the id of the endpoint yet", reference.name, reference.key);
+        let message = format!(
+            "the ConfigMap {:?} has no key {:?} with the id of the endpoint yet",
+            reference.name, reference.key
+        );
         return Err(Blocked::by_cluster(Verdict::reconciling(Reason::WaitingForEndpointId, message), again));
     };
-    value.trim().parse().map_err(|problem| refused(format!("the key {:?} of the ConfigMap {:?}: {problem}", reference.key, reference.name), again))
+    value.trim().parse().map_err(|problem| {
+        refused(format!("the key {:?} of the ConfigMap {:?}: {problem}", reference.key, reference.name), again)
+    })
 }
 
 /// The attachment whose connection decides: the held one, else the one wanted.
@@ -192,7 +223,7 @@ async fn connection(
     if !service.is_some_and(|service| service.has_endpoint(&attachment.endpoint)) {
         return Ok(None);
     }
-    let need = way::need(ctx, &desired.subject, quiet, care);
+    let need = way::need(ctx, &desired.subject, caller.project, quiet, care);
     match ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need).await {
         Ok(view) => Ok(Some(view)),
         Err(unseen) if unseen.failure.error.class == Class::Missing => Ok(None),
@@ -203,12 +234,20 @@ async fn connection(
 type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
 
 /// The other objects that name what this one names, and those of which that is not known yet.
-async fn others(ctx: &Context, desired: &Desired, link: &Link, object: &AtlasInterfaceEndpoint, care: Care) -> Result<Others, Blocked> {
+async fn others(
+    ctx: &Context,
+    desired: &Desired,
+    link: &Link,
+    object: &AtlasInterfaceEndpoint,
+    care: Care,
+) -> Result<Others, Blocked> {
     let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).and_then(key_of);
     let (mut named, mut unheard) = (Vec::new(), Vec::new());
-    for other in endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid)) {
+    for other in
+        endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
+    {
         let subject = Subject::of(other, false);
         let hearing = ctx.memories.hearing(&subject.uid);
         let other_link = links.iter().filter_map(Watched::get).find(|candidate| is_link_of(other, candidate));
@@ -222,7 +261,8 @@ async fn others(ctx: &Context, desired: &Desired, link: &Link, object: &AtlasInt
 }
 
 fn is_link_of(endpoint: &AtlasInterfaceEndpoint, link: &AtlasPrivateLink) -> bool {
-    endpoint.namespace() == link.namespace() && link.metadata.name.as_ref() == Some(&endpoint.spec.private_link_ref.name)
+    endpoint.namespace() == link.namespace()
+        && link.metadata.name.as_ref() == Some(&endpoint.spec.private_link_ref.name)
 }
 
 fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
@@ -230,7 +270,12 @@ fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
 }
 
 /// Whether an object has had its answer: through its link, and after it.
-fn has_answered(ctx: &Context, hearing: &Hearing, link: Option<&AtlasPrivateLink>, key: Option<&(String, Region)>) -> bool {
+fn has_answered(
+    ctx: &Context,
+    hearing: &Hearing,
+    link: Option<&AtlasPrivateLink>,
+    key: Option<&(String, Region)>,
+) -> bool {
     let Some(heard) = hearing.heard else { return false };
     let Some(link) = link else { return heard == Heard::Lacking };
     if key_of(link).as_ref() != key {
@@ -241,7 +286,8 @@ fn has_answered(ctx: &Context, hearing: &Hearing, link: Option<&AtlasPrivateLink
         None | Some(Heard::Nothing) => false,
         Some(Heard::Lacking) => true,
         Some(Heard::Listed) if hearing.waits_for_link => {
-            let standing = link.status.as_ref().and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing);
+            let standing =
+                link.status.as_ref().and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing);
             standing == Some(Standing::Stalled)
         }
         Some(Heard::Listed) => hearing.last > of_link.since,
@@ -253,7 +299,8 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     let recorded = recorded(other, subject, None);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let held = recorded.held.iter().chain(&recorded.retiring);
-    let mut all: Vec<_> = held.map(|held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)))).collect();
+    let mut all: Vec<_> =
+        held.map(|held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)))).collect();
     if let Some(target) = &hearing.target
         && all.iter().all(|(attachment, _)| attachment != target)
     {

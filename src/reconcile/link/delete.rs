@@ -3,7 +3,10 @@
 use super::{Dependent, Desired, Facts, Plan, Step, plan::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
-    atlas::{ids::ServiceId, model::{Service, ServiceState}},
+    atlas::{
+        ids::ServiceId,
+        model::{Service, ServiceState},
+    },
     reconcile::{
         Farewell, Look, Moment,
         attempt::{Progress, hold_until},
@@ -16,7 +19,8 @@ const GOING: &str = "it is being deleted in Atlas: first its endpoints, then the
 
 /// What can be decided about a deletion without looking at Atlas; `None` if that must be looked at.
 pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Moment) -> Option<Plan> {
-    let plan = |step, verdict, look| Plan { step, facts: Facts::Unchanged, verdict, look, tries: desired.recorded.tries };
+    let plan =
+        |step, verdict, look| Plan { step, facts: Facts::Unchanged, verdict, look, tries: desired.recorded.tries };
     if !desired.subject.protected {
         return Some(plan(None, Verdict::reconciling(Reason::Deleting, "nothing in Atlas belongs to it"), Look::Never));
     }
@@ -26,12 +30,17 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
     }
     let recorded = &desired.recorded;
     if recorded.service.is_none() && recorded.attempt.is_none() {
-        return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Verdict::reconciling(Reason::Deleting, GOING), Look::Shortly));
+        return Some(plan(
+            Some(Step::LetGo(Farewell::NothingWasThere)),
+            Verdict::reconciling(Reason::Deleting, GOING),
+            Look::Shortly,
+        ));
     }
     if desired.disposal != Disposal::KeepAll {
         return None;
     }
-    let unsettled = recorded.attempt.as_ref().filter(|attempt| recorded.service.is_none_or(|id| attempt.shown.contains(&id)));
+    let unsettled =
+        recorded.attempt.as_ref().filter(|attempt| recorded.service.is_none_or(|id| attempt.shown.contains(&id)));
     let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
     let going = Verdict::reconciling(Reason::Deleting, GOING);
     Some(match held {
@@ -42,7 +51,11 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
 
 fn held_by_dependents(dependents: &[Dependent]) -> Option<Verdict> {
     let names = |live| {
-        let names: Vec<_> = dependents.iter().filter(|d| d.has_ours && d.live == live).map(|d| format!("{:?}", d.object.name)).collect();
+        let names: Vec<_> = dependents
+            .iter()
+            .filter(|d| d.has_ours && d.live == live)
+            .map(|d| format!("{:?}", d.object.name))
+            .collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     if let Some(live) = names(true) {
@@ -72,7 +85,10 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
         return case.saying(going(), Facts::Unchanged, Look::Poll);
     }
     if !service.endpoints.is_empty() {
-        let message = format!("endpoints that no resource here owns are attached to the service: {}. Detach them in Atlas, or set deletionPolicy to Retain", service.endpoints.join(", "));
+        let message = format!(
+            "endpoints that no resource here owns are attached to the service: {}. Detach them in Atlas, or set deletionPolicy to Retain",
+            service.endpoints.join(", ")
+        );
         return case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll);
     }
     let plan = case.saying(going(), Facts::Seen(Box::new(service.clone()), origin), Look::Poll);
@@ -102,8 +118,13 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
     match case.progress() {
         Progress::Settled | Progress::RefusalUnrecorded(_) => Target::Nothing,
         Progress::Open { hold_until, .. } => {
-            let message = "a request to create the endpoint service was not answered; what came of it must be known first";
-            Target::Settle(case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::At(hold_until)))
+            let message =
+                "a request to create the endpoint service was not answered; what came of it must be known first";
+            Target::Settle(case.saying(
+                Verdict::reconciling(Reason::Deleting, message),
+                Facts::Unchanged,
+                Look::At(hold_until),
+            ))
         }
     }
 }
@@ -118,14 +139,21 @@ fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Pla
     let namespace = &case.desired.subject.object.namespace;
     match ownership::succession(&case.observed.others) {
         Succession::Free => None,
-        Succession::WaitFor(_) => Some(case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly)),
-        Succession::HandOver(heir) if origin == Origin::Adopted || heir.origin == Some(Origin::Created) => Some(let_go(case, Farewell::HandedOver)),
+        Succession::WaitFor(_) => {
+            Some(case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly))
+        }
+        Succession::HandOver(heir) if origin == Origin::Adopted || heir.origin == Some(Origin::Created) => {
+            Some(let_go(case, Farewell::HandedOver))
+        }
         Succession::HandOver(heir) => {
             let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
             Some(Plan { step: Some(Step::HandOver(heir.object.clone(), service, origin)), ..plan })
         }
         Succession::HeldBy(holders) => {
-            let message = format!("{} still use the service and never inherit (AdoptOnly): delete them first, or set deletionPolicy to Retain", ownership::names(holders, namespace));
+            let message = format!(
+                "{} still use the service and never inherit (AdoptOnly): delete them first, or set deletionPolicy to Retain",
+                ownership::names(holders, namespace)
+            );
             Some(case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll))
         }
     }

@@ -1,8 +1,9 @@
 //! The link as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Observed, Step,
-    plan, resolve::{self, Case, Seen}, status::status,
+    Observed, Step, plan,
+    resolve::{self, Case, Seen},
+    status::status,
 };
 use crate::{
     api::{AtlasPrivateLink, AtlasPrivateLinkStatus, Origin},
@@ -13,18 +14,14 @@ use crate::{
         kind::{Applied, Decision, Demand, Kind},
         send, write,
     },
-    reconcile::{
-        Farewell, Subject,
-        attempt::Attempt,
-        blocked::Blocked,
-        ownership::ObjectName,
-        report,
-    },
+    reconcile::{Farewell, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 impl Kind for AtlasPrivateLink {
+    const NAME: &'static str = "link";
+
     type Status = AtlasPrivateLinkStatus;
     type Case = Case;
     type Step = Step;
@@ -56,7 +53,9 @@ impl Kind for AtlasPrivateLink {
     fn decide(before: &Self::Status, case: &Case, now: Timestamp) -> Decision<Self> {
         let (plan, read) = match &case.seen {
             Seen::Cluster(plan) => ((**plan).clone(), None),
-            Seen::Atlas(observed, _) => (plan::plan(&case.desired, observed, &case.moment), Some(observed.services.read)),
+            Seen::Atlas(observed, _) => {
+                (plan::plan(&case.desired, observed, &case.moment), Some(observed.services.read))
+            }
         };
         let status = status(before, &case.desired.subject, &plan, now);
         Decision { step: plan.step, status, look: plan.look, read }
@@ -84,7 +83,9 @@ impl Kind for AtlasPrivateLink {
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
             (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
             (Step::HandOver(heir, service, origin), _) => self.hand_over(ctx, &heir, service, origin).await,
-            (Step::Create(attempt), Seen::Atlas(observed, caller)) => self.create(ctx, case, observed, caller, &attempt).await,
+            (Step::Create(attempt), Seen::Atlas(observed, caller)) => {
+                self.create(ctx, case, observed, caller, &attempt).await
+            }
             (Step::DeleteFailed(service, attempt), Seen::Atlas(observed, caller)) => {
                 self.delete_failed(ctx, case, observed, caller, service, &attempt).await
             }
@@ -107,11 +108,21 @@ impl Kind for AtlasPrivateLink {
         let before = self.status.clone().unwrap_or_default();
         let mut news = Vec::new();
         let service = after.private_link_id.as_deref().unwrap_or_default();
-        if after.origin == Some(Origin::Adopted) && (before.origin.is_none() || before.private_link_id != after.private_link_id) {
-            news.push(News::normal("Adopted", "Adopt", format!("uses the endpoint service {service}, which was there already")));
+        if after.origin == Some(Origin::Adopted)
+            && (before.origin.is_none() || before.private_link_id != after.private_link_id)
+        {
+            news.push(News::normal(
+                "Adopted",
+                "Adopt",
+                format!("uses the endpoint service {service}, which was there already"),
+            ));
         }
         if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() {
-            news.push(News::warning("ServiceGone", "Observe", format!("the endpoint service {service} is gone from Atlas, and this resource did not delete it")));
+            news.push(News::warning(
+                "ServiceGone",
+                "Observe",
+                format!("the endpoint service {service} is gone from Atlas, and this resource did not delete it"),
+            ));
         }
         news.extend(self.name_changed(&before, after));
         news.extend(report::transitions(&before, after));
@@ -123,19 +134,29 @@ impl AtlasPrivateLink {
     /// VPC endpoints are made for a service name, so a new name means that they must be made anew.
     fn name_changed(&self, before: &AtlasPrivateLinkStatus, after: &AtlasPrivateLinkStatus) -> Option<News> {
         let new = after.endpoint_service_name.as_ref()?;
-        let replaced = || Attempt::read(self.metadata.annotations.as_ref(), &self.uid()?).and_then(|attempt| attempt.replaces);
+        let replaced =
+            || Attempt::read(self.metadata.annotations.as_ref(), &self.uid()?).and_then(|attempt| attempt.replaces);
         let old = match &before.endpoint_service_name {
             Some(old) => old.clone(),
             None => replaced()?,
         };
         let told = before.endpoint_service_name.as_ref() == Some(new) || old == *new;
         (!told).then(|| {
-            let note = format!("the endpoint service was made anew: VPC endpoints for {old} no longer connect, create them for {new}");
+            let note = format!(
+                "the endpoint service was made anew: VPC endpoints for {old} no longer connect, create them for {new}"
+            );
             News::warning("ServiceNameChanged", "Observe", note)
         })
     }
 
-    async fn create(&self, ctx: &Context, case: &Case, observed: &Observed, caller: &Caller, attempt: &Attempt) -> Result<Applied<Self>, kube::Error> {
+    async fn create(
+        &self,
+        ctx: &Context,
+        case: &Case,
+        observed: &Observed,
+        caller: &Caller,
+        attempt: &Attempt,
+    ) -> Result<Applied<Self>, kube::Error> {
         let (region, basis) = (&case.desired.region, basis(case, observed));
         let applied = send::attempt(ctx, self, attempt, async || {
             let answer = ctx.inventory.create_service(caller, region, &basis).await?;
@@ -160,7 +181,8 @@ impl AtlasPrivateLink {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.delete_service(caller, case.desired.region.provider(), service, &basis).await?;
             tracing::info!(project = %caller.project, %service, "deleted the failed endpoint service, to create it again");
-            let note = format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
+            let note =
+                format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
             ctx.events.publish(self, News::warning("Retried", "Delete", note)).await;
             Ok(())
         });
@@ -175,14 +197,28 @@ impl AtlasPrivateLink {
     }
 
     /// Records in the heir's status what is now its own. The heir has adopted the service already, so its finalizer is on.
-    async fn hand_over(&self, ctx: &Context, heir: &ObjectName, service: ServiceId, origin: Origin) -> Result<Applied<Self>, kube::Error> {
-        let Some(heir) = ctx.links.api(&heir.namespace).get_opt(&heir.name).await? else { return changed(self.clone()) };
+    async fn hand_over(
+        &self,
+        ctx: &Context,
+        heir: &ObjectName,
+        service: ServiceId,
+        origin: Origin,
+    ) -> Result<Applied<Self>, kube::Error> {
+        let Some(heir) = ctx.links.api(&heir.namespace).get_opt(&heir.name).await? else {
+            return changed(self.clone());
+        };
         let status = heir.status.clone().unwrap_or_default();
-        let fits = status.private_link_id.as_deref() == Some(&service.to_string()) && Subject::of(&heir, false).protected;
+        let fits =
+            status.private_link_id.as_deref() == Some(&service.to_string()) && Subject::of(&heir, false).protected;
         if fits && heir.metadata.deletion_timestamp.is_none() {
             let heir = write::status(ctx, &heir, AtlasPrivateLinkStatus { origin: Some(origin), ..status }).await?;
             tracing::info!(%service, heir = heir.name_any(), "handed the endpoint service over");
-            ctx.events.publish(&heir, News::normal("HandedOver", "Inherit", format!("owns the endpoint service {service} from now on"))).await;
+            ctx.events
+                .publish(
+                    &heir,
+                    News::normal("HandedOver", "Inherit", format!("owns the endpoint service {service} from now on")),
+                )
+                .await;
         }
         changed(self.clone())
     }

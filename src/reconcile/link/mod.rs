@@ -1,15 +1,25 @@
 //! `AtlasPrivateLink`: one endpoint service for each (project, provider, region).
 
-mod kind;
 pub mod delete;
+mod kind;
 pub mod plan;
 pub mod resolve;
 pub mod status;
 
-use super::{Farewell, Look, Subject, attempt::Attempt, ownership::{Claim, ObjectName}, policy::Disposal};
+use super::{
+    Farewell, Look, Subject,
+    attempt::Attempt,
+    ownership::{Claim, ObjectName},
+    policy::Disposal,
+};
 use crate::{
     api::{AdoptionPolicy, Origin, Verdict},
-    atlas::{ids::{ProjectId, ServiceId}, inventory::Services, model::Service, region::Region},
+    atlas::{
+        ids::{ProjectId, ServiceId},
+        inventory::Services,
+        model::Service,
+        region::Region,
+    },
 };
 use std::collections::BTreeSet;
 

@@ -3,7 +3,11 @@
 use super::{Desired, Facts, Observed, Plan, Step, delete};
 use crate::{
     api::{AdoptionPolicy, Origin, Reason, Verdict},
-    atlas::{ids::ServiceId, model::{Service, ServiceState}, region::{Provider, Region}},
+    atlas::{
+        ids::ServiceId,
+        model::{Service, ServiceState},
+        region::{Provider, Region},
+    },
     reconcile::{
         Look, Moment,
         attempt::{Attempt, AttemptedWrite, Progress, may_have_effect, progress},
@@ -47,7 +51,8 @@ impl<'a> Case<'a> {
     /// The service that stands for this key in Atlas, one that is not going away before one that is.
     pub fn candidate(&self) -> Option<&'a Service> {
         let all = self.observed.services.value.iter();
-        all.filter(|service| stands_for(service, &self.desired.region)).min_by_key(|service| service.state == ServiceState::Deleting)
+        all.filter(|service| stands_for(service, &self.desired.region))
+            .min_by_key(|service| service.state == ServiceState::Deleting)
     }
 
     /// The attempt to create a service, unless status shows what came of it.
@@ -69,8 +74,9 @@ impl<'a> Case<'a> {
 
     pub fn progress(&self) -> Progress {
         let (holder, memory) = (&self.moment.holder, &self.moment.attempt);
-        self.unsettled_attempt()
-            .map_or(Progress::Settled, |attempt| progress(attempt, holder, memory, self.observed.services.read, self.moment.now))
+        self.unsettled_attempt().map_or(Progress::Settled, |attempt| {
+            progress(attempt, holder, memory, self.observed.services.read, self.moment.now)
+        })
     }
 
     fn own_claim(&self) -> Claim {
@@ -126,7 +132,9 @@ impl<'a> Case<'a> {
             }
             ServiceState::Failed => self.failed(service, origin, facts),
             ServiceState::Unknown(word) => {
-                let message = format!("Atlas says {word}, which this version of the operator does not know; waiting for a state that it knows");
+                let message = format!(
+                    "Atlas says {word}, which this version of the operator does not know; waiting for a state that it knows"
+                );
                 self.saying(Verdict::reconciling(Reason::Creating, message), facts, Look::Poll)
             }
         }
@@ -160,22 +168,35 @@ impl<'a> Case<'a> {
             self.saying(Verdict::stalled(Reason::Failed, message), facts.clone(), Look::Resync)
         };
         if origin == Origin::Adopted {
-            return stalled("It was not created by this resource, so it is left alone: delete it in Atlas to have it created again");
+            return stalled(
+                "It was not created by this resource, so it is left alone: delete it in Atlas to have it created again",
+            );
         }
         if !service.endpoints.is_empty() {
             return stalled("Endpoints are attached to it, so it is left alone");
         }
         let tries = self.desired.recorded.tries;
         match retry::next(tries, self.moment.failed_since, self.moment.now) {
-            Retry::Exhausted => stalled("It was created again as often as is sensible; see Atlas' status page, then set the annotation atlas.privatelink.dev/reconcile-requested-at to try anew"),
+            Retry::Exhausted => stalled(
+                "It was created again as often as is sensible; see Atlas' status page, then set the annotation atlas.privatelink.dev/reconcile-requested-at to try anew",
+            ),
             Retry::At(due) => {
-                let message = format!("the endpoint service failed: {said}. It is deleted and created again (try {} of {})", tries + 1, retry::LIMIT);
+                let message = format!(
+                    "the endpoint service failed: {said}. It is deleted and created again (try {} of {})",
+                    tries + 1,
+                    retry::LIMIT
+                );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::At(due))
             }
             Retry::Now => {
                 let write = AttemptedWrite::DeleteService { service: service.id };
-                let attempt = self.attempt(write).with_tries(tries + 1).replacing(self.desired.recorded.service_name.clone());
-                let message = format!("the failed endpoint service is being deleted, to be created again (try {} of {})", tries + 1, retry::LIMIT);
+                let attempt =
+                    self.attempt(write).with_tries(tries + 1).replacing(self.desired.recorded.service_name.clone());
+                let message = format!(
+                    "the failed endpoint service is being deleted, to be created again (try {} of {})",
+                    tries + 1,
+                    retry::LIMIT
+                );
                 let plan = self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::Poll);
                 Plan { step: Some(Step::DeleteFailed(service.id, attempt)), ..plan }
             }
@@ -185,7 +206,11 @@ impl<'a> Case<'a> {
     /// Status records no service, or one that is gone.
     fn without_record(&self) -> Plan {
         if let (Progress::RefusalUnrecorded(refusal), Some(attempt)) = (self.progress(), self.unsettled_attempt()) {
-            let plan = self.saying(Verdict::reconciling(Reason::Creating, "Atlas refused the creation; looking at what is there"), Facts::Unchanged, Look::Poll);
+            let plan = self.saying(
+                Verdict::reconciling(Reason::Creating, "Atlas refused the creation; looking at what is there"),
+                Facts::Unchanged,
+                Look::Poll,
+            );
             return Plan { step: Some(Step::RecordRefusal(attempt.refused(refusal))), ..plan };
         }
         match self.candidate() {
@@ -200,17 +225,23 @@ impl<'a> Case<'a> {
             return self.has(service, origin);
         }
         if service.state == ServiceState::Deleting {
-            let message = format!("an earlier endpoint service of this region, {}, is still being deleted in Atlas", service.id);
+            let message =
+                format!("an earlier endpoint service of this region, {}, is still being deleted in Atlas", service.id);
             return self.saying(Verdict::reconciling(self.waiting(), message), self.vanished(), Look::Poll);
         }
         match self.desired.adoption {
             AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::AdoptOnly => self.has(service, Origin::Adopted),
-            AdoptionPolicy::CreateOnly => self.already_exists(&format!("the project has an endpoint service in this region already ({})", service.id)),
+            AdoptionPolicy::CreateOnly => self.already_exists(&format!(
+                "the project has an endpoint service in this region already ({})",
+                service.id
+            )),
         }
     }
 
     fn already_exists(&self, what: &str) -> Plan {
-        let message = format!("{what}, and adoptionPolicy CreateOnly forbids to use it: change the policy to AdoptOrCreate, or delete the service");
+        let message = format!(
+            "{what}, and adoptionPolicy CreateOnly forbids to use it: change the policy to AdoptOrCreate, or delete the service"
+        );
         self.saying(Verdict::stalled(Reason::AlreadyExists, message), self.vanished(), Look::Resync)
     }
 
@@ -226,15 +257,22 @@ impl<'a> Case<'a> {
     }
 
     fn finds_nothing(&self) -> Plan {
-        let wait = |reason, message: String, look| self.saying(Verdict::reconciling(reason, message), self.vanished(), look);
+        let wait =
+            |reason, message: String, look| self.saying(Verdict::reconciling(reason, message), self.vanished(), look);
         match (self.desired.adoption, self.owner_name()) {
             (AdoptionPolicy::AdoptOnly, _) => {
                 let message = "the project has no endpoint service in this region, and adoptionPolicy AdoptOnly never creates one: create it elsewhere, or change the policy";
                 return wait(Reason::WaitingForService, message.to_owned(), Look::Resync);
             }
-            (AdoptionPolicy::CreateOnly, Some(owner)) => return self.already_exists(&format!("{owner} owns the endpoint service of this region")),
+            (AdoptionPolicy::CreateOnly, Some(owner)) => {
+                return self.already_exists(&format!("{owner} owns the endpoint service of this region"));
+            }
             (AdoptionPolicy::AdoptOrCreate, Some(owner)) => {
-                return wait(Reason::WaitingForService, format!("waiting for {owner}, which owns it, to create the endpoint service"), Look::Resync);
+                return wait(
+                    Reason::WaitingForService,
+                    format!("waiting for {owner}, which owns it, to create the endpoint service"),
+                    Look::Resync,
+                );
             }
             (AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::CreateOnly, None) => {}
         }
@@ -249,7 +287,9 @@ impl<'a> Case<'a> {
                 wait(Reason::Creating, message.to_owned(), Look::At(hold_until))
             }
             // Handled before anything was looked for.
-            Progress::RefusalUnrecorded(_) => wait(Reason::Creating, "Atlas refused the creation".to_owned(), Look::Poll),
+            Progress::RefusalUnrecorded(_) => {
+                wait(Reason::Creating, "Atlas refused the creation".to_owned(), Look::Poll)
+            }
         }
     }
 
@@ -266,10 +306,14 @@ impl<'a> Case<'a> {
         let first = suspects.first()?;
         let ids = suspects.iter().map(|service| service.id.to_string()).collect::<Vec<_>>().join(", ");
         if suspects.iter().all(|service| service.state == ServiceState::Failed) {
-            let message = format!("the endpoint service {} failed before Atlas named its region, and stands in the way: delete it in Atlas", first.id);
+            let message = format!(
+                "the endpoint service {} failed before Atlas named its region, and stands in the way: delete it in Atlas",
+                first.id
+            );
             return Some(self.saying(Verdict::stalled(Reason::Failed, message), self.vanished(), Look::Resync));
         }
-        let message = format!("Atlas does not tell the region of {ids} until it is named; it may be the one of this region");
+        let message =
+            format!("Atlas does not tell the region of {ids} until it is named; it may be the one of this region");
         Some(self.saying(Verdict::reconciling(Reason::RegionUnknown, message), self.vanished(), Look::Poll))
     }
 
@@ -293,15 +337,23 @@ impl<'a> Case<'a> {
 
     fn creates(&self) -> Plan {
         let recorded = &self.desired.recorded;
-        let retrying = recorded.attempt.as_ref().is_some_and(|attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. }));
+        let retrying = recorded
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. }));
         let due = self.moment.failed_since.unwrap_or(self.moment.now) + PAUSE_AFTER_VANISHING;
         if recorded.service.is_some() && !retrying && self.moment.now < due {
             let message = "the endpoint service is gone from Atlas; it is created again";
             return self.saying(Verdict::reconciling(Reason::Creating, message), Facts::Vanished, Look::At(due));
         }
-        let shown: Vec<ServiceId> = self.observed.services.value.iter().map(|service| service.id).chain(recorded.service).collect();
-        let replaced = recorded.service_name.clone().or_else(|| recorded.attempt.as_ref().and_then(|attempt| attempt.replaces.clone()));
-        let attempt = self.attempt(AttemptedWrite::CreateService).showing(shown).with_tries(recorded.tries).replacing(replaced);
+        let shown: Vec<ServiceId> =
+            self.observed.services.value.iter().map(|service| service.id).chain(recorded.service).collect();
+        let replaced = recorded
+            .service_name
+            .clone()
+            .or_else(|| recorded.attempt.as_ref().and_then(|attempt| attempt.replaces.clone()));
+        let attempt =
+            self.attempt(AttemptedWrite::CreateService).showing(shown).with_tries(recorded.tries).replacing(replaced);
         self.sends(attempt)
     }
 
@@ -313,7 +365,11 @@ impl<'a> Case<'a> {
     }
 
     fn sends(&self, attempt: Attempt) -> Plan {
-        let plan = self.saying(Verdict::reconciling(self.creating(), "asking Atlas to create the endpoint service"), self.vanished(), Look::Poll);
+        let plan = self.saying(
+            Verdict::reconciling(self.creating(), "asking Atlas to create the endpoint service"),
+            self.vanished(),
+            Look::Poll,
+        );
         Plan { step: Some(Step::Create(attempt)), ..plan }
     }
 }

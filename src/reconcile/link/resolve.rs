@@ -1,9 +1,14 @@
 //! Finds out what is wanted of a link and what is there. Reads only.
 
 use super::{Dependent, Desired, Observed, Plan, Recorded, delete};
+use crate::atlas::Caller;
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
-    atlas::{dialect::Dialect, inventory::Need, region::{Provider, Region}},
+    atlas::{
+        dialect::Dialect,
+        inventory::Need,
+        region::{Provider, Region},
+    },
     controller::{
         context::{Care, Context, Watched},
         way,
@@ -16,7 +21,6 @@ use crate::{
         policy::Disposal,
     },
 };
-use crate::atlas::Caller;
 use kube::ResourceExt;
 
 /// What a plan for a link rests on.
@@ -51,7 +55,8 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
     }
     let provider = desired.region.provider();
     let need = need(ctx, link, &desired, care);
-    let seen = way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await;
+    let seen =
+        way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), None, false);
     let (services, caller) = seen?;
     let links = ctx.links.all(care).await.map_err(kube)?;
@@ -71,12 +76,19 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
     let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
     let spec = &link.spec;
     let project = spec.project_id.parse().map_err(|problem| refused(format!("spec.projectId: {problem}")))?;
-    let region = Region::parse(spec.provider, &spec.region).map_err(|problem| refused(format!("spec.region: {problem}")))?;
+    let region =
+        Region::parse(spec.provider, &spec.region).map_err(|problem| refused(format!("spec.region: {problem}")))?;
     if ctx.inventory.dialect() == Dialect::V1 && spec.provider != Provider::Aws {
-        return Err(refused(format!("{} needs Atlas' API v2, and this operator runs with --atlas-api-version v1.0, which knows AWS only", spec.provider)));
+        return Err(refused(format!(
+            "{} needs Atlas' API v2, and this operator runs with --atlas-api-version v1.0, which knows AWS only",
+            spec.provider
+        )));
     }
     if ctx.inventory.dialect() == Dialect::V1 && !region.accepted_by_v1() {
-        return Err(refused(format!("Atlas' API v1.0 does not take the region {:?}: run the operator with --atlas-api-version v2", spec.region)));
+        return Err(refused(format!(
+            "Atlas' API v1.0 does not take the region {:?}: run the operator with --atlas-api-version v2",
+            spec.region
+        )));
     }
     let recorded = recorded(link, &subject);
     let disposal = Disposal::of(spec.deletion_policy, ctx.settings.default_deletion_policy);
@@ -102,26 +114,30 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
 /// How recent the list must be.
 fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
     let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
-    way::need(ctx, &desired.subject, quiet, care)
+    way::need(ctx, &desired.subject, desired.project, quiet, care)
 }
 
 fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {
     let all = endpoints.iter().filter_map(Watched::get);
-    all.filter(|endpoint| endpoint.namespace().as_deref() == Some(&link.namespace) && endpoint.spec.private_link_ref.name == link.name)
-        .map(|endpoint| Dependent {
-            object: ObjectName { namespace: link.namespace.clone(), name: endpoint.name_any() },
-            live: endpoint.metadata.deletion_timestamp.is_none(),
-            has_ours: has_ours(endpoint),
-        })
-        .collect()
+    all.filter(|endpoint| {
+        endpoint.namespace().as_deref() == Some(&link.namespace) && endpoint.spec.private_link_ref.name == link.name
+    })
+    .map(|endpoint| Dependent {
+        object: ObjectName { namespace: link.namespace.clone(), name: endpoint.name_any() },
+        live: endpoint.metadata.deletion_timestamp.is_none(),
+        has_ours: has_ours(endpoint),
+    })
+    .collect()
 }
 
 /// Whether an endpoint may still have to take something away through its link.
 fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
     let subject = Subject::of(endpoint, false);
     let status = endpoint.status.clone().unwrap_or_default();
-    let recorded = status.origin == Some(Origin::Created) || status.retiring.iter().any(|old| old.origin == Origin::Created);
-    let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid).is_some_and(|attempt| attempt.refusal.is_none());
+    let recorded =
+        status.origin == Some(Origin::Created) || status.retiring.iter().any(|old| old.origin == Origin::Created);
+    let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid)
+        .is_some_and(|attempt| attempt.refusal.is_none());
     subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))
 }
 
@@ -130,7 +146,9 @@ fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired)
     let all = links.iter().filter_map(Watched::get);
     all.filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
         .filter(|other| other.spec.project_id == desired.project.to_string())
-        .filter(|other| Region::parse(other.spec.provider, &other.spec.region).is_ok_and(|region| region == desired.region))
+        .filter(|other| {
+            Region::parse(other.spec.provider, &other.spec.region).is_ok_and(|region| region == desired.region)
+        })
         .map(|other| claim(ctx, other))
         .collect()
 }

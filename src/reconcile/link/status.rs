@@ -9,7 +9,12 @@ use crate::{
 use jiff::Timestamp;
 
 /// The status that tells `plan`, given the one before.
-pub fn status(before: &AtlasPrivateLinkStatus, subject: &Subject, plan: &Plan, now: Timestamp) -> AtlasPrivateLinkStatus {
+pub fn status(
+    before: &AtlasPrivateLinkStatus,
+    subject: &Subject,
+    plan: &Plan,
+    now: Timestamp,
+) -> AtlasPrivateLinkStatus {
     let mut status = before.clone();
     match &plan.facts {
         Facts::Unchanged => {}

@@ -1,0 +1,199 @@
+//! The command line. Every flag of `run` is also an environment variable.
+
+use crate::{
+    atlas::{dialect::Dialect, https::HttpsOptions, url::BaseUrl},
+    controller::settings::Settings,
+    duration::HumanDuration,
+    reconcile::policy::DefaultDeletionPolicy,
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Gives MongoDB Atlas projects private connectivity from Kubernetes manifests.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the one binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator
+    Run(Box<RunArgs>),
+    /// Write the CustomResourceDefinitions
+    Crds(CrdsArgs),
+    /// Show it all on this machine: a real Kubernetes API server, a simulated Atlas, and this operator
+    #[cfg(feature = "testbed")]
+    Demo(crate::testbed::demo::DemoArgs),
+    /// Run a simulated Atlas to develop against
+    #[cfg(feature = "testbed")]
+    Simulator(Box<crate::testbed::simulator::SimulatorArgs>),
+}
+
+/// Arguments of `crds`.
+#[derive(Debug, Args)]
+pub struct CrdsArgs {
+    /// Folder to write one file for each kind into; without it they are printed
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where Atlas is
+    #[arg(
+        long,
+        env = "ATLAS_PRIVATELINK_ATLAS_BASE_URL",
+        value_name = "URL",
+        default_value = "https://cloud.mongodb.com"
+    )]
+    pub atlas_base_url: String,
+
+    /// The API that Atlas is spoken to in
+    #[arg(long, env = "ATLAS_PRIVATELINK_ATLAS_API_VERSION", value_name = "v2|v1.0", default_value = "v2")]
+    pub atlas_api_version: Dialect,
+
+    /// A namespace to watch; may be repeated, or separated by commas. All namespaces when absent
+    #[arg(long = "namespace", env = "ATLAS_PRIVATELINK_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+
+    /// How often Atlas is looked at while something moves
+    #[arg(long, env = "ATLAS_PRIVATELINK_POLL_INTERVAL", value_name = "DURATION", default_value = "10s")]
+    pub poll_interval: HumanDuration,
+
+    /// How often Atlas is looked at while nothing does
+    #[arg(long, env = "ATLAS_PRIVATELINK_RESYNC_INTERVAL", value_name = "DURATION", default_value = "15m")]
+    pub resync_interval: HumanDuration,
+
+    /// What becomes of Atlas' side of a deleted resource without spec.deletionPolicy. Created: what it created is deleted,
+    /// what it adopted is kept. Retain: everything is kept
+    #[arg(
+        long,
+        env = "ATLAS_PRIVATELINK_DEFAULT_DELETION_POLICY",
+        value_name = "Created|Retain",
+        default_value = "Created"
+    )]
+    pub default_deletion_policy: DefaultDeletionPolicy,
+
+    /// How many objects of one kind are worked on at once
+    #[arg(long, env = "ATLAS_PRIVATELINK_CONCURRENCY", value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+
+    /// Address of /healthz, /readyz and /metrics [default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6]
+    #[arg(long, env = "ATLAS_PRIVATELINK_HTTP_LISTEN", value_name = "ADDRESS")]
+    pub http_listen: Option<SocketAddr>,
+
+    /// Format of the log
+    #[arg(
+        long,
+        env = "ATLAS_PRIVATELINK_LOG_FORMAT",
+        value_name = "text|json",
+        default_value = "text",
+        hide_possible_values = true
+    )]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug, trace), or directives as of the Rust crate tracing
+    #[arg(long, env = "ATLAS_PRIVATELINK_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// Allow http to a host other than this machine. Keys are then not protected on their way
+    #[arg(long, env = "ATLAS_PRIVATELINK_ALLOW_HTTP")]
+    pub allow_http: bool,
+
+    /// PEM file of certificates to trust for Atlas, in addition to the system's
+    #[arg(long, env = "ATLAS_PRIVATELINK_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Proxy for Atlas; the Kubernetes API is always reached directly
+    #[arg(long, env = "ATLAS_PRIVATELINK_HTTPS_PROXY", value_name = "URL")]
+    pub https_proxy: Option<String>,
+
+    /// Hosts to reach without that proxy, separated by commas
+    #[arg(long, env = "ATLAS_PRIVATELINK_NO_PROXY", value_name = "HOSTS")]
+    pub no_proxy: Option<String>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Why the arguments of `run` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidArgs {
+    #[error("--atlas-base-url: {0}")]
+    BaseUrl(#[from] crate::atlas::url::InvalidBaseUrl),
+    #[error("--ca-file {path}: {error}")]
+    CaFile { path: PathBuf, error: std::io::Error },
+    #[error("--{flag} must be at least {least}")]
+    TooShort { flag: &'static str, least: HumanDuration },
+}
+
+impl RunArgs {
+    /// What reconciling needs of them.
+    ///
+    /// # Errors
+    /// When an interval is too short to be meant.
+    pub fn settings(&self) -> Result<Settings, InvalidArgs> {
+        at_least("poll-interval", self.poll_interval, std::time::Duration::from_millis(100))?;
+        at_least("resync-interval", self.resync_interval, self.poll_interval.get())?;
+        Ok(Settings {
+            poll_interval: self.poll_interval.get(),
+            resync_interval: self.resync_interval.get(),
+            default_deletion_policy: self.default_deletion_policy,
+            concurrency: self.concurrency,
+            namespaces: self.namespaces.clone(),
+        })
+    }
+
+    /// Where Atlas is.
+    ///
+    /// # Errors
+    /// When it is not a URL that keys may be sent to.
+    pub fn base_url(&self) -> Result<BaseUrl, InvalidArgs> {
+        Ok(BaseUrl::parse(&self.atlas_base_url, self.allow_http)?)
+    }
+
+    /// How to reach Atlas.
+    ///
+    /// # Errors
+    /// When the CA file cannot be read.
+    pub fn https_options(&self) -> Result<HttpsOptions, InvalidArgs> {
+        let read =
+            |path: &PathBuf| std::fs::read(path).map_err(|error| InvalidArgs::CaFile { path: path.clone(), error });
+        let extra_ca = self.ca_file.as_ref().map(read).transpose()?;
+        Ok(HttpsOptions { extra_ca, https_proxy: self.https_proxy.clone(), no_proxy: self.no_proxy.clone() })
+    }
+}
+
+fn at_least(flag: &'static str, value: HumanDuration, least: std::time::Duration) -> Result<(), InvalidArgs> {
+    if value.get() < least { Err(InvalidArgs::TooShort { flag, least: least.into() }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_run_is_an_environment_variable() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for argument in run.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let long = argument.get_long().unwrap().to_uppercase().replace('-', "_");
+            let env = argument.get_env().map(|env| env.to_string_lossy().into_owned());
+            assert_eq!(env, Some(format!("ATLAS_PRIVATELINK_{long}")));
+        }
+    }
+}
