@@ -1,1 +1,3 @@
+mod simulated;
+
 use proptest as _;

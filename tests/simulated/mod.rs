@@ -1,0 +1,4 @@
+//! What is tested in simulated time.
+
+mod conformance;
+mod kubernetes;
