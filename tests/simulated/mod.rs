@@ -1,4 +1,4 @@
 //! What is tested in simulated time.
 
-mod conformance;
+pub(crate) mod conformance;
 mod kubernetes;

@@ -140,7 +140,8 @@ fn take_effect(shared: &Shared, arrived: &mut Arrived) -> Result<Outcome, Failur
 }
 
 fn note(requests: &mut [RequestRecord], request: &RequestRecord) {
-    if let Some(record) = requests.iter_mut().find(|record| record.order == request.order) {
+    let place = usize::try_from(request.order).ok();
+    if let Some(record) = place.and_then(|place| requests.get_mut(place)) {
         record.clone_from(request);
     }
 }

@@ -29,7 +29,7 @@ const APPLY: &str = "application/apply-patch+yaml";
 
 /// An answer without what differs from run to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NormalisedAnswer {
+pub(crate) struct NormalisedAnswer {
     /// What was asked.
     step: String,
     /// The HTTP status.
@@ -39,7 +39,7 @@ pub struct NormalisedAnswer {
 }
 
 /// Makes the same calls of any server, in order.
-pub async fn script(client: Client) -> Vec<NormalisedAnswer> {
+pub(crate) async fn script(client: Client) -> Vec<NormalisedAnswer> {
     let mut script = Script { client, answers: Vec::new(), seen: BTreeMap::new() };
     script.crd().await;
     script.creation().await;
@@ -254,18 +254,29 @@ impl Script {
     }
 }
 
+/// What a real server answered.
+pub(crate) fn expected() -> Vec<NormalisedAnswer> {
+    serde_json::from_str(EXPECTED).expect("the recorded answers")
+}
+
+/// Where answers are not what was recorded, for a person to read.
+pub(crate) fn differences(answers: &[NormalisedAnswer]) -> Vec<String> {
+    let expected = expected();
+    let mut differences: Vec<_> = expected
+        .iter()
+        .zip(answers)
+        .filter(|(expected, answer)| expected != answer)
+        .map(|(expected, answer)| format!("expected {}\n     got {}", json!(expected), json!(answer)))
+        .collect();
+    if expected.len() != answers.len() {
+        differences.push(format!("expected {} answers, got {}", expected.len(), answers.len()));
+    }
+    differences
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_in_process_server_answers_like_a_real_one() {
-    let expected: Vec<NormalisedAnswer> = serde_json::from_str(EXPECTED).expect("the recorded answers");
     let server = ApiServer::with(Options { crds_first: true, ..Options::new(Clock::system()) });
-    let answers = script(server.client()).await;
-    let differing = expected.iter().zip(&answers).filter(|(expected, answer)| expected != answer);
-    for (expected, answer) in differing.clone() {
-        eprintln!(
-            "{}\n  real {} {}\n  ours {} {}",
-            expected.step, expected.code, expected.body, answer.code, answer.body
-        );
-    }
-    assert_eq!(differing.count(), 0, "answers differ");
-    assert_eq!(expected.len(), answers.len());
+    let differences = differences(&script(server.client()).await);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
