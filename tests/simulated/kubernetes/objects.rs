@@ -36,6 +36,7 @@ async fn a_finalizer_holds_an_object_and_its_history_tells_who_did_what() {
         [(Change::Added, USER), (Change::Modified, USER), (Change::Deleted, "operator"), (Change::Added, USER)];
     assert_eq!(told, expected);
     assert_eq!(history[2].request, Some(1), "the second request of all");
+    assert!(history[2].object["metadata"]["finalizers"].is_array(), "a deletion shows the last state that was stored");
     let uids: BTreeSet<_> = history.iter().map(|version| version.object["metadata"]["uid"].to_string()).collect();
     assert_eq!(uids.len(), 2);
 }

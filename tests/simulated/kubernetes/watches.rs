@@ -140,6 +140,8 @@ async fn a_frozen_view_stands_still_for_one_client() {
     server.apply(link("a", "1")).expect("the link");
     let (seen, _task) = follow(&server, watcher::Config::default());
     minutes(1).await;
+    server.apply(link("gone", "1")).expect("one that is not there any more");
+    server.delete(LINKS, "default", "gone").expect("deleted");
     server.freeze(View::of("operator").with_reads());
     server.apply(link("a", "2")).expect("an edit");
     server.apply(link("b", "1")).expect("another");
@@ -147,6 +149,7 @@ async fn a_frozen_view_stands_still_for_one_client() {
     assert_eq!((region(&seen, "a").as_deref(), region(&seen, "b")), (Some("1"), None));
     let (frozen, other) = (links(server.client()), links(server.client_as("other")));
     assert_eq!(code(frozen.get("b").await), 404);
+    assert_eq!(code(frozen.get("gone").await), 404);
     assert_eq!(frozen.list(&ListParams::default()).await.expect("a list").items.len(), 1);
     assert_eq!(other.list(&ListParams::default()).await.expect("a list").items.len(), 2);
     server.release("operator");
@@ -196,4 +199,31 @@ async fn a_watch_ends_in_time_after_a_last_bookmark() {
         events.map_ok(|event| matches!(event, WatchEvent::Bookmark(_))).try_collect().await.expect("events");
     assert_eq!(events, [true, true]);
     assert_eq!(start.elapsed().as_secs(), 90);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_tells_at_once() {
+    let server = server();
+    let mut events = links(server.client()).watch(&WatchParams::default(), "0").await.expect("a watch").boxed();
+    let start = tokio::time::Instant::now();
+    for kind in ["ADDED", "MODIFIED"] {
+        let telling = async { events.try_next().await.expect("a line").expect("an event") };
+        let writing = async {
+            tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+            server.apply(link("a", kind)).expect("a write");
+        };
+        let (event, ()) = tokio::join!(telling, writing);
+        match (kind, event) {
+            ("ADDED", WatchEvent::Added(link)) | ("MODIFIED", WatchEvent::Modified(link)) => {
+                assert_eq!(link.data["spec"]["region"], kind);
+            }
+            (_, other) => panic!("{other:?}"),
+        }
+    }
+    let (event, ()) = tokio::join!(events.try_next(), async {
+        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+        server.delete(LINKS, "default", "a").expect("deleted");
+    });
+    assert!(matches!(event.expect("a line"), Some(WatchEvent::Deleted(_))));
+    assert_eq!(start.elapsed().as_secs(), 40);
 }
