@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use kube::{
     ResourceExt,
-    api::{ListParams, WatchEvent, WatchParams},
+    api::{DeleteParams, ListParams, WatchEvent, WatchParams},
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use tokio::task::JoinHandle;
@@ -222,7 +222,7 @@ async fn a_watch_tells_at_once() {
     }
     let (event, ()) = tokio::join!(events.try_next(), async {
         tokio::time::sleep(std::time::Duration::from_secs(20)).await;
-        server.delete(LINKS, "default", "a").expect("deleted");
+        links(server.client_as("other")).delete("a", &DeleteParams::default()).await.expect("deleted");
     });
     assert!(matches!(event.expect("a line"), Some(WatchEvent::Deleted(_))));
     assert_eq!(start.elapsed().as_secs(), 40);
