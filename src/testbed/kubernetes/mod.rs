@@ -1,7 +1,7 @@
 //! A Kubernetes API server within the process, for tests in simulated time: it knows no time but tokio's and no
 //! network, so that hours pass in milliseconds and every fault comes exactly where the test wants it.
 //!
-//! What it does is what the real one does; `tests/simulated/conformance.rs` compares them. What it lacks: schemas and
+//! What it does is what the real one does; `tests/simulated/conformance/` compares them. What it lacks: schemas and
 //! CEL, admission, authorisation, `managedFields` in objects (ownership is kept, not shown), strategic merge patches,
 //! dry runs, owner references (no garbage collector either), protobuf. A watch's past never ends unless the test says
 //! [`ApiServer::compact`].
