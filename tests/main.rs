@@ -1,3 +1,4 @@
 mod cluster;
+mod simulated;
 
 use proptest as _;

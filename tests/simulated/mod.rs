@@ -1,0 +1,4 @@
+//! What is tested in simulated time.
+
+pub(crate) mod conformance;
+mod kubernetes;
