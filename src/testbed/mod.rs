@@ -1,1 +1,3 @@
 //! What the demo and the tests run against.
+
+pub mod simulator;
