@@ -1,1 +1,3 @@
+mod clients;
+
 use proptest as _;
