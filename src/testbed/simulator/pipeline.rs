@@ -11,6 +11,7 @@ use super::{
     problem::Problem,
     render::View,
     route::{self, Action, Dialect, Operation, Route, Shape},
+    rules::Stage,
     serve::Connection,
     world::World,
 };
@@ -115,7 +116,7 @@ impl World {
     }
 
     fn oauth(&mut self, call: &Call, operation: Operation, now: Instant) -> Handled {
-        let fault = self.faults.meet(operation, "", (None, None));
+        let fault = self.faults.meet(operation, "", (None, None), Stage::Authenticated);
         let (answer, caller, effect) = if !takes_effect(fault.as_ref()) {
             (Answer::new(StatusCode::OK, "", Bytes::new()), None, Effect::None)
         } else if operation == Operation::Token {
@@ -136,7 +137,7 @@ impl World {
             Err(_) => None,
         };
         let handled = match self.authenticate(call, dialect, now) {
-            Err(answer) => Handled { challenged: true, ..Handled::saying(answer) },
+            Err(answer) => self.challenged(answer, &route, now),
             Ok(caller) => match route {
                 Ok(Route::InProject { project, shape, action }) => {
                     self.in_project(call, (dialect, shape), &caller, &project, &action, now)
@@ -147,6 +148,18 @@ impl World {
             .by(caller),
         };
         Handled { dialect: Some(dialect), operation, ..handled }
+    }
+
+    /// Answers a request that has not authenticated itself; few faults are meant for those.
+    fn challenged(&mut self, answer: Answer, route: &Result<Route, Problem>, now: Instant) -> Handled {
+        let (project, fault) = match route {
+            Ok(Route::InProject { project, action, .. }) => {
+                (project.as_str(), self.faults.meet(action.operation(), project, action.ids(), Stage::Challenge))
+            }
+            Ok(Route::SystemStatus) | Err(_) => ("", None),
+        };
+        let outcome = self.suffer(fault.as_ref(), answer, project, now);
+        Handled { challenged: true, fault, ..Handled::of(outcome) }
     }
 
     /// The caller's name, or the 401. v1.0 takes no bearer tokens (atlas-api.md §3 "OAuth2").
@@ -194,7 +207,7 @@ impl World {
         action: &Action,
         now: Instant,
     ) -> Handled {
-        let fault = self.faults.meet(action.operation(), project, action.ids());
+        let fault = self.faults.meet(action.operation(), project, action.ids(), Stage::Authenticated);
         let (answer, effect) = if takes_effect(fault.as_ref()) {
             let layout = layout(call);
             let done = match &layout {
@@ -209,9 +222,9 @@ impl World {
             (Answer::new(StatusCode::OK, "", Bytes::new()), Effect::None)
         };
         let outcome = self.suffer(fault.as_ref(), answer, project, now);
-        let size = self.buckets.size;
-        let remaining = self.buckets.remaining(project, now);
-        let outcome = outcome.with_limits(size.capacity, remaining);
+        let (limit, remaining) = (self.buckets.size.capacity, self.buckets.remaining(project, now));
+        // What a fault says instead of Atlas doesn't know the budget.
+        let outcome = if takes_effect(fault.as_ref()) { outcome.with_limits(limit, remaining) } else { outcome };
         Handled { fault, effect, ..Handled::of(outcome) }
     }
 
@@ -300,7 +313,7 @@ impl Handled {
 }
 
 impl Outcome {
-    /// Adds the budget's headers, unless the answer is not Atlas' own.
+    /// Adds the budget's headers.
     fn with_limits(self, limit: u64, remaining: u64) -> Self {
         let add = |answer: Answer| {
             answer

@@ -3,8 +3,7 @@
 use super::{faults::Fault, route::Operation};
 use serde::{Deserialize, Serialize};
 
-/// Which requests are meant; what is absent doesn't matter. Only requests that have got through authentication are
-/// looked at, so a digest challenge never uses a fault up.
+/// Which requests are meant; what is absent doesn't matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Matcher {
@@ -22,6 +21,10 @@ pub struct Rule {
     pub fault: Fault,
     #[serde(default)]
     pub when: Matcher,
+    /// Whether it is also met by requests that would only be challenged, as when Atlas is down. Without it only requests
+    /// that have got through authentication are looked at, so that a digest challenge never uses a fault up.
+    #[serde(default)]
+    pub challenges: bool,
     /// How many matching requests pass before.
     #[serde(default)]
     pub skip: u32,
@@ -39,7 +42,12 @@ impl Rule {
     /// Every request of that operation until it is removed.
     pub fn always(operation: Operation, fault: Fault) -> Self {
         let when = Matcher { operation: Some(operation), ..Matcher::default() };
-        Self { fault, when, skip: 0, times: None }
+        Self { fault, when, challenges: false, skip: 0, times: None }
+    }
+
+    /// Every request in every project, authenticated or not, until it is removed: Atlas is down.
+    pub fn everywhere(fault: Fault) -> Self {
+        Self { fault, when: Matcher::default(), challenges: true, skip: 0, times: None }
     }
 
     /// Lets `skip` requests pass first.
@@ -51,6 +59,14 @@ impl Rule {
     pub fn times(self, times: u32) -> Self {
         Self { times: Some(times), ..self }
     }
+}
+
+/// How far a request has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has not authenticated itself and would be challenged.
+    Challenge,
+    Authenticated,
 }
 
 /// The rules, oldest first.
@@ -86,12 +102,14 @@ impl Faults {
         operation: Operation,
         project: &str,
         ids: (Option<&str>, Option<&str>),
+        stage: Stage,
     ) -> Option<Fault> {
         let same = |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == is);
         let mut met = None;
         for (_, rule) in &mut self.rules {
             let when = &rule.when;
-            let matches = rule.times != Some(0)
+            let matches = (rule.challenges || stage == Stage::Authenticated)
+                && rule.times != Some(0)
                 && when.operation.is_none_or(|wanted| wanted == operation)
                 && same(&when.project, Some(project))
                 && same(&when.service, ids.0)

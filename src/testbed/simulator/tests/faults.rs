@@ -123,7 +123,7 @@ async fn rules_choose_their_requests() {
         assert_eq!(get(&atlas, &path).await.status, status);
     }
     let when = Matcher { service: Some(id.clone()), ..Matcher::default() };
-    let rule = atlas.inject(Rule { fault: Fault::GatewayTimeout, when, skip: 0, times: None });
+    let rule = atlas.inject(Rule { when, ..Rule::always(Operation::GetService, Fault::GatewayTimeout) });
     assert_eq!(get(&atlas, &path).await.status, 200);
     for _ in 0..3 {
         assert_eq!(get(&atlas, &format!("{path}/{id}")).await.status, 504);
@@ -132,6 +132,10 @@ async fn rules_choose_their_requests() {
     assert_eq!(get(&atlas, &format!("{path}/{id}")).await.status, 200);
     atlas.inject(Rule::always(Operation::ListServices, Fault::UnexpectedError));
     atlas.clear_faults();
+    assert_eq!(get(&atlas, &path).await.status, 200);
+    atlas.inject(Rule::everywhere(Fault::RefusedBefore).times(1));
+    assert!(matches!(send(&atlas, request("GET", V2, "")).await, Ok(got) if got.status == 401), "no operation");
+    assert!(matches!(send(&atlas, request("GET", &path, "")).await, Err(TransportError::NotConnected(_))));
     assert_eq!(get(&atlas, &path).await.status, 200);
 }
 
