@@ -6,6 +6,7 @@ use super::{
     route::Shape,
     store::Details,
 };
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 /// A wish for a service.
@@ -13,6 +14,8 @@ pub(super) struct NewService {
     pub(super) provider: Provider,
     pub(super) region: Region,
     pub(super) port_mapped: bool,
+    /// AWS only, in Atlas' spelling.
+    pub(super) remote_regions: Option<Vec<String>>,
 }
 
 /// A wish for an endpoint.
@@ -85,8 +88,33 @@ impl NewService {
         if port_mapped.is_some() && provider != Provider::Gcp {
             return Err(Problem::invalid_attribute("portMappingEnabled"));
         }
-        Ok(Self { provider, region, port_mapped: port_mapped.unwrap_or_default() })
+        let remote_regions = remote_regions(&attributes, provider, &region)?;
+        Ok(Self { provider, region, port_mapped: port_mapped.unwrap_or_default(), remote_regions })
     }
+}
+
+/// Regions whose VPCs may connect, too: AWS only, at most 35, in Atlas' spelling, not the service's own (atlas-api.md §2
+/// "Regions"; the status and text of the last refusal are inferred [INF]).
+fn remote_regions(attributes: &Attributes, provider: Provider, own: &Region) -> Result<Option<Vec<String>>, Problem> {
+    const NAME: &str = "supportedRemoteRegions";
+    if attributes.0.get(NAME).is_none_or(Value::is_null) {
+        return Ok(None);
+    }
+    if provider != Provider::Aws {
+        return Err(Problem::unsupported_provider(provider.word()));
+    }
+    let mut regions = Vec::new();
+    for item in attributes.list(NAME)? {
+        match item.as_str().and_then(|name| Region::parse(provider, name).filter(|region| region.atlas == name)) {
+            Some(region) if region == *own => {
+                let detail = format!("Region {} is the region of the service itself.", own.atlas);
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "CROSS_REGION_PRIVATE_LINK_SELF_REGION", detail));
+            }
+            Some(region) if regions.len() < 35 => regions.push(region.atlas),
+            Some(_) | None => return Err(Problem::invalid_attribute(NAME)),
+        }
+    }
+    Ok(Some(regions))
 }
 
 impl NewEndpoint {

@@ -132,6 +132,13 @@ impl Simulator {
         world.ledger.clone()
     }
 
+    /// The same without a copy; `read` must not call the simulator.
+    pub fn with_ledger<T>(&self, read: impl FnOnce(&Ledger) -> T) -> T {
+        let mut world = self.lock();
+        world.settle();
+        read(&world.ledger)
+    }
+
     /// Services and endpoints as they are now, as `GET /simulator/state` shows them.
     pub fn state(&self) -> serde_json::Value {
         let mut world = self.lock();

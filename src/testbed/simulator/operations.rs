@@ -86,13 +86,14 @@ impl Context<'_> {
     }
 
     fn create(&mut self, body: &[u8]) -> Result<Reply, Problem> {
-        let NewService { provider, region, port_mapped } = NewService::parse(body, self.view.shape)?;
+        let NewService { provider, region, port_mapped, remote_regions } = NewService::parse(body, self.view.shape)?;
         let unique = !self.store.settings.switches.duplicate_services;
         if unique && self.store.occupant(self.project, provider, &region, port_mapped).is_some() {
             return Err(self.service_exists(provider, &region.atlas));
         }
         let moment = (&mut *self.mint, self.wall, self.now);
         let service = self.store.create_service(self.project, provider, region, port_mapped, moment);
+        service.remote_regions = remote_regions;
         Ok(Reply {
             status: StatusCode::CREATED,
             body: self.view.service(service),

@@ -22,13 +22,16 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use tokio::time::Instant;
 
 /// The Administration API, OAuth and the admin API.
 pub(super) fn router(simulator: Simulator) -> Router {
     admin::router().fallback(handle).with_state(simulator)
 }
+
+/// What Atlas takes at most is not known; no resource of this API comes near it.
+const LONGEST_BODY: usize = 1 << 20;
 
 /// A request that has been read.
 struct Call {
@@ -52,7 +55,11 @@ struct Handled {
 async fn handle(State(simulator): State<Simulator>, request: Request) -> Response<Body> {
     let connection = request.extensions().get::<ConnectInfo<Connection>>().map(|info| info.0.clone());
     let (parts, body) = request.into_parts();
-    let Ok(body) = body.collect().await else { return Response::new(Body::empty()) };
+    let Ok(body) = Limited::new(body, LONGEST_BODY).collect().await else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
+    };
     let call = Call { method: parts.method, uri: parts.uri, headers: parts.headers, body: body.to_bytes() };
     let begun = Instant::now();
     // One lock from the first look to the effect: requests take effect one after the other.

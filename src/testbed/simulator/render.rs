@@ -39,7 +39,7 @@ impl View {
                 "interfaceEndpoints": ids,
                 "regionName": region,
                 "status": status,
-                "supportedRemoteRegions": null,
+                "supportedRemoteRegions": service.remote_regions,
             }),
             (Names::Azure { name, resource }, _) => json!({
                 "cloudProvider": "AZURE",

@@ -18,6 +18,8 @@ pub(super) struct Service {
     pub(super) region: Region,
     /// GCP only.
     pub(super) port_mapped: bool,
+    /// AWS only: where else VPCs may connect from.
+    pub(super) remote_regions: Option<Vec<String>>,
     pub(super) state: ServiceState,
     pub(super) error: Option<String>,
     /// Names are null until the service was ready once (atlas-api.md §2 [REC]).
@@ -194,7 +196,7 @@ impl Store {
         region: Region,
         port_mapped: bool,
         moment: (&mut Mint, jiff::Timestamp, Instant),
-    ) -> &Service {
+    ) -> &mut Service {
         let (mint, wall, now) = moment;
         let failure = self.take_failure(provider, &region);
         let delay = self.settings.scaled(delays::service_ready(provider));
@@ -210,6 +212,7 @@ impl Store {
             provider,
             region,
             port_mapped,
+            remote_regions: None,
             state: ServiceState::Initiating,
             error: None,
             named: false,
@@ -218,7 +221,8 @@ impl Store {
             timeline: Timeline::from(now, [(delay, step)]),
             fails_unnamed,
         });
-        &self.services[self.services.len() - 1]
+        let last = self.services.len() - 1;
+        &mut self.services[last]
     }
 
     fn take_failure(&mut self, provider: Provider, region: &Region) -> Option<ServiceFailure> {

@@ -170,6 +170,12 @@ async fn bodies_and_paths_are_read_strictly() {
     create(json!({"providerName": "AWS", "region": "us-east-1", "portMappingEnabled": true}))
         .await
         .is(400, "INVALID_ATTRIBUTE");
+    let remote = |provider: &str, region: &str, remote: &str| json!({"providerName": provider, "region": region, "supportedRemoteRegions": [remote]});
+    create(remote("AWS", "us-east-1", "eu-west-1")).await.is(400, "INVALID_ATTRIBUTE");
+    create(remote("AWS", "us-east-1", "US_EAST_1")).await.is(400, "CROSS_REGION_PRIVATE_LINK_SELF_REGION");
+    create(remote("GCP", "us-east4", "US_EAST_4")).await.is(404, "PROVIDER_UNSUPPORTED");
+    let created = create(remote("AWS", "eu-west-2", "EU_WEST_1")).await;
+    assert_eq!(created.json()["supportedRemoteRegions"], json!(["EU_WEST_1"]));
     create(json!([])).await.is(400, "MALFORMED_JSON");
     call(&atlas, "POST", &format!("{V2}/endpointService"), "{").await.is(400, "MALFORMED_JSON");
     post(&atlas, V1, json!({"providerName": "AZURE", "region": "eastus"})).await.is(404, "PROVIDER_UNSUPPORTED");
