@@ -256,7 +256,8 @@ impl World {
             let resource = format!("api/atlas/{version}/groups/{project}/privateEndpoint");
             return Err(Problem::rate_limited(&resource, retry_after, size.capacity, size.refill, size.seconds));
         }
-        acceptable(&call.headers, dialect)
+        acceptable(&call.headers, dialect)?;
+        if call.method == Method::POST { readable(&call.headers, dialect) } else { Ok(()) }
     }
 
     fn on_access_list(&self, caller: &str) -> Result<(), Problem> {
@@ -357,5 +358,21 @@ fn acceptable(headers: &HeaderMap, dialect: Dialect) -> Result<(), Problem> {
         )
         .with([date])),
         (_, _) => Ok(()),
+    }
+}
+
+/// A body must be called JSON, in v2 also by its dated name; the answer to others is inferred [INF].
+fn readable(headers: &HeaderMap, dialect: Dialect) -> Result<(), Problem> {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = text.split(';').next().unwrap_or_default().trim();
+    let dated = media.starts_with("application/vnd.atlas.") && media.ends_with("+json");
+    match dialect {
+        _ if media == "application/json" => Ok(()),
+        Dialect::V2 if dated => Ok(()),
+        Dialect::V1 | Dialect::V2 => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "The media type of the request is not supported.",
+        )),
     }
 }

@@ -190,6 +190,18 @@ async fn bodies_and_paths_are_read_strictly() {
         .await
         .is(404, "PRIVATELINK_INTERFACE_ENDPOINT_ID_MALFORMED");
     post(&atlas, &add, json!({"id": VPCE})).await.is(400, "INVALID_ATTRIBUTE");
+    for media in ["application/vnd.atlas.2023-01-01+json", "application/x-www-form-urlencoded"] {
+        let mut odd = request("POST", V1, "{}");
+        odd.headers_mut().insert("content-type", media.parse().unwrap());
+        let challenge = send(&atlas, request("GET", V2, "")).await.unwrap();
+        let odd = signed(odd, challenge.header("www-authenticate"), (PUBLIC_KEY, PRIVATE_KEY));
+        send(&atlas, odd).await.unwrap().is(415, "UNSUPPORTED_MEDIA_TYPE");
+    }
+    let mut dated = request("POST", &format!("{V2}/endpointService"), "{}");
+    dated.headers_mut().insert("content-type", "application/vnd.atlas.2023-01-01+json".parse().unwrap());
+    let challenge = send(&atlas, request("GET", V2, "")).await.unwrap();
+    let dated = signed(dated, challenge.header("www-authenticate"), (PUBLIC_KEY, PRIVATE_KEY));
+    send(&atlas, dated).await.unwrap().is(400, "MISSING_ATTRIBUTE");
     let mut old = request("GET", &format!("{V2}/AWS/endpointService"), "");
     old.headers_mut().insert("accept", "application/vnd.atlas.2022-01-01+json".parse().unwrap());
     let challenge = send(&atlas, request("GET", V2, "")).await.unwrap();
