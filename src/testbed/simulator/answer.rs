@@ -8,7 +8,7 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The media type of v2's successes; errors are plain JSON (atlas-api.md §1, §2 [REC]).
+/// The media type of v2's successes; errors are plain JSON (atlas-api.md §1, §2, REC).
 const V2_JSON: &str = "application/vnd.atlas.2023-01-01+json;charset=utf-8";
 
 /// The whole of an answer.
@@ -77,7 +77,7 @@ impl Answer {
         Self::new(status, content_type, layout.body(status, value))
     }
 
-    /// An error, in either dialect, with its `X-Error-Code` (atlas-api.md §1 "Error body" [REC]).
+    /// An error, in either dialect, with its `X-Error-Code` (atlas-api.md §1 "Error body", REC).
     pub(super) fn problem(problem: &Problem, layout: Layout) -> Self {
         let answer = Self::new(problem.status, "application/json", layout.body(problem.status, &problem.body()));
         let answer = answer.with(HeaderName::from_static("x-error-code"), problem.code);
@@ -150,7 +150,7 @@ fn dripping(body: Bytes, duration: Duration) -> Body {
     }))
 }
 
-/// JSON as Jackson's pretty printer lays it out, with a space before the colon, as in the recorded challenge [REC].
+/// JSON as Jackson's pretty printer lays it out, with a space before the colon, as in the recorded challenge (REC).
 fn pretty(value: &Value) -> String {
     let mut text = String::new();
     write(&mut text, value, 0);

@@ -76,7 +76,7 @@ impl NewService {
         let word = attributes.text("providerName")?;
         let provider = match (Provider::from_word(word), shape) {
             (None, _) => return Err(Problem::invalid_provider(word)),
-            // "Must be AWS." [DOC 003]; which code others get is inferred [INF].
+            // "Must be AWS." (DOC 003); which code others get is inferred (INF).
             (Some(Provider::Azure | Provider::Gcp), Shape::Legacy) => return Err(Problem::unsupported_provider(word)),
             (Some(provider), _) => provider,
         };
@@ -94,7 +94,7 @@ impl NewService {
 }
 
 /// Regions whose VPCs may connect, too: AWS only, at most 35, in Atlas' spelling, not the service's own (atlas-api.md §2
-/// "Regions"; the status and text of the last refusal are inferred [INF]).
+/// "Regions"; the status and text of the last refusal are inferred, INF).
 fn remote_regions(attributes: &Attributes, provider: Provider, own: &Region) -> Result<Option<Vec<String>>, Problem> {
     const NAME: &str = "supportedRemoteRegions";
     if attributes.0.get(NAME).is_none_or(Value::is_null) {
@@ -134,7 +134,7 @@ impl NewEndpoint {
         }
     }
 
-    /// v2's code for a malformed id is not recorded; it gets the legacy one [INF].
+    /// v2's code for a malformed id is not recorded; it gets the legacy one (INF).
     fn aws(body: &[u8], attribute: &str) -> Result<Self, Problem> {
         let attributes = Attributes::parse(body, &[attribute])?;
         let id = attributes.text(attribute)?;
@@ -156,7 +156,7 @@ impl NewEndpoint {
             .map(|(_, name)| name)
             .filter(|name| !name.is_empty() && !name.contains('/'))
             .ok_or_else(|| Problem::invalid_attribute("id"))?;
-        // The connection's name is Azure's; its form is inferred [INF].
+        // The connection's name is Azure's; its form is inferred (INF).
         let details = Details::Azure { ip: ip.to_owned(), connection: format!("{name}.connection") };
         Ok(Self { id: id.to_owned(), details })
     }

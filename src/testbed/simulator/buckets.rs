@@ -13,8 +13,8 @@ pub struct BucketSize {
 }
 
 impl Default for BucketSize {
-    /// The capacity is the recorded one of the private endpoint operations (atlas-api.md §2 [REC]); how fast it refills
-    /// is not recorded [INF].
+    /// The capacity is the recorded one of the private endpoint operations (atlas-api.md §2, REC); how fast it refills
+    /// is not recorded (INF).
     fn default() -> Self {
         Self { capacity: 4000, refill: 4000, seconds: 60 }
     }

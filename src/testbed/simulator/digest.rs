@@ -52,7 +52,7 @@ impl Nonces {
         self.known.clear();
     }
 
-    /// The `WWW-Authenticate` of a 401 with a new nonce, byte for byte in the recorded shape [REC].
+    /// The `WWW-Authenticate` of a 401 with a new nonce, byte for byte in the recorded shape (REC).
     pub(super) fn challenge(&mut self, stale: bool, mint: &mut Mint, now: Instant) -> String {
         let lifetime = self.lifetime;
         self.known.retain(|_, nonce| now.saturating_duration_since(nonce.issued) <= lifetime);

@@ -37,7 +37,7 @@ pub enum Fault {
     UnexpectedError,
     /// 502 from a proxy, HTML.
     BadGateway,
-    /// 503 from Envoy, plain text [INF], with `Retry-After` if there are seconds.
+    /// 503 from Envoy, plain text (INF), with `Retry-After` if there are seconds.
     Unavailable { seconds: Option<u64> },
     /// 504 from a proxy, plain text.
     GatewayTimeout,

@@ -14,7 +14,7 @@ impl Mint {
         Self { random: StdRng::seed_from_u64(seed) }
     }
 
-    /// An ObjectId: its first four bytes are the second of creation (atlas-api.md §9.12 [REC]).
+    /// An ObjectId: its first four bytes are the second of creation (atlas-api.md §9.12, REC).
     pub(super) fn object_id(&mut self, created: Timestamp) -> String {
         let second = u32::try_from(created.as_second()).unwrap_or_default();
         format!("{second:08x}{}", self.hex(16))
@@ -31,7 +31,7 @@ impl Mint {
         format!("{}-{}-4{}-a{}-{}", &digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..])
     }
 
-    /// 24 random bytes in base64, the nonce of the recorded challenge (atlas-api.md §3 [REC]).
+    /// 24 random bytes in base64, the nonce of the recorded challenge (atlas-api.md §3, REC).
     pub(super) fn nonce(&mut self) -> String {
         let mut bytes = [0; 24];
         self.random.fill_bytes(&mut bytes);
@@ -39,7 +39,7 @@ impl Mint {
     }
 }
 
-/// Whether `text` is an ObjectId: `^[a-f0-9]{24}$` (atlas-api.md §2 [SPEC]).
+/// Whether `text` is an ObjectId: `^[a-f0-9]{24}$` (atlas-api.md §2, SPEC).
 pub(super) fn is_object_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

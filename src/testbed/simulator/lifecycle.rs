@@ -89,7 +89,7 @@ impl<S> Timeline<S> {
 pub(super) mod delays {
     use super::super::regions::Provider;
 
-    /// From INITIATING to ready, the recorded medians (atlas-api.md §4 [REC]).
+    /// From INITIATING to ready, the recorded medians (atlas-api.md §4, REC).
     pub(in super::super) fn service_ready(provider: Provider) -> u32 {
         match provider {
             Provider::Aws => 165,
@@ -98,14 +98,14 @@ pub(super) mod delays {
         }
     }
 
-    /// From DELETING to gone [INF].
+    /// From DELETING to gone (INF).
     pub(in super::super) const SERVICE_GONE: u32 = 30;
-    /// From DELETING to gone [INF].
+    /// From DELETING to gone (INF).
     pub(in super::super) const ENDPOINT_GONE: u32 = 20;
-    /// From NONE to PENDING_ACCEPTANCE [INF].
+    /// From NONE to PENDING_ACCEPTANCE (INF).
     pub(in super::super) const ENDPOINT_NOTICED: u32 = 10;
-    /// To PENDING, VERIFIED or REJECTED [INF].
+    /// To PENDING, VERIFIED or REJECTED (INF).
     pub(in super::super) const ENDPOINT_DECIDED: u32 = 30;
-    /// To AVAILABLE [INF].
+    /// To AVAILABLE (INF).
     pub(in super::super) const ENDPOINT_READY: u32 = 60;
 }

@@ -1,9 +1,9 @@
 //! A simulated MongoDB Atlas: the private endpoint resources of the Administration API, in both dialects, over one
 //! store. It stands in for the real one in the demo and in tests, and shares no code with the client it judges.
 //!
-//! A request goes: [`serve`] (sockets) or [`transport`] (in process) → [`pipeline`] (authentication, faults, roles,
-//! budget) → [`operations`] on the [`store`] → [`answer`]. Everything that happens is written into the [`ledger`].
-//! Where facts are inferred rather than recorded, comments say `[INF]`; `[REC]`, `[DOC]`, `[SPEC]` are recordings, the
+//! A request goes: `serve` (sockets) or `transport` (in process) → `pipeline` (authentication, faults, roles,
+//! budget) → `operations` on the `store` → `answer`. Everything that happens is written into the `ledger`.
+//! Where facts are inferred rather than recorded, comments say INF; REC, DOC, SPEC are recordings, the
 //! documentation and the OpenAPI specification (the grades of atlas-api.md, the project's collection of facts).
 //!
 //! Admin API, without authentication, for tests in other processes:

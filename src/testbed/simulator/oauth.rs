@@ -95,7 +95,7 @@ fn field(body: &[u8], name: &str) -> Option<String> {
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next()
 }
 
-/// RFC 6749's code; Atlas' own body is not recorded [INF].
+/// RFC 6749's code; Atlas' own body is not recorded (INF).
 fn invalid_client() -> Answer {
     refusal(StatusCode::UNAUTHORIZED, "invalid_client", "Client authentication failed.")
 }

@@ -57,7 +57,7 @@ impl Context<'_> {
         }
     }
 
-    /// atlas-api.md §7 [REC].
+    /// atlas-api.md §7 (REC).
     fn project(&self) -> Reply {
         let project = self.project;
         let second = u32::from_str_radix(project.get(..8).unwrap_or_default(), 16).unwrap_or_default();
@@ -105,7 +105,7 @@ impl Context<'_> {
     fn delete(&mut self, provider: Provider, id: &str) -> Result<Reply, Problem> {
         let gone = self.now + self.store.settings.scaled(delays::SERVICE_GONE);
         if !self.find(provider, id)?.endpoints.is_empty() {
-            // v2's code is not recorded [INF].
+            // v2's code is not recorded (INF).
             let detail = "A PrivateLink with endpoints cannot be deleted. Please delete all endpoints and retry.";
             return Err(Problem::conflict("CANNOT_DELETE_PRIVATELINK_WITH_ENDPOINTS", detail));
         }
@@ -229,7 +229,7 @@ fn read(body: Value, java_method: Option<&'static str>) -> Reply {
     Reply { status: StatusCode::OK, body, effect: Effect::None, java_method }
 }
 
-/// 202 with an empty object (atlas-api.md §2 [REC], §1 [DOC] and [INF]).
+/// 202 with an empty object (REC in atlas-api.md §2; DOC and INF in §1).
 fn accepted(effect: Effect, java_method: Option<&'static str>) -> Reply {
     Reply { status: StatusCode::ACCEPTED, body: json!({}), effect, java_method }
 }

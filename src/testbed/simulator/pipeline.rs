@@ -178,7 +178,7 @@ impl World {
             (_, Some(token), Dialect::V2) => {
                 let client = self.tokens.client(token, now).map(str::to_owned);
                 let usable = client.filter(|client| self.access.accounts.get(client).is_some_and(|a| a.enabled));
-                // The headers of this refusal are not recorded; RFC 6750's [INF].
+                // The headers of this refusal are not recorded; RFC 6750's (INF).
                 let plain = self.store.settings.switches.plain_challenge;
                 usable.ok_or_else(|| Answer::challenge("Bearer error=\"invalid_token\"".to_owned(), plain))
             }
@@ -235,7 +235,7 @@ impl World {
         Handled { fault, effect, ..Handled::of(outcome) }
     }
 
-    /// All that is looked at before an operation, in this order [INF]: access list, project and role, budget, version.
+    /// All that is looked at before an operation, in this order (INF): access list, project and role, budget, version.
     fn allowed(
         &mut self,
         call: &Call,
@@ -346,7 +346,7 @@ fn layout(call: &Call) -> Result<Layout, Problem> {
 }
 
 /// A dated media type resolves down to 2023-01-01; an earlier one has nothing to resolve to, for which the answer is
-/// inferred [INF]. Undated ones are tolerated (atlas-api.md §2).
+/// inferred (INF). Undated ones are tolerated (atlas-api.md §2).
 fn acceptable(headers: &HeaderMap, dialect: Dialect) -> Result<(), Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let date = accept.split_once("application/vnd.atlas.").and_then(|(_, tail)| tail.split_once("+json")).map(|t| t.0);
@@ -361,7 +361,7 @@ fn acceptable(headers: &HeaderMap, dialect: Dialect) -> Result<(), Problem> {
     }
 }
 
-/// A body must be called JSON, in v2 also by its dated name; the answer to others is inferred [INF].
+/// A body must be called JSON, in v2 also by its dated name; the answer to others is inferred (INF).
 fn readable(headers: &HeaderMap, dialect: Dialect) -> Result<(), Problem> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = text.split(';').next().unwrap_or_default().trim();

@@ -1,5 +1,5 @@
-//! Atlas' error answers: HTTP status, `errorCode`, detail and parameters (atlas-api.md §1 "Error codes" [DOC] and
-//! "Error body" [REC], §2 "v2 error codes seen").
+//! Atlas' error answers: HTTP status, `errorCode`, detail and parameters (atlas-api.md §1 "Error codes", DOC, and
+//! "Error body", REC; §2 "v2 error codes seen").
 
 use super::regions::Provider;
 use http::StatusCode;
@@ -51,7 +51,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "MALFORMED_JSON", "Received JSON is malformed.")
     }
 
-    /// The code is in the table, the text is inferred [INF].
+    /// The code is in the table, the text is inferred (INF).
     pub(super) fn invalid_query_parameter(name: &str) -> Self {
         let detail = format!("Invalid query parameter {name} specified.");
         Self::new(StatusCode::BAD_REQUEST, "INVALID_QUERY_PARAMETER", detail).with([name])
@@ -76,7 +76,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND", detail).with([path])
     }
 
-    /// The code of a verb that a path doesn't have is not recorded [INF].
+    /// The code of a verb that a path doesn't have is not recorded (INF).
     pub(super) fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "The method is not allowed on this resource.")
     }
@@ -106,7 +106,7 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "IP_ADDRESS_NOT_ON_ACCESS_LIST", detail).with(["203.0.113.9"])
     }
 
-    /// atlas-api.md §4 [DOC]; parameters are of mixed types.
+    /// atlas-api.md §4 (DOC); parameters are of mixed types.
     pub(super) fn rate_limited(resource: &str, retry: u64, capacity: u64, refill: u64, seconds: u64) -> Self {
         let detail = format!(
             "Rate limit exceeded for {resource}. Please retry after {retry} seconds. Request capacity: {capacity}. \

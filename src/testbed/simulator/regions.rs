@@ -1,5 +1,5 @@
 //! The simulator's own notion of providers and regions; requests may use either spelling, answers use Atlas'
-//! (atlas-api.md §2 "Regions" [REC]).
+//! (atlas-api.md §2 "Regions", REC).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -54,7 +54,7 @@ impl Region {
         }
     }
 
-    /// Whether v1.0 accepts it: the eighteen regions of the page "Create One Private Endpoint Connection" [DOC 003].
+    /// Whether v1.0 accepts it: the eighteen regions of the page "Create One Private Endpoint Connection" (DOC 003).
     pub(super) fn is_known_to_v1(&self) -> bool {
         AWS.iter().take(V1_REGIONS).any(|cloud| *cloud == self.cloud)
     }

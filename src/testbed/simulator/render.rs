@@ -1,4 +1,4 @@
-//! Services and endpoints as JSON, in the recorded shapes (atlas-api.md §1 [DOC], §2 "responses" [REC]).
+//! Services and endpoints as JSON, in the recorded shapes (DOC in atlas-api.md §1, REC in §2 "responses").
 
 use super::{
     lifecycle::{EndpointState, ServiceState},

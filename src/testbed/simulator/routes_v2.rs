@@ -34,7 +34,7 @@ pub(super) fn action(method: &Method, path: &str, tail: &[&str]) -> Result<Actio
     }
 }
 
-/// Which code an unknown provider in the path gets is not recorded [INF].
+/// Which code an unknown provider in the path gets is not recorded (INF).
 fn provider(word: &str) -> Result<Provider, Problem> {
     Provider::from_word(word).ok_or_else(|| Problem::invalid_provider(word))
 }

@@ -107,7 +107,7 @@ pub struct Switches {
 }
 
 impl Settings {
-    /// The lifetime of a digest nonce: 60 s, Jetty's (atlas-api.md §3 [INF]).
+    /// The lifetime of a digest nonce: 60 s, Jetty's (atlas-api.md §3, INF).
     pub(super) fn nonce_lifetime(&self) -> Duration {
         Duration::from_secs(self.nonce_lifetime)
     }

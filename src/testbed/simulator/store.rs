@@ -22,7 +22,7 @@ pub(super) struct Service {
     pub(super) remote_regions: Option<Vec<String>>,
     pub(super) state: ServiceState,
     pub(super) error: Option<String>,
-    /// Names are null until the service was ready once (atlas-api.md §2 [REC]).
+    /// Names are null until the service was ready once (atlas-api.md §2, REC).
     pub(super) named: bool,
     pub(super) names: Names,
     pub(super) endpoints: Vec<Endpoint>,
@@ -171,7 +171,7 @@ impl Store {
     }
 
     /// The service that stands where another one of this kind would be made. GCP services with and without port mapping
-    /// don't exclude one another (atlas-api.md §9.4). A failed or vanishing one does occupy its region [INF].
+    /// don't exclude one another (atlas-api.md §9.4). A failed or vanishing one does occupy its region (INF).
     pub(super) fn occupant(
         &self,
         project: &str,
@@ -288,7 +288,7 @@ impl Service {
         self.endpoints.iter_mut().find(|endpoint| endpoint.id == id)
     }
 
-    /// DELETING now, gone at `gone`. Asking again changes nothing [INF].
+    /// DELETING now, gone at `gone`. Asking again changes nothing (INF).
     pub(super) fn begin_deletion(&mut self, gone: Instant) -> Effect {
         if self.state != ServiceState::Deleting {
             self.state = ServiceState::Deleting;

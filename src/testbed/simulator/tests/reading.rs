@@ -90,3 +90,18 @@ async fn the_admin_api_does_the_same() {
     let ledger = admin("GET", "/simulator/ledger", Value::Null).await.json();
     assert_eq!(ledger[0]["cause"], "behind-the-back");
 }
+
+/// Nobody need look at the moment at which something happens.
+#[tokio::test(start_paused = true)]
+async fn what_happened_meanwhile_is_entered_in_order_at_its_own_time() {
+    let atlas = atlas();
+    for (provider, region) in [("GCP", "us-east4"), ("AWS", "us-east-1"), ("AZURE", "eastus2")] {
+        let body = json!({"providerName": provider, "region": region});
+        assert_eq!(post(&atlas, &format!("{V2}/endpointService"), body).await.status, 201);
+    }
+    pass(3600).await;
+    let ledger = atlas.ledger();
+    let times: Vec<_> =
+        ledger.iter().filter(|entry| entry.cause == Cause::ByItself).map(|entry| entry.at.to_string()).collect();
+    assert_eq!(times, ["2026-08-10T03:04:05Z", "2026-08-10T03:05:49Z", "2026-08-10T03:08:14Z"]);
+}
