@@ -3,3 +3,4 @@
 pub mod control_plane;
 pub mod demo;
 pub mod kubernetes;
+pub mod simulator;
