@@ -29,7 +29,7 @@ pub enum Command {
     Demo(crate::testbed::demo::DemoArgs),
     /// Run a simulated Atlas to develop against
     #[cfg(feature = "testbed")]
-    Simulator(Box<crate::testbed::simulator::SimulatorArgs>),
+    Simulator(Box<crate::testbed::simulator::Settings>),
 }
 
 /// Arguments of `crds`.

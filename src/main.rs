@@ -16,9 +16,9 @@ async fn main() -> ExitCode {
         Command::Run(args) => operator::run(*args).await.map_err(Into::into),
         Command::Crds(args) => write_crds(&args),
         #[cfg(feature = "testbed")]
-        Command::Demo(args) => atlas_privatelink_operator::testbed::demo(args).await.map_err(Into::into),
+        Command::Demo(args) => atlas_privatelink_operator::testbed::start::demo(args).await,
         #[cfg(feature = "testbed")]
-        Command::Simulator(args) => atlas_privatelink_operator::testbed::simulator(*args).await.map_err(Into::into),
+        Command::Simulator(args) => atlas_privatelink_operator::testbed::start::simulator(*args).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,9 @@
 //! Metrics in OpenMetrics text. Labels are bounded: words of this program, never names from Atlas or the cluster.
 
-use crate::atlas::observe::{CallReport, Observer};
+use crate::atlas::{
+    dialect::Dialect,
+    observe::{CallReport, Observer},
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -21,12 +24,23 @@ struct KindLabels {
     outcome: &'static str,
 }
 
+fn durations() -> Histogram {
+    Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+fn dialect_label(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::V1 => "v1.0",
+        Dialect::V2 => "v2",
+    }
+}
+
 /// Everything that is counted.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     calls: Family<CallLabels, Counter>,
-    latency: Family<CallLabels, Histogram>,
+    latency: Family<CallLabels, Histogram, fn() -> Histogram>,
     challenges: Counter,
     reconciles: Family<KindLabels, Counter>,
     missing_crds: Gauge,
@@ -35,8 +49,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("atlas_privatelink");
-        let latency =
-            Family::new_with_constructor(|| Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]));
+        let latency = Family::new_with_constructor(durations as fn() -> Histogram);
         let metrics = Self {
             registry: Arc::default(),
             calls: Family::default(),
@@ -94,7 +107,7 @@ impl Observer for Metrics {
         let labels = CallLabels {
             operation: report.operation,
             class: report.outcome.map_or_else(|class| class.label(), |()| "ok"),
-            dialect: report.dialect.as_str(),
+            dialect: dialect_label(report.dialect),
         };
         self.calls.get_or_create(&labels).inc();
         self.latency.get_or_create(&labels).observe(report.latency.as_secs_f64());

@@ -25,7 +25,7 @@ use crate::{
 };
 use futures::{FutureExt, StreamExt, future::select_all};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, ResourceExt,
     api::ListParams,
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
