@@ -56,6 +56,7 @@ mod tests {
         assert_eq!(after(&[("retry-after", "55")]), Some(55));
         assert_eq!(after(&[("retry-after", "0")]), Some(1));
         assert_eq!(after(&[("retry-after", "99999999999999999999999")]), Some(3600));
+        assert_eq!(after(&[("retry-after", "86400")]), Some(3600));
         assert_eq!(after(&[("retry-after", "Sat, 21 Nov 2026 20:00:30 GMT")]), Some(30));
         assert_eq!(after(&[("retry-after", "Sat, 21 Nov 2026 19:00:00 GMT")]), Some(1));
         assert_eq!(after(&[("retry-after", "soon")]), None);

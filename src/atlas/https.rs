@@ -138,16 +138,17 @@ fn failure(error: reqwest::Error) -> TransportError {
     }
 }
 
-/// The chain of causes without the URL.
+/// The causes below what reqwest and hyper say ("error sending request: client error"), without the URL.
 fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
+    let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        texts.push(error.to_string());
         cause = error.source();
     }
-    detail::tidy(&text, 300)
+    let told = texts.get(2..).filter(|told| !told.is_empty()).unwrap_or(&texts);
+    detail::tidy(&told.join(": "), 300)
 }
 
 #[cfg(test)]
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
     use http::header;
     use std::sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     };
     use tokio::{
@@ -212,7 +213,7 @@ mod tests {
         drop(listener);
         let error = get(&address).await.unwrap_err();
         assert!(matches!(error, TransportError::NotConnected(_)), "{error}");
-        assert!(!error.to_string().contains("hunter2"));
+        assert!(error.to_string().starts_with("cannot connect to Atlas: tcp connect error: "), "{error}");
     }
 
     #[tokio::test]
@@ -260,6 +261,81 @@ mod tests {
         let (address, _) = listen(head.leak().as_bytes(), 0).await;
         assert_eq!(get(&address).await.unwrap().status(), 307);
         assert_eq!(visits.load(Ordering::SeqCst), 0);
+    }
+
+    /// A proxy that refuses every tunnel, and what it was asked for.
+    async fn proxy() -> (String, Arc<Mutex<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(String::new()));
+        let note = asked.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut chunk = [0; 1024];
+                let n = socket.read(&mut chunk).await.unwrap();
+                note.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..n]));
+                let _ = socket.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        });
+        (address, asked)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_sees_the_host_only_and_its_refusal_is_no_connection() {
+        let (address, asked) = proxy().await;
+        for (no_proxy, through) in [(None, true), (Some("atlas.invalid"), false)] {
+            asked.lock().unwrap().clear();
+            let options = HttpsOptions {
+                https_proxy: Some(address.clone()),
+                no_proxy: no_proxy.map(str::to_owned),
+                ..Default::default()
+            };
+            let mut request = http::Request::new(Bytes::new());
+            *request.uri_mut() = "https://atlas.invalid/api/atlas/v2/groups".parse().unwrap();
+            request.headers_mut().insert(header::AUTHORIZATION, "Digest hunter2".parse().unwrap());
+            let error = Https::new(&options).unwrap().send(request).await.unwrap_err();
+            assert!(matches!(error, TransportError::NotConnected(_)), "{error}");
+            let asked = asked.lock().unwrap().clone();
+            assert_eq!(asked.starts_with("CONNECT atlas.invalid:443"), through, "{asked}");
+            assert!(!asked.contains("hunter2") && !asked.contains("/api"), "{asked}");
+        }
+    }
+
+    /// A TLS server with a certificate of its own making, which it gives as PEM.
+    #[cfg(feature = "testbed")]
+    fn private_server() -> (String, String) {
+        use std::io::{Read, Write};
+        install_crypto();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        let config = Arc::new(config.with_single_cert(vec![made.cert.der().clone()], key).unwrap());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+                let mut tls = rustls::StreamOwned::new(connection, socket.unwrap());
+                let _ = tls.read(&mut [0; 1024]);
+                let _ = tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+                let _ = tls.flush();
+            }
+        });
+        (address, made.cert.pem())
+    }
+
+    #[cfg(feature = "testbed")]
+    #[tokio::test]
+    async fn a_certificate_is_trusted_only_when_it_is_given() {
+        let (address, pem) = private_server();
+        let error = get(&address).await.unwrap_err();
+        assert!(matches!(error, TransportError::NotConnected(_)), "{error}");
+        let options = HttpsOptions { extra_ca: Some(pem.into_bytes()), ..Default::default() };
+        let mut request = http::Request::new(Bytes::new());
+        *request.uri_mut() = address.parse().unwrap();
+        let answer = Https::new(&options).unwrap().send(request).await.unwrap();
+        assert_eq!(answer.body().as_ref(), b"{}");
     }
 
     #[test]

@@ -77,6 +77,9 @@ async fn a_wrong_key_is_refused_after_two_requests() {
         assert!(failure.error.detail.contains("Secret"), "{failure}");
         assert_eq!(fake.count(), requests);
     }
+    // One signature for a call, not two: Atlas may count wrong ones.
+    let signed: Vec<bool> = fake.seen().iter().map(|seen| seen.headers.contains_key("authorization")).collect();
+    assert_eq!(signed, [false, true, false, true]);
 }
 
 #[tokio::test(start_paused = true)]

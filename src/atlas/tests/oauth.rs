@@ -218,3 +218,22 @@ async fn v1_takes_no_service_account() {
     assert_eq!((failure.error.effect, failure.sent, fake.count()), (Effect::NotSent, None, 0));
     assert!(failure.error.detail.contains("publicKey"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_learns_of_a_pause_while_it_waits_fetches_no_token() {
+    let fake = Fake::new(|request| match is_token(request) {
+        true => Reply::Now(granted(1, 3)),
+        false => Reply::After(SECOND * 5, with(refusal(429, "RATE_LIMITED"), "retry-after", "60")),
+    });
+    let atlas = atlas(Dialect::V2, &fake);
+    let (caller, region, service, endpoint) = (account(), region(), service(), endpoint());
+    let (first, second) = (basis(&atlas), endpoint_basis(&atlas));
+    let (first, second) = tokio::join!(
+        atlas.create_service(&caller, &region, &first),
+        atlas.add_endpoint(&caller, service, &endpoint, &second),
+    );
+    assert_eq!(first.unwrap_err().error.effect, Effect::None);
+    let held = second.unwrap_err().error;
+    assert_eq!((held.class, held.effect), (Class::Throttled(Some(SECOND * 60)), Effect::NotSent));
+    assert_eq!((tokens(&fake), fake.count()), (1, 2));
+}

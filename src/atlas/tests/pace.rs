@@ -139,3 +139,37 @@ async fn a_write_that_waited_too_long_is_dropped_and_one_that_is_abandoned_gives
     let fresh = basis(&atlas);
     atlas.create_service(&caller, &region, &fresh).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_learnt_during_a_challenge_holds_the_retry_back() {
+    let fake = Fake::new(|request| match request.uri().path().contains("GCP") {
+        true => Reply::After(SECOND, with(refusal(429, "RATE_LIMITED"), "retry-after", "60")),
+        false => Reply::After(SECOND * 2, challenge("abc", false)),
+    });
+    let atlas = atlas(Dialect::V2, &fake);
+    let (caller, region, basis) = (key(), region(), basis(&atlas));
+    let write = atlas.create_service(&caller, &region, &basis);
+    let (write, read) = tokio::join!(write, atlas.list_services(&caller, Provider::Gcp));
+    assert_eq!(read.unwrap_err().error.class, Class::Throttled(Some(SECOND * 60)));
+    let failure = write.unwrap_err();
+    assert_eq!((failure.error.class, failure.error.effect), (Class::Throttled(Some(SECOND * 59)), Effect::None));
+    assert_eq!((fake.count(), failure.sent.is_some()), (2, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_write_does_not_queue_behind_one_that_hangs() {
+    let fake = Fake::new(|request| match request.method().as_str() {
+        "GET" => Reply::Now(with(refusal(429, "RATE_LIMITED"), "retry-after", "60")),
+        _ => Reply::Never,
+    });
+    let atlas = atlas(Dialect::V2, &fake);
+    let (caller, region, first, second) = (key(), region(), basis(&atlas), endpoint_basis(&atlas));
+    let (service, endpoint, started) = (service(), endpoint(), tokio::time::Instant::now());
+    let held = async {
+        assert!(atlas.list_services(&caller, Provider::Aws).await.is_err());
+        let failure = atlas.add_endpoint(&caller, service, &endpoint, &second).await.unwrap_err();
+        assert_eq!((failure.error.class, started.elapsed()), (Class::Throttled(Some(SECOND * 60)), Duration::ZERO));
+    };
+    let (hanging, ()) = tokio::join!(atlas.create_service(&caller, &region, &first), held);
+    assert_eq!(hanging.unwrap_err().error.effect, Effect::Unknown);
+}

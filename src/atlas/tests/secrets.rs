@@ -71,10 +71,18 @@ async fn no_log_level_shows_a_secret() {
     tokio::spawn(async move { axum::serve(listener, app).await });
     let https = Arc::new(Https::new(&HttpsOptions::default()).unwrap());
     let atlas = Atlas::new(AtlasConfig::new(base, Dialect::V2), https);
-    for caller in [key(), account()] {
-        atlas.list_services(&caller, Provider::Aws).await.unwrap();
+    let read = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    // Tests beside this one may have had a place registered as of no interest at this very moment.
+    for _ in 0..100 {
+        tracing::callsite::rebuild_interest_cache();
+        for caller in [key(), account()] {
+            atlas.list_services(&caller, Provider::Aws).await.unwrap();
+        }
+        if read().contains("list_services") {
+            break;
+        }
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = read();
     assert!(text.contains("list_services") && text.contains("TRACE"), "the log is looked at: {text}");
     for secret in ["hunter2", "aHVudGVyMg", "response=", "Bearer ", "groups/"] {
         assert!(!text.contains(secret), "{secret}: {text}");
