@@ -11,7 +11,7 @@ use crate::{
     cli::RunArgs,
     clock::Clock,
     controller::{
-        context::{Context, Jitter, Objects, Watched},
+        context::{Context, Jitter, Objects},
         driver::reconcile,
         events::Events,
         kind::Kind,
@@ -20,22 +20,24 @@ use crate::{
     },
     credentials::Credentials,
     metrics::Metrics,
-    reconcile::attempt::Holder,
+    reconcile::{attempt::Holder, link::resolve::key_of},
     server::{self, Health, Phase},
 };
-use futures::{FutureExt, StreamExt, future::select_all};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::select_all, stream::BoxStream};
 use kube::{
     Api, Client, ResourceExt,
     api::ListParams,
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::{
-        Config, Controller,
+        Config, Controller, WatchStreamExt,
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{self, ObjectRef, Store},
         watcher,
     },
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 /// Everything that the operator is built from; a test brings its own.
@@ -152,22 +154,13 @@ pub async fn operate(parts: Parts, health: Health, stop: CancellationToken) -> R
         [] => vec![None],
         namespaces => namespaces.iter().cloned().map(Some).collect(),
     };
-    let links: Vec<_> = scopes.iter().map(|scope| controller::<AtlasPrivateLink>(&ctx, scope.as_deref())).collect();
-    let endpoints: Vec<_> =
-        scopes.iter().map(|scope| controller::<AtlasInterfaceEndpoint>(&ctx, scope.as_deref())).collect();
-    ctx.links.fill_from(links.iter().map(Controller::store).collect());
-    ctx.endpoints.fill_from(endpoints.iter().map(Controller::store).collect());
+    let watches: Vec<_> = scopes.iter().map(|scope| watches(&ctx, scope.as_deref())).collect();
+    ctx.links.fill_from(watches.iter().map(|(links, _)| links.store.clone()).collect());
+    ctx.endpoints.fill_from(watches.iter().map(|(_, endpoints)| endpoints.store.clone()).collect());
     let mut running = Vec::new();
-    for (controller, scope) in links.into_iter().zip(&scopes) {
-        let others = scoped::<AtlasInterfaceEndpoint>(&ctx.client, scope.as_deref());
-        let controller = controller.watches(others, watcher::Config::default(), link_of);
-        running.push(drive(controller, ctx.clone(), metrics.clone(), stop.clone()).boxed());
-    }
-    for (controller, scope) in endpoints.into_iter().zip(&scopes) {
-        let others = scoped::<AtlasPrivateLink>(&ctx.client, scope.as_deref());
-        let of = ctx.clone();
-        let controller = controller.watches(others, watcher::Config::default(), move |link| endpoints_of(&of, &link));
-        running.push(drive(controller, ctx.clone(), metrics.clone(), stop.clone()).boxed());
+    for (links, endpoints) in watches {
+        running.push(drive(links, ctx.clone(), metrics.clone(), stop.clone()).boxed());
+        running.push(drive(endpoints, ctx.clone(), metrics.clone(), stop.clone()).boxed());
     }
     health.set(Phase::Running);
     while !running.is_empty() {
@@ -206,43 +199,96 @@ fn scoped<K: Kind>(client: &Client, namespace: Option<&str>) -> Api<DeserializeG
     }
 }
 
-fn controller<K: Kind>(ctx: &Context, namespace: Option<&str>) -> Controller<DeserializeGuard<K>> {
-    let config = Config::default().concurrency(ctx.settings.concurrency);
-    Controller::new(scoped(&ctx.client, namespace), watcher::Config::default()).with_config(config)
+/// One watch: its events, the store that they fill, and further objects to wake.
+struct Watch<K: Kind> {
+    events: BoxStream<'static, watcher::Result<DeserializeGuard<K>>>,
+    store: Store<DeserializeGuard<K>>,
+    woken: UnboundedReceiver<Ref<K>>,
 }
 
-/// A change of an endpoint wakes its link, which may wait for the endpoint to go.
-fn link_of(
-    endpoint: DeserializeGuard<AtlasInterfaceEndpoint>,
-) -> Option<ObjectRef<DeserializeGuard<AtlasPrivateLink>>> {
-    let endpoint = endpoint.0.ok()?;
-    Some(ObjectRef::new(&endpoint.spec.private_link_ref.name).within(&endpoint.namespace()?))
+type Ref<K> = ObjectRef<DeserializeGuard<K>>;
+
+/// Watches both kinds in one namespace, or in all. A change of one object wakes the others that may wait for it, and
+/// always after the store shows the change: a watch of their own could wake them too early, and nobody would again.
+fn watches(ctx: &Arc<Context>, namespace: Option<&str>) -> (Watch<AtlasPrivateLink>, Watch<AtlasInterfaceEndpoint>) {
+    let (wake_links, links_woken) = unbounded_channel();
+    let (wake_endpoints, endpoints_woken) = unbounded_channel();
+    let (of, wake) = (ctx.clone(), wake_links.clone());
+    let links = watch(ctx, namespace, links_woken, move |link: &AtlasPrivateLink| {
+        endpoints_of(&of, link).for_each(|endpoint| drop(wake_endpoints.send(endpoint)));
+        links_beside(&of, link).for_each(|other| drop(wake.send(other)));
+    });
+    let endpoints = watch(ctx, namespace, endpoints_woken, move |endpoint: &AtlasInterfaceEndpoint| {
+        drop(
+            wake_links.send(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name)),
+        );
+    });
+    (links, endpoints)
+}
+
+fn watch<K: Kind>(
+    ctx: &Context,
+    namespace: Option<&str>,
+    woken: UnboundedReceiver<Ref<K>>,
+    wake: impl Fn(&K) + Send + 'static,
+) -> Watch<K> {
+    let (store, writer) = reflector::store();
+    let forget = ctx.memories.clone();
+    let events = watcher(scoped(&ctx.client, namespace), watcher::Config::default())
+        .default_backoff()
+        // Nothing here asks who owns which field, and they are half of an object's size.
+        .modify(|guard: &mut DeserializeGuard<K>| {
+            if let Ok(object) = &mut guard.0 {
+                object.managed_fields_mut().clear()
+            }
+        })
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            if let watcher::Event::Delete(guard) = event {
+                forget.forget(&guard.uid().unwrap_or_default())
+            }
+        })
+        .touched_objects()
+        .inspect_ok(move |guard| guard.0.iter().for_each(&wake));
+    Watch { events: events.boxed(), store, woken }
+}
+
+fn reference<K: Kind>(namespace: &str, name: &str) -> Ref<K> {
+    ObjectRef::new(name).within(namespace)
 }
 
 /// A change of a link wakes its endpoints, which may wait for it to be Ready.
-fn endpoints_of(
-    ctx: &Context,
-    link: &DeserializeGuard<AtlasPrivateLink>,
-) -> Vec<ObjectRef<DeserializeGuard<AtlasInterfaceEndpoint>>> {
-    let Ok(link) = &link.0 else { return Vec::new() };
+fn endpoints_of(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = Ref<AtlasInterfaceEndpoint>> {
     let (namespace, name) = (link.namespace().unwrap_or_default(), link.name_any());
-    let cached = ctx.endpoints.cached();
-    let of_link = cached.iter().filter_map(Watched::get).filter(|endpoint| {
-        endpoint.namespace().as_deref() == Some(&namespace) && endpoint.spec.private_link_ref.name == name
-    });
-    of_link.map(|endpoint| ObjectRef::new(&endpoint.name_any()).within(&namespace)).collect()
+    let all = ctx.endpoints.cached().into_iter();
+    all.filter_map(move |watched| {
+        let endpoint = watched.get()?;
+        let of_link =
+            endpoint.namespace().as_deref() == Some(&namespace) && endpoint.spec.private_link_ref.name == name;
+        of_link.then(|| reference(&namespace, &endpoint.name_any()))
+    })
 }
 
-async fn drive<K: Kind>(
-    controller: Controller<DeserializeGuard<K>>,
-    ctx: Arc<Context>,
-    metrics: Metrics,
-    stop: CancellationToken,
-) {
+/// A change of a link wakes the others of its key, which may wait for it to create or to go.
+fn links_beside(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = Ref<AtlasPrivateLink>> {
+    let (uid, key) = (link.uid(), key_of(link));
+    let all = ctx.links.cached().into_iter();
+    all.filter_map(move |watched| {
+        let other = watched.get()?;
+        let beside = other.uid() != uid && key_of(other) == key;
+        beside.then(|| reference(&other.namespace().unwrap_or_default(), &other.name_any()))
+    })
+}
+
+async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, metrics: Metrics, stop: CancellationToken) {
     let reconciled = |object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>| async move {
         Ok::<Action, Infallible>(reconcile(object, ctx).await)
     };
     let never = |_: Arc<DeserializeGuard<K>>, error: &Infallible, _: Arc<Context>| match *error {};
+    let config = Config::default().concurrency(ctx.settings.concurrency);
+    let controller = Controller::for_stream(watch.events, watch.store)
+        .with_config(config)
+        .reconcile_on(UnboundedReceiverStream::new(watch.woken));
     let results = controller.graceful_shutdown_on(stop.cancelled_owned()).run(reconciled, never, ctx);
     results
         .for_each(|result| {

@@ -20,6 +20,7 @@ use crate::{
         Moment, Subject,
         attempt::{Attempt, AttemptedWrite},
         blocked::Blocked,
+        link::resolve::key_of,
         ownership::{Claim, Heard},
         policy::Disposal,
     },
@@ -263,10 +264,6 @@ async fn others(
 fn is_link_of(endpoint: &AtlasInterfaceEndpoint, link: &AtlasPrivateLink) -> bool {
     endpoint.namespace() == link.namespace()
         && link.metadata.name.as_ref() == Some(&endpoint.spec.private_link_ref.name)
-}
-
-fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
-    Some((link.spec.project_id.clone(), Region::parse(link.spec.provider, &link.spec.region).ok()?))
 }
 
 /// Whether an object has had its answer: through its link, and after it.

@@ -26,7 +26,7 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
     }
     // Through this link its endpoints reach Atlas; whatever its own policy, it stays until they are done.
     if let Some(verdict) = held_by_dependents(dependents) {
-        return Some(plan(None, verdict, Look::Resync));
+        return Some(plan(None, verdict, Look::Poll));
     }
     let recorded = &desired.recorded;
     if recorded.service.is_none() && recorded.attempt.is_none() {

@@ -141,14 +141,17 @@ fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
     subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))
 }
 
+/// What a link claims: its project and region. `None` for one whose region makes no sense.
+pub fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
+    Some((link.spec.project_id.clone(), Region::parse(link.spec.provider, &link.spec.region).ok()?))
+}
+
 /// The other links of the same key.
 fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired) -> Vec<Claim> {
+    let key = (desired.project.to_string(), desired.region.clone());
     let all = links.iter().filter_map(Watched::get);
     all.filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
-        .filter(|other| other.spec.project_id == desired.project.to_string())
-        .filter(|other| {
-            Region::parse(other.spec.provider, &other.spec.region).is_ok_and(|region| region == desired.region)
-        })
+        .filter(|other| key_of(other).as_ref() == Some(&key))
         .map(|other| claim(ctx, other))
         .collect()
 }
