@@ -227,13 +227,13 @@ fn watches(ctx: &Arc<Context>, namespace: Option<&str>) -> (Watch<AtlasPrivateLi
 }
 
 fn watch<K: Kind>(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     namespace: Option<&str>,
     woken: UnboundedReceiver<Ref<K>>,
     wake: impl Fn(&K) + Send + 'static,
 ) -> Watch<K> {
     let (store, writer) = reflector::store();
-    let forget = ctx.memories.clone();
+    let of = ctx.clone();
     let events = watcher(scoped(&ctx.client, namespace), watcher::Config::default())
         .default_backoff()
         // Nothing here asks who owns which field, and they are half of an object's size.
@@ -243,10 +243,10 @@ fn watch<K: Kind>(
             }
         })
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if let watcher::Event::Delete(guard) = event {
-                forget.forget(&guard.uid().unwrap_or_default())
-            }
+        .inspect_ok(move |event| match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => of.reached(object),
+            watcher::Event::Delete(object) => of.memories.forget(&object.uid().unwrap_or_default()),
+            watcher::Event::Init | watcher::Event::InitDone => {}
         })
         .touched_objects()
         .inspect_ok(move |guard| guard.0.iter().for_each(&wake));

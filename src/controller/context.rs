@@ -24,6 +24,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// What every reconcile can reach.
 pub struct Context {
@@ -41,6 +42,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Takes in that this version of an object has reached this process: what is said of Atlas on it must be asked later,
+    /// if another process wrote it.
+    pub fn reached<K: Resource>(&self, object: &K) {
+        let at = self.inventory.sequence();
+        let version = object.resource_version().unwrap_or_default();
+        self.memories.with(&object.uid().unwrap_or_default(), |memory| memory.reached(&version, at, Instant::now()));
+    }
+
     /// The resync interval, spread by up to a twentieth, so that not everything is looked at in the same second.
     pub fn resync_interval(&self, of: &impl Hash) -> Duration {
         let mut hasher = DefaultHasher::new();

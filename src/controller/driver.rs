@@ -3,7 +3,7 @@
 use super::{
     context::{Care, Context},
     kind::{Applied, Decision, Demand, Kind},
-    memory::WritePause,
+    memory::{WritePause, is_older},
     write,
 };
 use crate::{
@@ -166,13 +166,15 @@ async fn newest<K: Kind>(ctx: &Context, object: K) -> Result<Option<K>, kube::Er
     let uid = object.uid().unwrap_or_default();
     let own = ctx.memories.with(&uid, |memory| memory.own_version.clone());
     let object = match &own {
-        Some(own) if older(object.resource_version().as_deref(), own) => match fetched(ctx, &object).await? {
-            Some(object) => object,
-            None => return Ok(None),
-        },
+        Some(own) if is_older(&object.resource_version().unwrap_or_default(), own) => {
+            match fetched(ctx, &object).await? {
+                Some(object) => object,
+                None => return Ok(None),
+            }
+        }
         Some(_) | None => object,
     };
-    notice_version(ctx, &object);
+    ctx.reached(&object);
     Ok(Some(object))
 }
 
@@ -182,7 +184,7 @@ async fn careful<K: Kind>(ctx: &Context, object: K, care: Care) -> Result<Option
     }
     let object = fetched(ctx, &object).await?;
     if let Some(object) = &object {
-        notice_version(ctx, object);
+        ctx.reached(object);
     }
     Ok(object)
 }
@@ -191,28 +193,6 @@ async fn careful<K: Kind>(ctx: &Context, object: K, care: Care) -> Result<Option
 async fn fetched<K: Kind>(ctx: &Context, object: &K) -> Result<Option<K>, kube::Error> {
     let api = K::objects(ctx).api(&object.namespace().unwrap_or_default());
     Ok(api.get_opt(&object.name_any()).await?.filter(|found| found.uid() == object.uid()))
-}
-
-/// Versions are numbers that grow (Kubernetes: API concepts, resource versions, comparable since 1.35).
-fn older(version: Option<&str>, own: &str) -> bool {
-    let number = |text: &str| text.parse::<u128>().ok();
-    match (version.and_then(number), number(own)) {
-        (Some(version), Some(own)) => version < own,
-        _ => false,
-    }
-}
-
-fn notice_version<K: Kind>(ctx: &Context, object: &K) {
-    let version = object.resource_version().unwrap_or_default();
-    let sequence = ctx.inventory.sequence();
-    ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
-        memory.confirmed_at.get_or_insert_with(Instant::now);
-        let known = memory.own_version.as_ref() == Some(&version)
-            || memory.foreign_version.as_ref().is_some_and(|(known, ..)| *known == version);
-        if !known {
-            memory.foreign_version = Some((version, sequence, Instant::now()));
-        }
-    });
 }
 
 /// Nothing is left to do now: writes the status if it differs, and tells when to look again.

@@ -39,6 +39,24 @@ pub struct Memory {
     pub way: Option<Way>,
 }
 
+impl Memory {
+    /// A version of the object reached this process.
+    pub fn reached(&mut self, version: &str, at: Sequence, now: Instant) {
+        self.confirmed_at.get_or_insert(now);
+        let own = self.own_version.as_ref().is_some_and(|own| own == version || is_older(version, own));
+        let known = self.foreign_version.as_ref().is_some_and(|(known, ..)| known == version);
+        if !own && !known {
+            self.foreign_version = Some((version.to_owned(), at, now));
+        }
+    }
+}
+
+/// Versions are numbers that grow (Kubernetes API concepts, "resource versions": comparable since 1.35).
+pub fn is_older(version: &str, than: &str) -> bool {
+    let number = |text: &str| text.parse::<u128>().ok();
+    matches!((number(version), number(than)), (Some(version), Some(than)) if version < than)
+}
+
 /// How the object reached Atlas.
 #[derive(Clone)]
 pub struct Way {

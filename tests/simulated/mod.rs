@@ -2,3 +2,6 @@
 
 pub(crate) mod conformance;
 mod kubernetes;
+mod lifecycle;
+mod oracle;
+mod world;

@@ -1,0 +1,303 @@
+//! A world in simulated time: a Kubernetes API server, an Atlas, and any number of operators between them, all in this
+//! process, on tokio's paused clock. Hours pass in milliseconds, and every run is repeatable.
+
+use atlas_privatelink_operator::{
+    api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
+    atlas::{AtlasConfig, dialect::Dialect, url::BaseUrl},
+    clock::Clock,
+    controller::settings::Settings,
+    metrics::Metrics,
+    operator::{Parts, operate},
+    reconcile::policy::DefaultDeletionPolicy,
+    server::Health,
+    testbed::{
+        kubernetes::{ApiServer, Options, RequestLog},
+        simulator::{self, Change, Ledger, Operation, Secret, Simulator, Switches},
+    },
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+pub const PROJECT: &str = "5df264b8f10fab7d2cad2f0d";
+pub const NAMESPACE: &str = "payments";
+pub const VPCE: &str = "vpce-0b9c5701325cb15dd";
+pub const PUBLIC: &str = "canarypub";
+pub const PRIVATE: &str = "canary-private-key-0123456789";
+pub const CLIENT_ID: &str = "mdb_sa_id_canary";
+pub const CLIENT_SECRET: &str = "mdb_sa_sk_canary";
+
+pub const LINKS: &str = "atlasprivatelinks";
+pub const ENDPOINTS: &str = "atlasinterfaceendpoints";
+
+/// How a world is to be.
+#[derive(Clone)]
+pub struct Nature {
+    pub dialect: Dialect,
+    pub switches: Switches,
+    pub settings: Settings,
+    pub atlas: simulator::Settings,
+    pub seed: u64,
+}
+
+impl Default for Nature {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::V2,
+            switches: Switches::default(),
+            settings: Settings {
+                poll_interval: Duration::from_secs(10),
+                resync_interval: Duration::from_secs(900),
+                default_deletion_policy: DefaultDeletionPolicy::Created,
+                concurrency: 32,
+                namespaces: Vec::new(),
+            },
+            atlas: simulator::Settings {
+                api_keys: vec![Secret::new(PUBLIC, PRIVATE)],
+                service_accounts: vec![Secret::new(CLIENT_ID, CLIENT_SECRET)],
+                ..simulator::Settings::default()
+            },
+            seed: 0,
+        }
+    }
+}
+
+impl Nature {
+    pub fn of(dialect: Dialect) -> Self {
+        Self { dialect, ..Self::default() }
+    }
+}
+
+/// The world.
+pub struct World {
+    pub nature: Nature,
+    pub clock: Clock,
+    pub kube: ApiServer,
+    pub atlas: Simulator,
+    born: Instant,
+    operators: u32,
+}
+
+/// A running operator.
+pub struct Running {
+    pub name: String,
+    pub health: Health,
+    pub metrics: Metrics,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), atlas_privatelink_operator::operator::Error>>,
+}
+
+impl World {
+    pub fn new(nature: Nature) -> Self {
+        let clock = Clock::starting_at("2026-11-21T08:00:00Z".parse().unwrap());
+        let latency = Duration::from_millis(5);
+        let kube = ApiServer::with(Options {
+            latency_before: latency,
+            latency_after: latency,
+            seed: nature.seed,
+            ..Options::new(clock)
+        });
+        let settings = simulator::Settings { switches: nature.switches, seed: nature.seed, ..nature.atlas.clone() };
+        kube.create_namespace(NAMESPACE).unwrap();
+        Self { atlas: Simulator::new(settings, clock), nature, clock, kube, born: Instant::now(), operators: 0 }
+    }
+
+    /// Another Kubernetes cluster on the same Atlas.
+    pub fn beside(&self) -> Self {
+        let other = Self::new(Nature { seed: self.nature.seed + 1, ..self.nature.clone() });
+        Self { atlas: self.atlas.clone(), clock: self.clock, operators: 100, ..other }
+    }
+
+    /// Starts an operator.
+    pub fn start(&mut self) -> Running {
+        self.operators += 1;
+        let name = format!("operator-{}", self.operators);
+        let metrics = Metrics::default();
+        let base = BaseUrl::parse("https://cloud.mongodb.com", false).unwrap();
+        let seed = self.nature.seed.wrapping_mul(1000) + u64::from(self.operators);
+        let atlas = AtlasConfig {
+            clock: self.clock,
+            jitter_seed: seed,
+            observer: std::sync::Arc::new(metrics.clone()),
+            ..AtlasConfig::new(base, self.nature.dialect)
+        };
+        let parts = Parts {
+            client: self.kube.client_as(&name),
+            transport: self.atlas.transport(),
+            atlas,
+            settings: self.nature.settings.clone(),
+            clock: self.clock,
+            metrics: metrics.clone(),
+            holder: name.clone(),
+            seed,
+        };
+        let (health, stop) = (Health::default(), CancellationToken::new());
+        let task = tokio::spawn(operate(parts, health.clone(), stop.clone()));
+        Running { name, health, metrics, stop, task }
+    }
+
+    /// Applies an object as a user would.
+    pub fn apply(&self, object: Value) {
+        self.kube.apply(object).unwrap();
+    }
+
+    pub fn secret(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
+        use base64::Engine;
+        let encoded: BTreeMap<_, _> =
+            data.iter().map(|(key, value)| (*key, base64::engine::general_purpose::STANDARD.encode(value))).collect();
+        self.apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": name}, "data": encoded}));
+    }
+
+    /// The Secret that the manifests name.
+    pub fn credentials(&self) {
+        self.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
+    }
+
+    pub fn link(&self, name: &str) -> AtlasPrivateLink {
+        self.find_link(NAMESPACE, name).unwrap_or_else(|| panic!("no link {name}"))
+    }
+
+    pub fn find_link(&self, namespace: &str, name: &str) -> Option<AtlasPrivateLink> {
+        self.kube.get(LINKS, namespace, name).map(|value| serde_json::from_value(value).unwrap())
+    }
+
+    pub fn endpoint(&self, name: &str) -> AtlasInterfaceEndpoint {
+        self.find_endpoint(NAMESPACE, name).unwrap_or_else(|| panic!("no endpoint {name}"))
+    }
+
+    pub fn find_endpoint(&self, namespace: &str, name: &str) -> Option<AtlasInterfaceEndpoint> {
+        self.kube.get(ENDPOINTS, namespace, name).map(|value| serde_json::from_value(value).unwrap())
+    }
+
+    /// Lets time pass until `condition` holds.
+    pub async fn until(&self, within: Duration, what: &str, condition: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + within;
+        while !condition(self) {
+            assert!(Instant::now() < deadline, "not within {within:?}: {what}\n{}", self.picture());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    pub fn change(&self, change: Change) -> Option<String> {
+        self.atlas.change(change).unwrap()
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.atlas.ledger()
+    }
+
+    pub fn calls(&self, operation: Operation) -> usize {
+        self.atlas.with_ledger(|ledger| ledger.count(operation))
+    }
+
+    /// Kubernetes writes of the operators, without Events and Leases.
+    pub fn operator_writes(&self) -> RequestLog {
+        let writes = self.kube.log().essential_writes();
+        RequestLog(writes.0.into_iter().filter(|record| record.client.starts_with("operator")).collect())
+    }
+
+    /// The services that stand in Atlas.
+    pub fn services(&self) -> Vec<Value> {
+        self.atlas.state()["services"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Everything, for the message of a test that fails.
+    pub fn picture(&self) -> String {
+        let show = |plural| {
+            self.kube
+                .list(plural)
+                .iter()
+                .map(|o| format!("{} {} {}", o["metadata"], o["spec"], o["status"]))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        format!("{}\n{}\nAtlas: {:#}", show(LINKS), show(ENDPOINTS), self.atlas.state())
+    }
+
+    pub fn link_is(&self, name: &str, standing: Standing, reason: &str) -> bool {
+        self.find_link(NAMESPACE, name).is_some_and(|link| says(link.status.as_ref(), standing, reason))
+    }
+
+    pub fn endpoint_is(&self, name: &str, standing: Standing, reason: &str) -> bool {
+        self.find_endpoint(NAMESPACE, name).is_some_and(|endpoint| says(endpoint.status.as_ref(), standing, reason))
+    }
+
+    pub fn link_ready(&self, name: &str) -> bool {
+        self.link_is(name, Standing::Ready, "Available")
+    }
+
+    pub fn endpoint_ready(&self, name: &str) -> bool {
+        self.endpoint_is(name, Standing::Ready, "Available")
+    }
+}
+
+fn says<S: CommonStatus>(status: Option<&S>, standing: Standing, reason: &str) -> bool {
+    status.is_some_and(|status| Verdict::of(status.conditions()) == Some((standing, reason)))
+}
+
+impl Running {
+    /// As SIGKILL: whatever it was doing is not finished.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// As SIGTERM: what runs is finished.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+/// A manifest of a link in `us-east-1`.
+pub fn link(name: &str) -> Value {
+    json!({
+        "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasPrivateLink",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"projectId": PROJECT, "provider": "AWS", "region": "us-east-1", "credentialsRef": {"name": "atlas-credentials"}},
+    })
+}
+
+/// A manifest of an endpoint on the link of that name.
+pub fn endpoint(name: &str, link: &str, id: &str) -> Value {
+    json!({
+        "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasInterfaceEndpoint",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"privateLinkRef": {"name": link}, "interfaceEndpointId": id},
+    })
+}
+
+/// The manifest with more (or other) values, as a JSON merge patch has them.
+pub fn with(mut manifest: Value, change: Value) -> Value {
+    merge(&mut manifest, change);
+    manifest
+}
+
+fn merge(target: &mut Value, change: Value) {
+    match (target, change) {
+        (Value::Object(target), Value::Object(change)) => {
+            for (key, value) in change {
+                if value.is_null() {
+                    target.remove(&key);
+                } else {
+                    merge(target.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (target, change) => *target = change,
+    }
+}
