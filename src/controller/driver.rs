@@ -266,10 +266,10 @@ async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked: &B
     } else {
         tracing::debug!(reason = %blocked.verdict.reason, "{}", blocked.verdict.message);
     }
-    Ok(match retry_at {
-        Some(at) => Action::requeue(at.saturating_duration_since(now).max(SOONEST)),
-        None => Action::requeue(ctx.settings.resync_interval),
-    })
+    let due = retry_at.unwrap_or(now + ctx.settings.resync_interval);
+    // However late Atlas is asked again: when its silence has lasted too long, that is told in time.
+    let lost = Some(confirmation.confirmed_at + confirmation.patience).filter(|lost| *lost > now);
+    Ok(Action::requeue(lost.map_or(due, |lost| due.min(lost)).saturating_duration_since(now).max(SOONEST)))
 }
 
 /// Whether the next write to Atlas has to wait: `Some(None)` for the object's own pause, `Some(Some(_))` for a refusal

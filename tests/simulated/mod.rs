@@ -1,8 +1,10 @@
 //! What is tested in simulated time.
 
+mod blips;
 pub(crate) mod conformance;
 mod faults;
 mod kubernetes;
+mod life;
 mod lifecycle;
 mod matrix;
 mod oracle;

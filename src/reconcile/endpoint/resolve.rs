@@ -98,6 +98,7 @@ pub async fn resolve(
         }
         Some(_) | None => None,
     };
+    way::confirm(ctx, &desired.subject, endpoint.as_ref().map_or(services.read, |endpoint| endpoint.read));
     let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, endpoint, others, unheard };
@@ -210,7 +211,7 @@ fn in_question(desired: &Desired) -> Option<Attachment> {
     desired.recorded.held.as_ref().map(|held| held.attachment.clone()).or_else(|| desired.target.clone())
 }
 
-/// Reads the connection of an attachment that the list shows. `Missing` is not believed: the list decides.
+/// Reads the connection of an attachment that the list shows. `Missing` is not believed: it asks for another list.
 async fn connection(
     ctx: &Context,
     desired: &Desired,
@@ -227,8 +228,13 @@ async fn connection(
     let need = way::need(ctx, &desired.subject, caller.project, quiet, care);
     match ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need).await {
         Ok(view) => Ok(Some(view)),
-        Err(unseen) if unseen.failure.error.class == Class::Missing => Ok(None),
-        Err(unseen) => Err(way::blocked(ctx, &desired.subject, secret, &unseen)),
+        Err(unseen) => {
+            if unseen.failure.error.class == Class::Missing {
+                let asked = unseen.failure.sent.map(|sent| sent.sequence);
+                ctx.memories.with(&desired.subject.uid, |memory| memory.look_after = memory.look_after.max(asked));
+            }
+            Err(way::blocked(ctx, &desired.subject, secret, &unseen))
+        }
     }
 }
 

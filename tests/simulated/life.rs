@@ -1,0 +1,54 @@
+//! One life that many tests disturb: a link and an endpoint are made, both get Ready, both are deleted.
+
+use super::{
+    matrix::{eventually, says_ready},
+    oracle,
+    world::*,
+};
+use atlas_privatelink_operator::atlas::dialect::Dialect;
+use std::time::Duration;
+
+/// Within this time all is well again after the last disturbance.
+const CONVERGENCE: Duration = Duration::from_secs(45 * 60);
+/// The link's list of endpoints follows with its next resync.
+pub const RESYNC: Duration = Duration::from_secs(20 * 60);
+
+/// The credentials and both objects are there, nobody works on them yet.
+pub fn begin(dialect: Dialect) -> World {
+    let world = World::new(Nature::of(dialect));
+    world.credentials();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world
+}
+
+pub fn both_are_ready(world: &World) -> bool {
+    says_ready(world, LINKS, "orders") && says_ready(world, ENDPOINTS, "orders-a")
+}
+
+pub async fn get_ready(world: &World) {
+    eventually(world, CONVERGENCE, "both Ready", both_are_ready).await;
+}
+
+/// Until both are Ready, and nothing has moved for a while.
+pub async fn first_half(dialect: Dialect) -> (World, Running) {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.pass(RESYNC).await;
+    (world, operator)
+}
+
+pub fn delete_both(world: &World) {
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+}
+
+/// Until both are gone, here and in Atlas.
+pub async fn end(world: &World) {
+    eventually(world, CONVERGENCE, "both gone", |world| {
+        world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
+    })
+    .await;
+    oracle::nothing_left(world);
+}
