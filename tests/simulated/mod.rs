@@ -2,6 +2,8 @@
 
 mod blips;
 pub(crate) mod conformance;
+mod crashes;
+mod death;
 mod faults;
 mod kubernetes;
 mod life;

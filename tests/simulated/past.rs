@@ -120,6 +120,17 @@ impl Atlas {
                 _ => {}
             }
         }
+        let gone: BTreeMap<String, Timestamp> = things
+            .iter()
+            .filter(|((_, endpoint), _)| endpoint.is_none())
+            .filter_map(|((service, _), states)| {
+                states.last().filter(|(_, usable)| usable.is_none()).map(|(at, _)| (service.clone(), *at))
+            })
+            .collect();
+        // A service takes its endpoints with it.
+        for ((service, _), states) in &mut things {
+            states.extend(gone.get(service).map(|at| (*at, None)));
+        }
         for states in things.values_mut() {
             states.sort_by_key(|(at, _)| *at);
         }
