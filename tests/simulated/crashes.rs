@@ -3,7 +3,7 @@
 
 use super::{
     death::{self, Moment, Write},
-    life::{RESYNC, begin, both_are_ready, delete_both, end, get_ready},
+    life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, uids},
     matrix::{self, eventually},
     oracle,
     world::*,
@@ -135,7 +135,7 @@ async fn crash(plan: Plan, faultless: &Value) {
         // The new service rejects what was made for the old one, three times more than the first.
         Meanwhile::ServiceLost => (1, 4),
     };
-    made_at_most(&world, plan.luck.made() + services, plan.luck.made() + endpoints);
+    oracle::created_at_most(&world, plan.luck.made() + services, plan.luck.made() + endpoints);
     oracle::always(&world);
     oracle::no_storm(&world, 60);
     operator.stop().await;
@@ -164,35 +164,6 @@ async fn settles(world: &World) {
     assert!(settled(world), "{}", world.picture());
     delete_both(world);
     end(world).await;
-}
-
-const BOTH: [(&str, &str); 2] = [(ENDPOINTS, "orders-a"), (LINKS, "orders")];
-
-fn uids(world: &World) -> Vec<Option<Value>> {
-    BOTH.iter()
-        .map(|(plural, name)| Some(world.kube.get(plural, NAMESPACE, name)?["metadata"]["uid"].clone()))
-        .collect()
-}
-
-/// Makes those anew that are gone, and tells whether all are new.
-fn make_again(world: &World, old: &[Option<Value>]) -> bool {
-    let new = uids(world);
-    // Whoever makes them anew makes a VPC endpoint for the new service, too.
-    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::Undeclared });
-    for (uid, manifest) in new.iter().zip([endpoint("orders-a", "orders", VPCE), link("orders")]) {
-        if uid.is_none() {
-            world.apply(manifest);
-        }
-    }
-    new.iter().zip(old).all(|(new, old)| new.is_some() && new != old)
-}
-
-fn made_at_most(world: &World, services: usize, endpoints: usize) {
-    let ledger = world.ledger();
-    let made: usize = ledger.creates().values().sum();
-    assert!(made <= services, "made {made} services");
-    let added = ledger.endpoint_adds();
-    assert!(added.len() <= endpoints, "attached {added:?}");
 }
 
 async fn happens(world: &World, meanwhile: Meanwhile) {

@@ -5,7 +5,11 @@ use super::{
     oracle,
     world::*,
 };
-use atlas_privatelink_operator::atlas::dialect::Dialect;
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Standing},
+};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Within this time all is well again after the last disturbance.
@@ -51,4 +55,27 @@ pub async fn end(world: &World) {
     })
     .await;
     oracle::nothing_left(world);
+}
+
+/// Plural and name of both.
+pub const BOTH: [(&str, &str); 2] = [(ENDPOINTS, "orders-a"), (LINKS, "orders")];
+
+/// Who bears the names now.
+pub fn uids(world: &World) -> Vec<Option<Value>> {
+    BOTH.iter()
+        .map(|(plural, name)| Some(world.kube.get(plural, NAMESPACE, name)?["metadata"]["uid"].clone()))
+        .collect()
+}
+
+/// Makes those anew that are gone, and tells whether all are new.
+pub fn make_again(world: &World, old: &[Option<Value>]) -> bool {
+    let new = uids(world);
+    // Whoever makes them anew makes a VPC endpoint for the new service, too.
+    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::Undeclared });
+    for (uid, manifest) in new.iter().zip([endpoint("orders-a", "orders", VPCE), link("orders")]) {
+        if uid.is_none() {
+            world.apply(manifest);
+        }
+    }
+    new.iter().zip(old).all(|(new, old)| new.is_some() && new != old)
 }

@@ -4,6 +4,7 @@ mod blips;
 pub(crate) mod conformance;
 mod crashes;
 mod death;
+mod events;
 mod faults;
 mod kubernetes;
 mod life;

@@ -120,6 +120,15 @@ pub fn created(world: &World, services: usize, endpoints: usize) {
     assert_eq!(ledger.endpoint_adds().len(), endpoints, "endpoints attached");
 }
 
+/// Not more than so many were.
+pub fn created_at_most(world: &World, services: usize, endpoints: usize) {
+    let ledger = world.ledger();
+    let made: usize = ledger.creates().values().sum();
+    assert!(made <= services, "made {made} services");
+    let added = ledger.endpoint_adds();
+    assert!(added.len() <= endpoints, "attached {added:?}");
+}
+
 /// What is left of the objects once times and invented names are taken away, for runs to be compared.
 pub fn outcome(world: &World) -> Value {
     let link = |object: &Value| {
