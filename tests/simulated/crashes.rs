@@ -3,7 +3,7 @@
 
 use super::{
     death::{self, Moment, Write},
-    life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, uids},
+    life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
     matrix::{self, eventually},
     oracle,
     world::*,
@@ -190,7 +190,7 @@ async fn happens(world: &World, meanwhile: Meanwhile) {
 }
 
 fn lose_services(world: &World) {
-    for service in world.services() {
+    for service in ours(world) {
         let service = service["id"].as_str().unwrap().to_owned();
         world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
     }
@@ -201,7 +201,7 @@ fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) {
     assert!(writes.len() >= 10, "{writes:?}");
     let mut plans = Vec::new();
     for write in &writes {
-        for moment in Moment::ALL {
+        for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
             plans.extend(all.iter().map(|meanwhile| Plan {
                 write: write.clone(),
                 moment,

@@ -22,10 +22,16 @@ pub enum Moment {
     BeforeEffect,
     AfterEffect,
     AfterAnswer,
+    /// The request stays on its way, and has its effect 25 seconds after the operator's end. To Atlas only.
+    EffectComesLate,
 }
 
 impl Moment {
-    pub const ALL: [Self; 3] = [Self::BeforeEffect, Self::AfterEffect, Self::AfterAnswer];
+    pub const ALL: [Self; 4] = [Self::BeforeEffect, Self::AfterEffect, Self::AfterAnswer, Self::EffectComesLate];
+
+    pub fn concerns(self, write: &Write) -> bool {
+        self != Self::EffectComesLate || write.what.starts_with("Atlas")
+    }
 }
 
 /// What is written, and the how many-th such write it is.
@@ -138,6 +144,13 @@ impl Transport for Watched {
             let kind = if of_endpoint { "endpoint" } else { "service" };
             let write = eye.counted(format!("Atlas {} {kind}", request.method()));
             if eye.is_here(&write, Moment::BeforeEffect) {
+                return pending().await;
+            }
+            if eye.is_here(&write, Moment::EffectComesLate) {
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(25)).await;
+                    inner.send(request).await
+                });
                 return pending().await;
             }
             let answer = inner.send(request).await;

@@ -2,7 +2,9 @@
 //! is given, and the end is that of a life in which nothing happened.
 
 use super::{
-    life::{BOTH, RESYNC, both_are_ready, delete_both, end, first_half, get_ready, make_again, uids},
+    life::{
+        BOTH, RESYNC, both_are_ready, delete_both, end, first_half, get_ready, make_again, ours, uids, with_neighbours,
+    },
     matrix::{self, eventually},
     oracle,
     world::*,
@@ -62,9 +64,13 @@ enum Event {
     SecretRotated,
     FinalizersStripped,
     ReconcileRequested,
+    /// In Atlas, behind the operator's back.
+    EndpointLost,
+    /// With its endpoint.
+    ServiceLost,
 }
 
-const EVENTS: [Event; 9] = [
+const EVENTS: [Event; 11] = [
     Event::Edited,
     Event::Deleted,
     Event::Recreated,
@@ -74,6 +80,8 @@ const EVENTS: [Event; 9] = [
     Event::SecretRotated,
     Event::FinalizersStripped,
     Event::ReconcileRequested,
+    Event::EndpointLost,
+    Event::ServiceLost,
 ];
 
 #[derive(Clone, Copy)]
@@ -108,14 +116,17 @@ impl Plan {
             | State::WaitingForLink
             | State::Suspended => (1, 1),
         };
-        let more = usize::from(self.event == Event::Recreated);
-        (services + more, endpoints + more)
+        let lost = self.event == Event::ServiceLost;
+        let more = usize::from(lost || self.event == Event::Recreated);
+        // A rejected one that is lost is tried as often again.
+        let again = if self.event == Event::EndpointLost { 1 } else { more };
+        (services + more, endpoints + again)
     }
 }
 
 /// Brings a world into the state.
 async fn reach(state: State, dialect: Dialect) -> (World, Running) {
-    let mut world = World::new(Nature::of(dialect));
+    let mut world = with_neighbours(dialect);
     if state != State::NoSecret {
         world.credentials();
     }
@@ -249,7 +260,27 @@ async fn happens(world: &World, plan: Plan) {
         }
         Event::FinalizersStripped => patch_both(world, &json!({"metadata": {"finalizers": []}})),
         Event::ReconcileRequested => request(world),
+        Event::EndpointLost => lose_endpoint(world),
+        Event::ServiceLost => lose_service(world),
     }
+}
+
+fn lose_endpoint(world: &World) {
+    for service in ours(world) {
+        let (project, service) = (PROJECT.to_owned(), service["id"].as_str().unwrap().to_owned());
+        // In some states it isn't attached.
+        drop(world.atlas.change(Change::DeleteEndpoint { project, service, endpoint: VPCE.to_owned() }));
+    }
+}
+
+/// Somebody deletes the service, and makes another VPC endpoint for the one that is to come, under the same id.
+fn lose_service(world: &World) {
+    for service in ours(world) {
+        let (project, service) = (PROJECT.to_owned(), service["id"].as_str().unwrap().to_owned());
+        world.change(Change::DeleteService { project, service });
+    }
+    let standing = simulator::Standing::Undeclared;
+    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
 }
 
 fn delete_what_is_there(world: &World) {
@@ -293,7 +324,7 @@ async fn event(plan: Plan, outcome: &Value) {
             resume(&world, plan.state);
         }
         eventually(&world, PATIENCE, "both gone", is_empty).await;
-        assert!(leaves_behind || world.services().is_empty(), "left in Atlas: {:#?}", world.services());
+        assert!(leaves_behind || ours(&world).is_empty(), "left in Atlas: {:#?}", ours(&world));
     } else {
         world.pass(40 * MINUTE).await;
         if plan.state == State::Suspended && plan.event != Event::Recreated {
@@ -301,6 +332,10 @@ async fn event(plan: Plan, outcome: &Value) {
         }
         oracle::quiet_hour(&world).await;
         heals(&world, plan);
+        if world.endpoint_is("orders-a", Standing::Stalled, "ServiceReplaced") {
+            // What it says is to be done: this resource is for the endpoint of the service that is gone.
+            replace_endpoint(&world).await;
+        }
         get_ready(&world).await;
         world.pass(RESYNC).await;
         assert_eq!(oracle::outcome(&world), *outcome);
@@ -315,6 +350,12 @@ async fn event(plan: Plan, outcome: &Value) {
     oracle::created_at_most(&world, services, endpoints);
     assert!(plan.event != Event::SecretRotated || !ever_refused(&world), "the new key did not take effect at once");
     operator.stop().await;
+}
+
+async fn replace_endpoint(world: &World) {
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(world, PATIENCE, "the old one gone", |world| world.kube.list(ENDPOINTS).is_empty()).await;
+    world.apply(endpoint("orders-a", "orders", VPCE));
 }
 
 fn is_empty(world: &World) -> bool {

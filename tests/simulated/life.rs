@@ -7,7 +7,7 @@ use super::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Standing},
+    testbed::simulator::{Change, Provider, Standing},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -19,11 +19,27 @@ pub const RESYNC: Duration = Duration::from_secs(20 * 60);
 
 /// The credentials and both objects are there, nobody works on them yet.
 pub fn begin(dialect: Dialect) -> World {
-    let world = World::new(Nature::of(dialect));
+    let world = with_neighbours(dialect);
     world.credentials();
     world.apply(link("orders"));
     world.apply(endpoint("orders-a", "orders", VPCE));
     world
+}
+
+/// A world in which somebody else has a service, with an endpoint, in another region of the same project.
+pub fn with_neighbours(dialect: Dialect) -> World {
+    let world = World::new(Nature::of(dialect));
+    let (project, region) = (PROJECT.to_owned(), "EU_WEST_1".to_owned());
+    let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
+    let service = world.change(made).unwrap();
+    let endpoint = "vpce-0fffffffffffffff0".to_owned();
+    world.change(Change::AddEndpoint { project: PROJECT.to_owned(), service, endpoint, ready: true });
+    world
+}
+
+/// The services that are not the neighbours'.
+pub fn ours(world: &World) -> Vec<Value> {
+    world.services().into_iter().filter(|service| service["region"] != "EU_WEST_1").collect()
 }
 
 pub fn both_are_ready(world: &World) -> bool {
