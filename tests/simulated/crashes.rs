@@ -128,6 +128,8 @@ async fn crash(plan: Plan, faultless: &Value) {
             oracle::created(&world, plan.luck.made(), plan.luck.made());
         }
     }
+    // What the dead one has still on its way arrives.
+    world.pass(MINUTE).await;
     oracle::silence(&world).await;
     let (services, endpoints) = match plan.meanwhile {
         Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited | Meanwhile::Deleted => (0, 0),

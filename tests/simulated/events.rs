@@ -332,8 +332,10 @@ async fn event(plan: Plan, outcome: &Value) {
         }
         oracle::quiet_hour(&world).await;
         heals(&world, plan);
+        world.pass(if plan.event == Event::ServiceLost { RESYNC } else { Duration::ZERO }).await;
         if world.endpoint_is("orders-a", Standing::Stalled, "ServiceReplaced") {
             // What it says is to be done: this resource is for the endpoint of the service that is gone.
+            assert_eq!(world.endpoint("orders-a").status.unwrap().connection_status, None, "it is gone");
             replace_endpoint(&world).await;
         }
         get_ready(&world).await;
