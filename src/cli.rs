@@ -82,8 +82,11 @@ pub struct RunArgs {
     #[arg(long, env = "ATLAS_PRIVATELINK_CONCURRENCY", value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
 
-    /// Address of /healthz, /readyz and /metrics [default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6]
-    #[arg(long, env = "ATLAS_PRIVATELINK_HTTP_LISTEN", value_name = "ADDRESS")]
+    /// Address of `/healthz`, `/readyz` and `/metrics`; when absent port 8080 of every interface, IPv6 included if there is any
+    #[arg(
+        help = "Address of /healthz, /readyz and /metrics [default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6]",
+        long, env = "ATLAS_PRIVATELINK_HTTP_LISTEN", value_name = "ADDRESS"
+    )]
     pub http_listen: Option<SocketAddr>,
 
     /// Format of the log
