@@ -30,7 +30,7 @@ const STEPS: usize = 8;
 /// How long one reconcile may take, waiting for the project's turn included.
 const DEADLINE: Duration = Duration::from_secs(180);
 /// How long a reconcile waits for its turn to write to a project before it lets others go on.
-const TURN: Duration = Duration::from_secs(60);
+const TURN: Duration = Duration::from_secs(2);
 /// How soon an object is looked at again when the cluster is about to change.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// No requeue is sooner than this.
@@ -312,9 +312,9 @@ async fn failed<K: Kind>(
     }
     if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
         if failure.error.class == Class::Denied(Denial::Credentials) {
-            let secret = object.secret(ctx);
-            // A rotated key takes effect at once.
-            let _ = ctx.credentials.instead_of(&caller.credential, &subject.object.namespace, &secret).await;
+            // A rotated key takes effect at once: the next reconcile finds it.
+            let refused_at = failure.sent.map_or(now, |sent| sent.at);
+            let _ = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
         }
         ctx.inventory.refuse_writes(caller, failure.clone());
     }
