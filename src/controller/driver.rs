@@ -55,7 +55,15 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let span = tracing::info_span!("reconcile", kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any());
+    let whereabouts = object.whereabouts(&ctx).unwrap_or_default();
+    let span = tracing::info_span!(
+        "reconcile",
+        kind = %K::kind(&()),
+        namespace = object.namespace(),
+        name = object.name_any(),
+        project = whereabouts.0,
+        region = whereabouts.1
+    );
     let run = AssertUnwindSafe(run(&ctx, object)).catch_unwind();
     match tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await {
         Ok(Ok(Ok(action))) => {
