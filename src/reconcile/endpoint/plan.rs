@@ -9,7 +9,7 @@ use crate::{
     },
     reconcile::{
         Look, Moment,
-        attempt::{Attempt, AttemptedWrite, Progress, may_have_effect, progress},
+        attempt::{Attempt, AttemptedWrite, Progress, hold_until, may_have_effect, progress},
         ownership::{self, Claim, Heard},
         retry::{self, Retry},
     },
@@ -251,10 +251,27 @@ impl<'a> Case<'a> {
                 self.reconciling(Reason::Attaching, message, Look::At(hold_until))
             }
             Progress::Open { may_repeat: true, .. } => self.sends(target, true),
-            Progress::Settled | Progress::RefusalUnrecorded(_) => {
-                self.refused_for_good(target).unwrap_or_else(|| self.sends(target, false))
-            }
+            Progress::Settled | Progress::RefusalUnrecorded(_) => self
+                .refused_for_good(target)
+                .or_else(|| self.being_removed_elsewhere(target))
+                .unwrap_or_else(|| self.sends(target, false)),
         }
+    }
+
+    /// Another holder has recorded that it removes this endpoint: its request may still be under way, and would hit the
+    /// endpoint that is added now.
+    fn being_removed_elsewhere(&self, target: &Attachment) -> Option<Plan> {
+        let attempt = self.desired.recorded.attempt.as_ref()?;
+        let removed = AttemptedWrite::RemoveEndpoint { service: target.service, endpoint: target.endpoint.clone() };
+        if attempt.write != removed || attempt.holder == self.moment.holder {
+            return None;
+        }
+        let until = hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now)?;
+        Some(self.reconciling(
+            Reason::Retrying,
+            "the endpoint was removed, and is added again shortly",
+            Look::At(until),
+        ))
     }
 
     fn refused_for_good(&self, target: &Attachment) -> Option<Plan> {
