@@ -41,7 +41,14 @@ async fn whole_life(world: &World, way: Way, credentials: &[(&str, &str)]) {
     }
     world.until_says(ENDPOINTS, "orders-a", Standing::Reconciling, "WaitingForEndpointId").await;
     world.apply(&config_map("vpc-a", "id", VPCE)).await;
-    let ready = (world.until_ready(LINKS, "orders").await, world.until_ready(ENDPOINTS, "orders-a").await);
+    world.until_ready(LINKS, "orders").await;
+    let endpoint_ready = world.until_ready(ENDPOINTS, "orders-a").await;
+    world
+        .until(SOON, "the link shows its endpoint", async |world: &World| {
+            world.get(LINKS, "orders").await.is_some_and(|link| link["status"]["interfaceEndpoints"] == json!([VPCE]))
+        })
+        .await;
+    let ready = (world.until_ready(LINKS, "orders").await, endpoint_ready);
     shows_what_atlas_says(world, &ready.0, &ready.1);
     for (object, manifest) in [(&ready.0, &link), (&ready.1, &endpoint)] {
         only_users_write_spec(object, manifest);

@@ -1,8 +1,10 @@
 //! Against a real API server, and with the operator's own binary.
 
 mod apply;
+mod conformance;
 mod control_plane;
 mod crds;
+mod deletion;
 mod demo;
 mod world;
 
