@@ -293,14 +293,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// v1.0: services without a name don't tell their region. One of them may be this region's: Atlas refused to make
-    /// another, or an unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until it
+    /// v1.0: services without a name don't tell their region. One of them may be this region's: Atlas answered 409 to the
+    /// making of another, or an unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until it
     /// has a name.
     fn unnamed(&self) -> Option<Plan> {
         let attempt = self.unsettled_attempt()?;
         let effect = may_have_effect(attempt, &self.moment.holder, &self.moment.attempt);
+        let conflict = attempt.refusal.as_ref().is_some_and(|refusal| refusal.conflict);
         let suspect = |service: &&Service| {
-            self.is_unnamed(service) && (attempt.refusal.is_some() || (effect && attempt.may_have_made(service.id)))
+            self.is_unnamed(service) && (conflict || (effect && attempt.may_have_made(service.id)))
         };
         let suspects: Vec<_> = self.observed.services.value.iter().filter(suspect).collect();
         let first = suspects.first()?;
