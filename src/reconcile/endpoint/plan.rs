@@ -345,7 +345,7 @@ impl<'a> Case<'a> {
         match ownership::succession(&self.others_of(&old.attachment)) {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
             ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
-            ownership::Succession::HandOver(heir) if heir.origin == Some(Origin::Created) => dropped,
+            ownership::Succession::Owned(_) => dropped,
             ownership::Succession::HandOver(heir) => {
                 Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan }
             }
