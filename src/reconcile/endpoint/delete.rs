@@ -64,7 +64,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     let mut farewell = if all.is_empty() { Farewell::NothingWasThere } else { Farewell::Deleted };
     for held in &all {
         match fate(case, held) {
-            Fate::Waits(plan) => return plan,
+            Fate::Waits(plan) => return *plan,
             Fate::Gone => {}
             Fate::Kept => farewell = Farewell::Kept,
             Fate::HandedOver => farewell = Farewell::HandedOver,
@@ -75,16 +75,16 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
 
 impl Case<'_> {
     /// Nothing is detached before these have told whether they share it.
-    fn hears<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> Plan {
+    fn hears<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> Box<Plan> {
         let names = ownership::names(others, &self.desired.subject.object.namespace);
         let message = format!("{names} may share the endpoint: waiting until it is known");
-        self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly)
+        Box::new(self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly))
     }
 }
 
 /// What becomes of one attachment.
 enum Fate {
-    Waits(Plan),
+    Waits(Box<Plan>),
     Gone,
     Kept,
     HandedOver,
@@ -106,14 +106,16 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
         Succession::HandOver(_) if held.origin == Origin::Adopted => Fate::HandedOver,
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
-            Fate::Waits(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan })
+            Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan }))
         }
         // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
         Succession::HeldBy(_) => Fate::Kept,
-        Succession::Free if case.is_being_removed(&held.attachment) => Fate::Waits(case.saying(going(), Look::Poll)),
+        Succession::Free if case.is_being_removed(&held.attachment) => {
+            Fate::Waits(Box::new(case.saying(going(), Look::Poll)))
+        }
         Succession::Free => {
             let plan = case.saying(going(), Look::Poll);
-            Fate::Waits(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan })
+            Fate::Waits(Box::new(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan }))
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     let desired = case.desired;
     let going = || Verdict::reconciling(Reason::Deleting, GOING);
     let (service, origin) = match target(case) {
-        Target::Settle(plan) => return plan,
+        Target::Settle(plan) => return *plan,
         Target::Nothing => return let_go(case, Farewell::NothingWasThere),
         Target::Gone => return let_go(case, Farewell::Deleted),
         Target::Service(service, origin) => (service, origin),
@@ -97,7 +97,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
 
 enum Target<'a> {
     /// First it must be known what an unanswered attempt has made.
-    Settle(Plan),
+    Settle(Box<Plan>),
     /// Nothing was ever made or adopted.
     Nothing,
     /// What was recorded is gone from Atlas.
@@ -120,11 +120,11 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
         Progress::Open { hold_until, .. } => {
             let message =
                 "a request to create the endpoint service was not answered; what came of it must be known first";
-            Target::Settle(case.saying(
+            Target::Settle(Box::new(case.saying(
                 Verdict::reconciling(Reason::Deleting, message),
                 Facts::Unchanged,
                 Look::At(hold_until),
-            ))
+            )))
         }
     }
 }
