@@ -2,7 +2,7 @@
 //! stands in Atlas stays, and the new object owns it, wherever the operator dies in between.
 
 use super::{looks::*, oracle, world::*};
-use atlas_privatelink_operator::testbed::kubernetes::{Decision, Phase};
+use atlas_privatelink_operator::testbed::kubernetes::{Decision, Fault, Matcher, Phase, Rule, Verb};
 use serde_json::json;
 use std::{
     sync::{
@@ -281,5 +281,70 @@ async fn old_first_then_new_ends_clean_and_converges() {
         for pause in [50, 1_000, 15_000, 40_000, 600_000] {
             old_first(change, Duration::from_millis(pause)).await;
         }
+    }
+}
+
+/// Everything about one resource of a namespace comes 20 s late: its reader has not had its answer yet.
+fn slow(world: &World, resource: &str, namespace: &str) {
+    let late = Matcher::any().verb(Verb::Get).resource(resource).namespace(namespace);
+    world.kube.inject(Rule::new(late, Fault::slow(Duration::from_secs(20))).always());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_waits_for_heirs_whose_secret_is_still_being_read() {
+    for backwards in [false, true] {
+        let (world, _operator) = ready_pair(Nature::default()).await;
+        slow(&world, "secrets", ELSEWHERE);
+        Move::Namespace.apply(&world);
+        let mut old = Move::Namespace.old();
+        if backwards {
+            old.reverse();
+        }
+        for (plural, namespace, name) in &old {
+            world.kube.delete(plural, namespace, name).unwrap();
+        }
+        let done = |world: &World| {
+            !old.iter().any(|name| is_there(world, *name))
+                && Move::Namespace.new().iter().all(|name| owns(world, *name))
+        };
+        world.until(HOUR, "handed over", done).await;
+        assert_eq!(deletes(&world), Vec::<String>::new(), "backwards {backwards}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_waits_for_an_heir_whose_config_map_is_still_being_read() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    world.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ids", "namespace": NAMESPACE}, "data": {"id": VPCE}}));
+    slow(&world, "configmaps", NAMESPACE);
+    let from = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": {"configMapKeyRef": {"name": "ids", "key": "id"}}}});
+    world.apply(with(endpoint("orders-b", "orders", VPCE), from));
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    let done = |world: &World| {
+        world.find_endpoint(NAMESPACE, "orders-a").is_none() && owns(world, (ENDPOINTS, NAMESPACE, "orders-b"))
+    };
+    world.until(HOUR, "handed over", done).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_is_told_on_both_sides() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    Move::Rename.apply(&world);
+    let new_ready = |world: &World| world.link_ready("orders-new") && world.endpoint_ready("orders-b");
+    world.until(HOUR, "the new ones Ready", new_ready).await;
+    for name in ["orders-new", "orders-b"] {
+        assert_eq!(told(&world, name), ["Adopted", "Ready"], "{name}");
+    }
+    for (plural, namespace, name) in Move::Rename.old() {
+        world.kube.delete(plural, namespace, name).unwrap();
+    }
+    let gone = |world: &World| !Move::Rename.old().iter().any(|name| is_there(world, *name));
+    world.until(HOUR, "the old ones gone", gone).await;
+    for name in ["orders-new", "orders-b"] {
+        assert_eq!(told(&world, name), ["Adopted", "Ready", "HandedOver"], "{name}");
+    }
+    for name in ["orders", "orders-a"] {
+        assert_eq!(told(&world, name), ["Created", "Ready", "HandedOver"], "{name}");
     }
 }
