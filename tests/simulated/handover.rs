@@ -348,3 +348,16 @@ async fn a_hand_over_is_told_on_both_sides() {
         assert_eq!(told(&world, name), ["Created", "Ready", "HandedOver"], "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_without_endpoints_waits_for_its_heir_too() {
+    let (world, _operator) = ready_link(Nature::default()).await;
+    slow(&world, "secrets", ELSEWHERE);
+    world.secret(ELSEWHERE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
+    world.apply(within(ELSEWHERE, link("orders")));
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let done =
+        |world: &World| world.find_link(NAMESPACE, "orders").is_none() && owns(world, (LINKS, ELSEWHERE, "orders"));
+    world.until(HOUR, "handed over", done).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+}

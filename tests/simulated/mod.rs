@@ -6,4 +6,5 @@ mod kubernetes;
 mod lifecycle;
 mod looks;
 mod oracle;
+mod ownership;
 mod world;
