@@ -39,3 +39,11 @@ pub async fn quiet_hour(world: &World) {
     let after = world.ledger().requests().filter(|request| request.operation.is_some_and(Operation::is_write)).count();
     assert_eq!(after, atlas_writes, "writes to Atlas in a quiet hour");
 }
+
+/// For one hour a deletion that is held back writes nothing to Kubernetes, and asks for nothing to be deleted.
+pub async fn quiet_deletion(world: &World) {
+    let writes = world.operator_writes().len();
+    world.pass(Duration::from_secs(3600)).await;
+    let written = world.operator_writes();
+    assert_eq!(written.len(), writes, "Kubernetes writes while held back: {:#?}", &written.0[writes..]);
+}
