@@ -4,10 +4,11 @@
 use crate::{
     atlas::{
         Caller, Sequence,
+        error::{AtlasError, Class},
         ids::{EndpointId, ServiceId},
         region::Provider,
     },
-    reconcile::{attempt::AttemptMemory, endpoint::Attachment, ownership::Heard},
+    reconcile::{Subject, attempt::AttemptMemory, blocked::Blocked, endpoint::Attachment, ownership::Heard},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -33,6 +34,8 @@ pub struct Memory {
     pub look_after: Option<Sequence>,
     /// Failed writes to Atlas in a row, and when the next may be tried.
     pub write_pause: Option<WritePause>,
+    /// The reconcile request for which Atlas was asked although it was too early.
+    pub insisted: Option<String>,
     /// Reconciles in a row that came to no end.
     pub troubles: u32,
     /// The way to Atlas that the object last used, for its deletion.
@@ -79,11 +82,27 @@ pub struct Hearing {
 }
 
 /// A pause between failed writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WritePause {
     pub failures: u32,
+    /// Since when Atlas has been giving this kind of answer.
     pub since: Instant,
     pub until: Instant,
+    pub class: Class,
+    /// What the object says meanwhile.
+    pub told: Blocked,
+    /// What was wished when the write failed: another wish is a reason to try at once.
+    pub wish: Wish,
+}
+
+/// What a person last asked of an object: its generation, and the reconcile request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish(Option<i64>, Option<String>);
+
+impl Wish {
+    pub fn of(subject: &Subject) -> Self {
+        Self(subject.generation, subject.request.clone())
+    }
 }
 
 impl WritePause {
@@ -91,20 +110,23 @@ impl WritePause {
     const LONGEST: Duration = Duration::from_secs(300);
 
     /// The pause after one more failure; `jitter` is a fraction of it that is added.
-    pub fn after(previous: Option<Self>, jitter: f64, now: Instant) -> Self {
-        let failures = previous.map_or(0, |pause| pause.failures).saturating_add(1);
+    pub fn after(previous: Option<Self>, error: &AtlasError, jitter: f64, now: Instant) -> Self {
+        let failures = previous.as_ref().map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
-        Self {
-            failures,
-            since: previous.map_or(now, |pause| pause.since),
-            until: now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1),
-        }
+        let until = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1);
+        let since = previous.filter(|pause| pause.class == error.class).map_or(now, |pause| pause.since);
+        let told = Blocked::by_atlas(error, "", until, true);
+        Self { failures, since, until, class: error.class, told, wish: Wish::default() }
     }
 }
 
 impl Hearing {
-    /// Takes in what was heard now.
+    /// Takes in what was heard now. An object that has listed the project once counts as long as this process lives: a
+    /// Secret or a ConfigMap that is gone for a moment must not cost it what it shares.
     pub fn hear(&mut self, heard: Heard, at: Sequence) {
+        if self.heard == Some(Heard::Listed) && heard != Heard::Listed {
+            return;
+        }
         if self.heard != Some(heard) {
             self.since = Some(at);
         }
@@ -124,13 +146,21 @@ impl Memories {
         change(all.entry(uid.to_owned()).or_default())
     }
 
+    /// The same, for an object that is remembered already.
+    pub fn with_known(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = all.get_mut(uid) {
+            change(memory);
+        }
+    }
+
     /// What was heard on behalf of an object; nothing, for one that was never looked at.
     pub fn hearing(&self, uid: &str) -> Hearing {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(uid).map(|memory| memory.hearing.clone()).unwrap_or_default()
     }
 
-    /// Forgets all objects but these.
+    /// Forgets all objects but these: those that went while nobody watched.
     pub fn keep(&self, lives: impl Fn(&str) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| lives(uid));
     }

@@ -54,6 +54,15 @@ impl Blocked {
         Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
     }
 
+    /// By the operator not being allowed to read the Secret.
+    pub fn forbidden_secret(secret: &str, retry_at: Instant) -> Self {
+        let message = format!(
+            "the operator may not read the Secret {secret:?}: its ServiceAccount needs the verb get on Secrets of this namespace"
+        );
+        let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
+        Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
+    }
+
     /// By what the Secret holds.
     pub fn by_secret(secret: &str, problem: &InvalidCredential, retry_at: Instant) -> Self {
         let message = format!("the Secret {secret:?} cannot be used: {problem}");
@@ -123,6 +132,14 @@ pub struct Confirmation {
     pub patience: Duration,
 }
 
+impl Confirmation {
+    /// Whether what Atlas said last no longer counts. What another process wrote counts for its own time.
+    fn is_lost(&self, now: Instant) -> bool {
+        let over = |since: Instant| now.saturating_duration_since(since) >= self.patience;
+        over(self.confirmed_at) && (self.own_version || over(self.version_at))
+    }
+}
+
 /// The status that tells why the object is blocked, or `None` if what it says now still stands.
 pub fn status<S: CommonStatus>(
     before: &S,
@@ -133,7 +150,8 @@ pub fn status<S: CommonStatus>(
 ) -> Option<S> {
     let verdict = verdict(before, subject, blocked, known, now.0)?;
     let mut status = before.clone();
-    let tries = status.attempts();
+    let anew = report::starts_anew(before, subject) && !subject.deleting;
+    let tries = if anew { 0 } else { status.attempts() };
     report::tell(&mut status, subject, &verdict, tries, now.1);
     Some(status)
 }
@@ -148,7 +166,7 @@ fn verdict<S: CommonStatus>(
     if subject.deleting {
         return while_deleting(before, blocked, known, now);
     }
-    let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
+    let lost = known.is_lost(now);
     let unconfirmed = || {
         let message = format!("Atlas has not confirmed it for a long time: {}", blocked.verdict.message);
         Verdict { standing: Standing::Unconfirmed, reason: Reason::AtlasUnreachable, message }
@@ -193,8 +211,7 @@ fn while_deleting<S: CommonStatus>(
         Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
         Cause::Silence => {
             let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
-            let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
-            (!told || lost).then(|| {
+            (!told || known.is_lost(now)).then(|| {
                 Verdict::reconciling(
                     Reason::AtlasUnreachable,
                     format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message),

@@ -121,7 +121,8 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
 /// How recent the list must be.
 fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
     let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
-    way::need(ctx, &desired.subject, desired.project, quiet, care)
+    let need = way::need(ctx, &desired.subject, desired.project, quiet, care);
+    way::insist(ctx, &desired.subject, link.status.as_ref(), need)
 }
 
 fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {
