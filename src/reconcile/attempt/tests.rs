@@ -190,7 +190,11 @@ fn a_repeat_rewrites_holder_and_last_time_only() {
     let attempt = create(&elsewhere()).showing([service_id(NOW, 1)]).with_tries(2).replacing(Some("name".into()));
     let repeat = attempt.repeated(&here(), second(NOW));
     assert_eq!(repeat, Attempt { holder: here(), last: second(NOW), ..attempt.clone() });
-    assert_eq!(attempt.repeated(&here(), second(NOW - 1000)).last, attempt.last, "a clock that goes back is not followed");
+    assert_eq!(
+        attempt.repeated(&here(), second(NOW - 1000)).last,
+        attempt.last,
+        "a clock that goes back is not followed"
+    );
 }
 
 #[test]

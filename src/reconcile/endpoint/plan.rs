@@ -162,9 +162,8 @@ impl<'a> Case<'a> {
     fn reading_while_another_writes(&self, plan: Plan) -> Plan {
         let writes = match &plan.step {
             Some(Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_)) => true,
-            Some(Step::Protect | Step::Retire | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_)) | None => {
-                false
-            }
+            Some(Step::Protect | Step::Retire | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_))
+            | None => false,
         };
         match self.written_elsewhere() {
             Some(until) if writes => Plan { step: None, look: Look::At(until), ..plan },

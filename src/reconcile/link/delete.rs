@@ -141,10 +141,8 @@ fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Pla
         Succession::Free => None,
         Succession::Owned(_) => Some(let_go(case, Farewell::HandedOver)),
         Succession::WaitFor(others) => {
-            let message = format!(
-                "{} may share the service: waiting until it is known",
-                ownership::names(others, namespace)
-            );
+            let message =
+                format!("{} may share the service: waiting until it is known", ownership::names(others, namespace));
             Some(case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::Shortly))
         }
         Succession::HandOver(_) if origin == Origin::Adopted => Some(let_go(case, Farewell::HandedOver)),

@@ -86,8 +86,11 @@ impl<'a> Case<'a> {
     /// The other links of the key, with what they record of this very service.
     pub fn others_of(&self, id: ServiceId) -> Vec<Claim> {
         let all = self.observed.others.iter();
-        all.map(|other| Claim { origin: other.claim.origin.filter(|_| other.service == Some(id)), ..other.claim.clone() })
-            .collect()
+        all.map(|other| Claim {
+            origin: other.claim.origin.filter(|_| other.service == Some(id)),
+            ..other.claim.clone()
+        })
+        .collect()
     }
 
     fn own_claim(&self, origin: Option<Origin>) -> Claim {
@@ -166,9 +169,10 @@ impl<'a> Case<'a> {
     fn has(&self, service: &Service, origin: Origin) -> Plan {
         let facts = Facts::Seen(Box::new(service.clone()), origin);
         match &service.state {
-            ServiceState::WaitingForUser | ServiceState::Available => {
-                Plan { tries: 0, ..self.saying(Verdict::ready(self.ready_message(service, origin)), facts, Look::Resync) }
-            }
+            ServiceState::WaitingForUser | ServiceState::Available => Plan {
+                tries: 0,
+                ..self.saying(Verdict::ready(self.ready_message(service, origin)), facts, Look::Resync)
+            },
             ServiceState::Initiating => {
                 let message = "Atlas is creating the endpoint service; this takes a few minutes";
                 self.saying(Verdict::reconciling(self.creating(), message), facts, Look::Poll)
