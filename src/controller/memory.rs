@@ -130,11 +130,6 @@ impl Memories {
         all.get(uid).map(|memory| memory.hearing.clone()).unwrap_or_default()
     }
 
-    /// Forgets all objects but these.
-    pub fn keep(&self, lives: impl Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| lives(uid));
-    }
-
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
