@@ -68,6 +68,11 @@ pub fn is_quiet<S: CommonStatus>(status: Option<&S>) -> bool {
     status.is_some_and(report::was_ready)
 }
 
+/// Whether a person wants Atlas to be asked now, although a failure says that it is too early.
+pub fn is_asked<S: CommonStatus>(status: Option<&S>, subject: &Subject) -> bool {
+    status.map_or(subject.request.is_some(), |status| report::asks_now(status, subject))
+}
+
 /// How recent a look at Atlas must be.
 pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, care: Care) -> Need {
     let interval = if quiet { ctx.resync_interval(&project) } else { ctx.settings.poll_interval };

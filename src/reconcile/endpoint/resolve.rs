@@ -7,7 +7,7 @@ use crate::{
         Caller,
         error::Class,
         ids::{EndpointId, ProjectId, ServiceId},
-        inventory::{Services, View},
+        inventory::{Need, Services, View},
         model::Endpoint,
         region::{Provider, Region},
     },
@@ -88,7 +88,8 @@ pub async fn resolve(
         }
     };
     let quiet = !desired.subject.deleting && way::is_quiet(object.status.as_ref());
-    let need = way::need(ctx, &desired.subject, link.project, quiet, care);
+    let insist = way::is_asked(object.status.as_ref(), &desired.subject);
+    let need = Need { insist, ..way::need(ctx, &desired.subject, link.project, quiet, care) };
     let seen = way::services(ctx, &desired.subject, &link.secret, link.project, link.provider, need).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
     let (services, caller) = seen?;

@@ -121,7 +121,8 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
 /// How recent the list must be.
 fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
     let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
-    way::need(ctx, &desired.subject, desired.project, quiet, care)
+    let insist = way::is_asked(link.status.as_ref(), &desired.subject);
+    Need { insist, ..way::need(ctx, &desired.subject, desired.project, quiet, care) }
 }
 
 fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {
