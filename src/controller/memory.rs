@@ -135,3 +135,79 @@ impl Memories {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(place: u64) -> Sequence {
+        Sequence::fixture(place)
+    }
+
+    #[test]
+    fn a_version_of_somebody_else_is_remembered_from_when_it_first_came() {
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let mut memory = Memory::default();
+        memory.reached("10", place(1), start);
+        memory.reached("10", place(2), later(5));
+        assert_eq!(memory.foreign_version, Some(("10".into(), place(1), start)));
+        memory.reached("11", place(3), later(6));
+        assert_eq!(memory.foreign_version, Some(("11".into(), place(3), later(6))));
+        assert_eq!(memory.confirmed_at, Some(start), "a process confirms nothing by its start but that");
+    }
+
+    #[test]
+    fn its_own_version_and_older_ones_are_nobody_elses() {
+        let mut memory = Memory { own_version: Some("10".into()), ..Memory::default() };
+        for version in ["10", "9"] {
+            memory.reached(version, place(1), Instant::now());
+            assert_eq!(memory.foreign_version, None, "{version}");
+        }
+        memory.reached("11", place(2), Instant::now());
+        assert!(memory.foreign_version.is_some());
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_only_as_such() {
+        assert!(is_older("9", "10") && is_older("99999999999999999999", "100000000000000000000"));
+        assert!(!is_older("10", "10") && !is_older("10", "9"));
+        assert!(!is_older("a", "b") && !is_older("", "1") && !is_older("1", ""));
+    }
+
+    #[test]
+    fn pauses_between_failed_writes_double_up_to_five_minutes() {
+        let now = Instant::now();
+        let mut pause = None;
+        let mut seconds = Vec::new();
+        for _ in 0..10 {
+            let next = WritePause::after(pause, 0.0, now);
+            seconds.push((next.until - now).as_secs());
+            pause = Some(next);
+        }
+        assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        let jittered = WritePause::after(None, 1.0, now).until - now;
+        assert_eq!(jittered.as_millis(), 2200);
+        assert_eq!(WritePause::after(pause, 0.0, now + Duration::from_secs(9)).since, now, "since the first of them");
+    }
+
+    #[test]
+    fn hearing_remembers_since_when_it_is_that() {
+        let mut hearing = Hearing::default();
+        hearing.hear(Heard::Listed, place(1));
+        hearing.hear(Heard::Listed, place(2));
+        assert_eq!((hearing.since, hearing.last), (Some(place(1)), Some(place(2))));
+        hearing.hear(Heard::Lacking, place(3));
+        assert_eq!((hearing.since, hearing.last), (Some(place(3)), Some(place(3))));
+    }
+
+    #[test]
+    fn to_ask_what_was_heard_leaves_no_trace() {
+        let memories = Memories::default();
+        assert_eq!(memories.hearing("unknown"), Hearing::default());
+        assert!(memories.0.lock().unwrap().is_empty());
+        memories.with("known", |memory| memory.troubles = 1);
+        memories.forget("known");
+        assert!(memories.0.lock().unwrap().is_empty());
+    }
+}
