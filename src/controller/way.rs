@@ -84,7 +84,7 @@ pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, c
 
 /// Lets one look at Atlas be asked although it is too early, for a reconcile request that has not been heeded yet.
 pub fn insist<S: CommonStatus>(ctx: &Context, subject: &Subject, status: Option<&S>, need: Need) -> Need {
-    let asks = status.is_some_and(|status| report::asks_now(status, subject));
+    let asks = status.map_or(subject.request.is_some(), |status| report::asks_now(status, subject));
     let insist = asks
         && ctx.memories.with(&subject.uid, |memory| {
             std::mem::replace(&mut memory.insisted, subject.request.clone()) != subject.request
@@ -205,7 +205,7 @@ pub fn hear(ctx: &Context, uid: &str, heard: Option<Heard>, target: Option<Attac
     let at = ctx.inventory.sequence();
     ctx.memories.with(uid, |memory| {
         if let Some(heard) = heard {
-            memory.hearing.hear(heard, at);
+            memory.hearing.hear(heard, at, Instant::now());
             memory.hearing.waits_for_link = waits_for_link;
         }
         if target.is_some() {

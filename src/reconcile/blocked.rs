@@ -133,11 +133,20 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    /// Whether what Atlas said last no longer counts. What another process wrote counts for its own time.
-    fn is_lost(&self, now: Instant) -> bool {
-        let over = |since: Instant| now.saturating_duration_since(since) >= self.patience;
-        over(self.confirmed_at) && (self.own_version || over(self.version_at))
+    /// Whether a request without an answer may be told: another process may have had one, and said so.
+    fn may_be_told_without_answer(&self, now: Instant) -> bool {
+        self.own_version || now.saturating_duration_since(self.version_at) >= self.patience
     }
+
+    /// Whether what Atlas said last no longer counts.
+    fn is_lost(&self, now: Instant) -> bool {
+        let silent = now.saturating_duration_since(self.confirmed_at) >= self.patience;
+        silent && self.may_be_told_without_answer(now)
+    }
+}
+
+fn is_unconfirmed<S: CommonStatus>(before: &S) -> bool {
+    matches!(Verdict::of(before.conditions()), Some((Standing::Unconfirmed, _)))
 }
 
 /// The status that tells why the object is blocked, or `None` if what it says now still stands.
@@ -174,16 +183,18 @@ fn verdict<S: CommonStatus>(
     match blocked.cause {
         Cause::Cluster => Some(blocked.verdict.clone()),
         Cause::NoCredentials | Cause::Silence if was_ready(before) => lost.then(unconfirmed),
+        Cause::NoCredentials if is_unconfirmed(before) => None,
         Cause::NoCredentials => Some(blocked.verdict.clone()),
         Cause::Refusal => (blocked.is_news || before.conditions().is_empty()).then(|| blocked.verdict.clone()),
         Cause::Silence => match Verdict::of(before.conditions()) {
             None => Some(blocked.verdict.clone()),
+            Some((Standing::Stalled, reason)) if reason == Reason::CredentialsInvalid.to_string() => {
+                // The Secret has been mended, or Atlas could not have been asked.
+                known.may_be_told_without_answer(now).then(|| blocked.verdict.clone())
+            }
             // What was said then stands until Atlas speaks again.
             Some((Standing::Stalled | Standing::Unconfirmed | Standing::Ready, _)) => None,
-            Some((Standing::Reconciling, _)) => {
-                let patient = now.saturating_duration_since(known.version_at) < known.patience;
-                (known.own_version || !patient).then(|| blocked.verdict.clone())
-            }
+            Some((Standing::Reconciling, _)) => known.may_be_told_without_answer(now).then(|| blocked.verdict.clone()),
         },
     }
 }
@@ -220,3 +231,6 @@ fn while_deleting<S: CommonStatus>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
