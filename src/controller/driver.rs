@@ -206,7 +206,6 @@ async fn settle<K: Kind>(
     let failed = K::has_failed(&decision.status);
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
         memory.failed_since = if failed { memory.failed_since.or(Some(Instant::now())) } else { None };
-        memory.confirmed_at = memory.confirmed_at.max(decision.read.map(|read| read.at));
         if report::was_ready(&decision.status) {
             memory.write_pause = None;
         }

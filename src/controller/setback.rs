@@ -42,10 +42,10 @@ pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked
     } else {
         tracing::debug!(reason = %blocked.verdict.reason, "{}", blocked.verdict.message);
     }
-    Ok(match retry_at {
-        Some(at) => Action::requeue(at.saturating_duration_since(now).max(SOONEST)),
-        None => Action::requeue(ctx.settings.resync_interval),
-    })
+    let due = retry_at.unwrap_or(now + ctx.settings.resync_interval);
+    // However late Atlas is asked again: when its silence has lasted too long, that is told in time.
+    let lost = Some(confirmation.confirmed_at + confirmation.patience).filter(|lost| *lost > now);
+    Ok(Action::requeue(lost.map_or(due, |lost| due.min(lost)).saturating_duration_since(now).max(SOONEST)))
 }
 
 /// Why the next write to Atlas has to wait: a refusal that holds for the whole project, or the object's own pause, in

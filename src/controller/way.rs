@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::{CommonStatus, Reason, Standing, Verdict},
     atlas::{
-        Caller,
+        Caller, Sent,
         error::{Class, Denial},
         ids::ProjectId,
         inventory::{Need, Services, Unseen},
@@ -121,13 +121,16 @@ pub async fn services(
     };
     match result {
         Ok(services) => {
-            ctx.memories.with(&subject.uid, |memory| {
-                memory.way = Some(Way { caller: caller.clone(), provider });
-            });
+            ctx.memories.with(&subject.uid, |memory| memory.way = Some(Way { caller: caller.clone(), provider }));
             Ok((services, caller))
         }
         Err(unseen) => Err(blocked(ctx, subject, secret, &unseen)),
     }
+}
+
+/// Remembers that Atlas confirmed the object when it was asked then.
+pub fn confirm(ctx: &Context, subject: &Subject, read: Sent) {
+    ctx.memories.with(&subject.uid, |memory| memory.confirmed_at = memory.confirmed_at.max(Some(read.at)));
 }
 
 async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId) -> Result<Caller, Blocked> {

@@ -93,6 +93,7 @@ pub async fn resolve(
     let seen = look(ctx, object, &desired, &link, care).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
     let Sight { services, caller, endpoint } = seen?;
+    way::confirm(ctx, &desired.subject, endpoint.as_ref().map_or(services.read, |endpoint| endpoint.read));
     let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, endpoint, others, unheard };

@@ -60,6 +60,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
         way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), None, false);
     let (services, caller) = seen?;
+    way::confirm(ctx, &desired.subject, services.read);
     let links = ctx.links.all(care).await.map_err(kube)?;
     let others = others(ctx, &links, &desired);
     let recorded_elsewhere = links
