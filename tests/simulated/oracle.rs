@@ -225,3 +225,11 @@ pub fn no_storm(world: &World, most: usize) {
         assert!(within <= most, "{within} requests in the minute from {first}");
     }
 }
+
+/// For one hour a deletion that is held back writes nothing to Kubernetes, and asks for nothing to be deleted.
+pub async fn quiet_deletion(world: &World) {
+    let writes = world.operator_writes().len();
+    world.pass(Duration::from_secs(3600)).await;
+    let written = world.operator_writes();
+    assert_eq!(written.len(), writes, "Kubernetes writes while held back: {:#?}", &written.0[writes..]);
+}

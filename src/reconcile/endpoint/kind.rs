@@ -6,7 +6,7 @@ use super::{
     status::{self, status},
 };
 use crate::{
-    api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, Origin},
+    api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, AtlasPrivateLink, Origin},
     atlas::{Basis, Caller, WriteKey, model::ConnectionStatus},
     controller::{
         context::{Care, Context, Objects, Watched},
@@ -14,7 +14,7 @@ use crate::{
         kind::{Applied, Decision, Demand, Kind},
         send, write,
     },
-    reconcile::{Farewell, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+    reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -39,8 +39,13 @@ impl Kind for AtlasInterfaceEndpoint {
     }
 
     fn secret(&self, ctx: &Context) -> String {
-        let link = ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name);
+        let link = self.link(ctx);
         link.as_ref().and_then(Watched::get).map(|link| link.spec.credentials_ref.name.clone()).unwrap_or_default()
+    }
+
+    fn whereabouts(&self, ctx: &Context) -> Option<(String, String)> {
+        let link = self.link(ctx)?;
+        link.get().map(|link| (link.spec.project_id.clone(), link.spec.region.clone()))
     }
 
     fn objects(ctx: &Context) -> &Objects<Self> {
@@ -57,7 +62,9 @@ impl Kind for AtlasInterfaceEndpoint {
             Seen::Atlas(observed, _) => (plan::plan(&case.desired, observed, &case.moment), Some(observed.read())),
         };
         let status = status(before, &case.desired.subject, &plan, now);
-        Decision { step: plan.step, status, look: plan.look, read }
+        let polls_for_id = case.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
+        let look = if polls_for_id { Look::Poll } else { plan.look };
+        Decision { step: plan.step, status, look, read }
     }
 
     fn demand(step: &Step) -> Demand {
@@ -116,6 +123,12 @@ impl Kind for AtlasInterfaceEndpoint {
         }
     }
 
+    fn must_be_protected(&self) -> bool {
+        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        let recorded = |status: &AtlasInterfaceEndpointStatus| status.origin.is_some() || !status.retiring.is_empty();
+        self.status.as_ref().is_some_and(recorded) || attempt.is_some_and(|attempt| attempt.refusal.is_none())
+    }
+
     fn has_failed(status: &Self::Status) -> bool {
         let failed = [ConnectionStatus::Rejected, ConnectionStatus::Failed];
         failed.iter().any(|failed| status.connection_status.as_deref() == Some(failed.as_str()))
@@ -154,6 +167,10 @@ impl Kind for AtlasInterfaceEndpoint {
 }
 
 impl AtlasInterfaceEndpoint {
+    fn link(&self, ctx: &Context) -> Option<Watched<AtlasPrivateLink>> {
+        ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name)
+    }
+
     async fn add(
         &self,
         ctx: &Context,
@@ -166,7 +183,7 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.removed.clear());
-            tracing::info!(project = %caller.project, service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
+            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
             let note = format!("attached {} to the endpoint service {}", attachment.endpoint, attachment.service);
             ctx.events.publish(self, News::normal("Created", "Attach", note)).await;
             Ok(())
@@ -187,7 +204,7 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             remember_removal(ctx, self, attachment);
-            tracing::info!(project = %caller.project, service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
+            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
             ctx.events.publish(self, news).await;
             Ok(())
         });

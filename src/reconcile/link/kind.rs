@@ -14,7 +14,13 @@ use crate::{
         kind::{Applied, Decision, Demand, Kind},
         send, write,
     },
-    reconcile::{Farewell, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+    reconcile::{
+        Farewell, Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::Blocked,
+        ownership::ObjectName,
+        report,
+    },
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -42,6 +48,10 @@ impl Kind for AtlasPrivateLink {
         self.spec.credentials_ref.name.clone()
     }
 
+    fn whereabouts(&self, _: &Context) -> Option<(String, String)> {
+        Some((self.spec.project_id.clone(), self.spec.region.clone()))
+    }
+
     fn objects(ctx: &Context) -> &Objects<Self> {
         &ctx.links
     }
@@ -63,7 +73,9 @@ impl Kind for AtlasPrivateLink {
 
     fn demand(step: &Step) -> Demand {
         match step {
-            Step::Protect | Step::RecordRefusal(_) | Step::LetGo(_) => Demand::Record,
+            Step::Protect | Step::RecordRefusal(_) => Demand::Record,
+            // An endpoint that names this link may just have attached something.
+            Step::LetGo(_) => Demand::Kubernetes(Care::EverythingNow),
             Step::Create(_) => Demand::Atlas(Care::AtlasNow),
             Step::DeleteFailed(..) | Step::Delete(_) => Demand::Atlas(Care::EverythingNow),
             Step::HandOver(..) => Demand::Kubernetes(Care::EverythingNow),
@@ -99,6 +111,12 @@ impl Kind for AtlasPrivateLink {
         }
     }
 
+    fn must_be_protected(&self) -> bool {
+        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        self.status.as_ref().is_some_and(|status| status.origin.is_some())
+            || attempt.is_some_and(|attempt| attempt.refusal.is_none())
+    }
+
     fn has_failed(status: &Self::Status) -> bool {
         let vanished = status.private_link_id.is_some() && status.state.is_none();
         vanished || status.state.as_deref() == Some(ServiceState::Failed.as_str())
@@ -117,7 +135,9 @@ impl Kind for AtlasPrivateLink {
                 format!("uses the endpoint service {service}, which was there already"),
             ));
         }
-        if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() {
+        let own_doing = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default())
+            .is_some_and(|attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. }));
+        if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() && !own_doing {
             news.push(News::warning(
                 "ServiceGone",
                 "Observe",
@@ -160,7 +180,7 @@ impl AtlasPrivateLink {
         let (region, basis) = (&case.desired.region, basis(case, observed));
         let applied = send::attempt(ctx, self, attempt, async || {
             let answer = ctx.inventory.create_service(caller, region, &basis).await?;
-            tracing::info!(project = %caller.project, region = region.atlas_name(), service = %answer.value.id, "created the endpoint service");
+            tracing::info!(service = %answer.value.id, "created the endpoint service");
             let note = format!("created the endpoint service {} in {}", answer.value.id, region.atlas_name());
             ctx.events.publish(self, News::normal("Created", "Create", note)).await;
             Ok(())
@@ -180,7 +200,7 @@ impl AtlasPrivateLink {
         let basis = basis(case, observed);
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.delete_service(caller, case.desired.region.provider(), service, &basis).await?;
-            tracing::info!(project = %caller.project, %service, "deleted the failed endpoint service, to create it again");
+            tracing::info!(%service, "deleted the failed endpoint service, to create it again");
             let note =
                 format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
             ctx.events.publish(self, News::warning("Retried", "Delete", note)).await;

@@ -1,10 +1,14 @@
 //! `AtlasPrivateLink`: one endpoint service for each (project, provider, region).
 
 pub mod delete;
+#[cfg(test)]
+mod fixture;
 mod kind;
 pub mod plan;
 pub mod resolve;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Farewell, Look, Subject,
@@ -51,11 +55,18 @@ pub struct Recorded {
 pub struct Observed {
     pub services: Services,
     /// The other links of the same key.
-    pub others: Vec<Claim>,
+    pub others: Vec<Sharer>,
     /// The services that any other link of the project records.
     pub recorded_elsewhere: BTreeSet<ServiceId>,
     /// The endpoints that name this link.
     pub dependents: Vec<Dependent>,
+}
+
+/// Another link of the same key, and the service that its status records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharer {
+    pub service: Option<ServiceId>,
+    pub claim: Claim,
 }
 
 /// An `AtlasInterfaceEndpoint` that names the link.
