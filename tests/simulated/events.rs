@@ -258,7 +258,14 @@ async fn happens(world: &World, plan: Plan) {
             rotate(world);
             new_secret(world);
         }
-        Event::FinalizersStripped => patch_both(world, &json!({"metadata": {"finalizers": []}})),
+        Event::FinalizersStripped => {
+            patch_both(world, &json!({"metadata": {"finalizers": []}}));
+            let bare = |(plural, name): &(&str, &str)| {
+                let object = world.kube.get(plural, NAMESPACE, name);
+                object.is_none_or(|object| object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty))
+            };
+            assert!(BOTH.iter().all(bare), "the finalizers are still there");
+        }
         Event::ReconcileRequested => request(world),
         Event::EndpointLost => lose_endpoint(world),
         Event::ServiceLost => lose_service(world),
