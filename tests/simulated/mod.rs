@@ -7,4 +7,5 @@ mod lifecycle;
 mod looks;
 mod oracle;
 mod ownership;
+mod replace;
 mod world;

@@ -3,10 +3,16 @@
 use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::simulator::{Change, Operation, Provider},
+    testbed::{
+        kubernetes::{Decision, Phase},
+        simulator::{Change, Operation, Provider},
+    },
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 const ELSEWHERE: &str = "billing";
 const FOREIGN: &str = "vpce-0f0f0f0f0f0f0f0f0";
@@ -433,4 +439,42 @@ async fn a_lost_status_of_what_was_adopted_proves_nothing() {
     }
     world.until(HOUR, "gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()).await;
     assert_eq!(writes_to_atlas(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_refusal_proves_that_nothing_was_made() {
+    let (mut world, operator) = empty();
+    world.pass(MINUTE).await;
+    let (atlas, victim, writes) = (world.atlas.clone(), operator.abort_handle(), AtomicUsize::new(0));
+    world.kube.on_request(move |point| {
+        if point.request.resource != LINKS || !point.request.verb.writes() || point.phase != Phase::BeforeEffect {
+            return Decision::Proceed;
+        }
+        match writes.fetch_add(1, Ordering::SeqCst) {
+            // Somebody else is quicker, between the look at Atlas and the POST.
+            0 => {
+                let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+                let change =
+                    Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
+                atlas.change(change).unwrap();
+                Decision::Proceed
+            }
+            // The refusal is recorded; then the operator dies, before status says anything.
+            2 => {
+                victim.abort();
+                Decision::Hang
+            }
+            _ => Decision::Proceed,
+        }
+    });
+    world.apply(link("orders"));
+    world.pass(MINUTE).await;
+    assert_eq!(world.calls(Operation::CreateService), 1, "it was refused");
+    assert!(status(&world, LINKS, "orders")["origin"].is_null());
+    operator.kill().await;
+    let _operator = world.start();
+    world.until(10 * MINUTE, "adopted", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Adopted")).await;
+    delete_link(&world, "orders");
+    world.until(10 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "orders").is_none()).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
 }

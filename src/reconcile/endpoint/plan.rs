@@ -201,6 +201,14 @@ impl<'a> Case<'a> {
         if service.has_endpoint(&held.attachment.endpoint) {
             return self.connection(held);
         }
+        if self.desired.recorded.connected && self.desired.recorded.tries == 0 {
+            let told = self.reconciling(
+                Reason::Attaching,
+                "the endpoint is gone from Atlas; it is attached again",
+                Look::Poll,
+            );
+            return Plan { step: Some(Step::Retire), facts: Facts::Vanished, ..told };
+        }
         let plan = self.adds(&held.attachment, service);
         Plan { facts: Facts::Vanished, ..plan }
     }
