@@ -1,5 +1,6 @@
 //! What is tested in simulated time.
 
+mod conditions;
 pub(crate) mod conformance;
 mod handover;
 mod kubernetes;
@@ -8,4 +9,5 @@ mod looks;
 mod oracle;
 mod ownership;
 mod replace;
+mod unnamed;
 mod world;
