@@ -82,8 +82,13 @@ pub struct RunArgs {
     #[arg(long, env = "ATLAS_PRIVATELINK_CONCURRENCY", value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
 
-    /// Address of /healthz, /readyz and /metrics [default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6]
-    #[arg(long, env = "ATLAS_PRIVATELINK_HTTP_LISTEN", value_name = "ADDRESS")]
+    /// Address of `/healthz`, `/readyz` and `/metrics`; when absent port 8080 of every interface, IPv6 included if there is any
+    #[arg(
+        help = "Address of /healthz, /readyz and /metrics [default: [::]:8080, or 0.0.0.0:8080 where there is no IPv6]",
+        long,
+        env = "ATLAS_PRIVATELINK_HTTP_LISTEN",
+        value_name = "ADDRESS"
+    )]
     pub http_listen: Option<SocketAddr>,
 
     /// Format of the log
@@ -96,7 +101,7 @@ pub struct RunArgs {
     )]
     pub log_format: LogFormat,
 
-    /// What is logged: a level (error, warn, info, debug, trace), or directives as of the Rust crate tracing
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by module: info,atlas_privatelink_operator::atlas=debug
     #[arg(long, env = "ATLAS_PRIVATELINK_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
 

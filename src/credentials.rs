@@ -60,20 +60,21 @@ impl Credentials {
         Ok(credential)
     }
 
-    /// Reads the Secret anew if `refused` is what it held: a rotated key takes effect at once.
+    /// Reads the Secret anew if it was last read before `refused_at`: a rotated key takes effect at once, and a refusal
+    /// that is remembered costs one more read of its Secret, not one for every object that hears of it.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn instead_of(
+    pub async fn after_refusal(
         &self,
-        refused: &Credential,
+        refused_at: Instant,
         namespace: &str,
         name: &str,
     ) -> Result<Arc<Credential>, Problem> {
         let slot = self.slot(namespace, name);
         {
             let mut known = slot.lock().await;
-            if known.as_ref().is_some_and(|(_, credential)| credential.id() == refused.id()) {
+            if known.as_ref().is_some_and(|(read_at, _)| *read_at <= refused_at) {
                 *known = None;
             }
         }

@@ -1,7 +1,15 @@
 //! The log: one line for each transition, as text or JSON, to standard error.
 
 use crate::cli::LogFormat;
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use std::io::IsTerminal;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Layer,
+    filter::{ParseError, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Starts logging; only the first call in a process counts.
 ///
@@ -9,17 +17,17 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 /// When `directives` is no log level.
 pub fn start(format: LogFormat, directives: &str) -> Result<(), ParseError> {
     // What the HTTP stack says of requests at its finest levels may show headers: it is not listened to below info.
+    // The span that kube lays around every reconcile says what ours says better.
     let quiet = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower", "kube_client"];
-    let mut filter = EnvFilter::builder().parse(directives)?;
-    for target in quiet {
-        if let Ok(directive) = format!("{target}=info").parse() {
-            filter = filter.add_directive(directive);
-        }
-    }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    let filter = directives
+        .parse::<Targets>()?
+        .with_targets(quiet.map(|target| (target, LevelFilter::INFO)))
+        .with_target("kube_runtime", LevelFilter::WARN);
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
+        LogFormat::Text => layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `AtlasInterfaceEndpoint`: one endpoint of the user's network, attached to a link's service.
 
+#![expect(clippy::duplicated_attributes, reason = "one printcolumn for each column is how kube has it")]
+
 use super::{DeletionPolicy, LocalReference, Origin, common_status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};

@@ -1,5 +1,7 @@
 //! `AtlasPrivateLink`: the Atlas side of a private connection.
 
+#![expect(clippy::duplicated_attributes, reason = "one printcolumn for each column is how kube has it")]
+
 use super::{DeletionPolicy, LocalReference, Origin, common_status};
 use crate::atlas::region::Provider;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

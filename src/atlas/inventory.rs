@@ -92,13 +92,16 @@ enum Note {
 
 type Notes = HashMap<(ProjectId, ServiceId), Vec<(Sequence, Note)>>;
 
+/// Shared values by what they are of.
+type Cells<K, T> = Arc<Mutex<HashMap<K, Arc<Shared<T>>>>>;
+
 /// The shared reads. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Inventory {
     atlas: Atlas,
     clock: Clock,
-    groups: Arc<Mutex<HashMap<GroupKey, Arc<Shared<Vec<Service>>>>>>,
-    endpoints: Arc<Mutex<HashMap<EndpointKey, Arc<Shared<Endpoint>>>>>,
+    groups: Cells<GroupKey, Vec<Service>>,
+    endpoints: Cells<EndpointKey, Endpoint>,
     notes: Arc<Mutex<Notes>>,
     turns: Arc<Mutex<HashMap<ProjectId, Turn>>>,
     refused: Arc<Mutex<HashMap<(CredentialId, ProjectId), Refused>>>,

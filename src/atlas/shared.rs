@@ -1,6 +1,10 @@
 //! One value that many readers want and one fetches: single flight, with shared failures and their pauses.
 
-use super::{Answer, Failure, error::Class, inventory::Need};
+use super::{
+    Answer, Failure,
+    error::{AtlasError, Class, Effect},
+    inventory::Need,
+};
 use std::{
     future::Future,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,6 +20,9 @@ const FIRST_DENIED_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_DENIED_PAUSE: Duration = Duration::from_secs(300);
 /// A cell that nobody read for this long is dropped when room is needed.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// How long a reader waits for the one who fetches.
+const WAIT_FOR_ANOTHER: Duration = Duration::from_secs(2);
 
 /// A value shared by its readers.
 pub(super) struct Shared<T> {
@@ -38,6 +45,20 @@ pub(super) struct Flaw {
     pub retry_at: Instant,
 }
 
+impl Flaw {
+    /// Somebody is asking, and has had no answer for a while.
+    fn slow() -> Self {
+        let error = AtlasError {
+            class: Class::Transient,
+            effect: Effect::NotSent,
+            status: None,
+            code: None,
+            detail: "Atlas is slow to answer".to_owned(),
+        };
+        Self { failure: Failure { error, sent: None }, retry_at: Instant::now() + WAIT_FOR_ANOTHER }
+    }
+}
+
 impl<T> Default for Shared<T> {
     fn default() -> Self {
         let state = State { seen: None, flaw: None, failures: 0, used: Instant::now() };
@@ -55,7 +76,10 @@ impl<T: Clone> Shared<T> {
         if let Some(known) = self.known(need) {
             return known;
         }
-        let _flight = self.flight.lock().await;
+        // Whoever waits holds a place that an object of another project could use.
+        let Ok(_flight) = tokio::time::timeout(WAIT_FOR_ANOTHER, self.flight.lock()).await else {
+            return Err(Flaw::slow());
+        };
         // The one before may have fetched what is needed, or have failed while this one waited.
         if let Some(known) = self.known(need) {
             return known;
@@ -127,9 +151,7 @@ pub(super) fn pause(class: Class, failures: u32) -> Duration {
     match class {
         Class::Throttled(Some(after)) => after.max(FIRST_PAUSE),
         Class::Denied(_) | Class::Invalid => doubled(FIRST_DENIED_PAUSE, LONGEST_DENIED_PAUSE),
-        // A LIST proves or disproves it at once.
-        Class::Missing => Duration::ZERO,
-        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet => {
+        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet | Class::Missing => {
             doubled(FIRST_PAUSE, LONGEST_PAUSE)
         }
     }

@@ -30,7 +30,7 @@ const STEPS: usize = 8;
 /// How long one reconcile may take, waiting for the project's turn included.
 const DEADLINE: Duration = Duration::from_secs(180);
 /// How long a reconcile waits for its turn to write to a project before it lets others go on.
-const TURN: Duration = Duration::from_secs(60);
+const TURN: Duration = Duration::from_secs(2);
 /// How soon an object is looked at again when the cluster is about to change.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// No requeue is sooner than this.
@@ -55,7 +55,15 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let span = tracing::info_span!("reconcile", kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any());
+    let whereabouts = object.whereabouts(&ctx).unwrap_or_default();
+    let span = tracing::info_span!(
+        "reconcile",
+        kind = %K::kind(&()),
+        namespace = object.namespace(),
+        name = object.name_any(),
+        project = whereabouts.0,
+        region = whereabouts.1
+    );
     let run = AssertUnwindSafe(run(&ctx, object)).catch_unwind();
     match tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await {
         Ok(Ok(Ok(action))) => {
@@ -312,9 +320,9 @@ async fn failed<K: Kind>(
     }
     if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
         if failure.error.class == Class::Denied(Denial::Credentials) {
-            let secret = object.secret(ctx);
-            // A rotated key takes effect at once.
-            let _ = ctx.credentials.instead_of(&caller.credential, &subject.object.namespace, &secret).await;
+            // A rotated key takes effect at once: the next reconcile finds it.
+            let refused_at = failure.sent.map_or(now, |sent| sent.at);
+            let _ = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
         }
         ctx.inventory.refuse_writes(caller, failure.clone());
     }
@@ -326,6 +334,10 @@ async fn failed<K: Kind>(
         memory.write_pause = Some(pause);
         pause
     });
+    if let (Class::Exists | Class::Missing, 1) = (failure.error.class, pause.failures) {
+        // Something is there, or not there any more: the next list tells. If it doesn't, the pause holds.
+        return Ok(Action::requeue(SOONEST));
+    }
     let mut blocked = Blocked::by_atlas(&failure.error, &object.secret(ctx), pause.until, true);
     if failure.error.class == Class::NotYet && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
         blocked = blocked.stalled();

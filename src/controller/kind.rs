@@ -69,6 +69,8 @@ pub trait Kind:
     fn is_suspended(&self) -> bool;
     /// The Secret that messages name, where the kind knows it.
     fn secret(&self, ctx: &Context) -> String;
+    /// Project and region, for the log.
+    fn whereabouts(&self, ctx: &Context) -> Option<(String, String)>;
     fn objects(ctx: &Context) -> &Objects<Self>;
 
     /// Reads only.

@@ -97,7 +97,8 @@ pub async fn services(
     let first = ctx.inventory.services(&caller, provider, need).await;
     let (result, caller) = match first {
         Err(unseen) if unseen.failure.error.class == Class::Denied(Denial::Credentials) => {
-            match ctx.credentials.instead_of(&caller.credential, &subject.object.namespace, secret).await {
+            let refused_at = unseen.failure.sent.map_or_else(Instant::now, |sent| sent.at);
+            match ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await {
                 Ok(credential) if credential.id() != caller.credential.id() => {
                     let caller = Caller { credential, ..caller };
                     (ctx.inventory.services(&caller, provider, need).await, caller)

@@ -44,7 +44,9 @@ async fn patch<K: Kind>(ctx: &Context, object: &K, mut metadata: Value) -> Resul
     metadata["resourceVersion"] = json!(object.resource_version());
     let api = K::objects(ctx).api(&object.namespace().unwrap_or_default());
     let patch = Patch::Merge(json!({"metadata": metadata}));
-    let written = api.patch(&object.name_any(), &PatchParams::default(), &patch).await?;
+    let written = api
+        .patch(&object.name_any(), &PatchParams { field_manager: manager(), ..PatchParams::default() }, &patch)
+        .await?;
     Ok(own(ctx, written))
 }
 
@@ -53,8 +55,15 @@ pub async fn status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Re
     let api = K::objects(ctx).api(&object.namespace().unwrap_or_default());
     let mut next = object.with_status(status);
     next.managed_fields_mut().clear();
-    let written = api.replace_status(&object.name_any(), &PostParams::default(), &next).await?;
+    let written = api
+        .replace_status(&object.name_any(), &PostParams { field_manager: manager(), ..PostParams::default() }, &next)
+        .await?;
     Ok(own(ctx, written))
+}
+
+/// What `metadata.managedFields` calls this program.
+fn manager() -> Option<String> {
+    Some("atlas-privatelink-operator".to_owned())
 }
 
 fn own<K: Kind>(ctx: &Context, written: K) -> K {

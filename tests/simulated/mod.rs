@@ -2,12 +2,15 @@
 
 mod conditions;
 pub(crate) mod conformance;
+mod faults;
 mod handover;
 mod kubernetes;
 mod lifecycle;
 mod looks;
+mod matrix;
 mod oracle;
 mod ownership;
+mod past;
 mod replace;
 mod unnamed;
 mod world;

@@ -6,7 +6,7 @@ use super::{
     status::{self, status},
 };
 use crate::{
-    api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, Origin},
+    api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, AtlasPrivateLink, Origin},
     atlas::{Basis, Caller, WriteKey, model::ConnectionStatus},
     controller::{
         context::{Care, Context, Objects, Watched},
@@ -39,8 +39,13 @@ impl Kind for AtlasInterfaceEndpoint {
     }
 
     fn secret(&self, ctx: &Context) -> String {
-        let link = ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name);
+        let link = self.link(ctx);
         link.as_ref().and_then(Watched::get).map(|link| link.spec.credentials_ref.name.clone()).unwrap_or_default()
+    }
+
+    fn whereabouts(&self, ctx: &Context) -> Option<(String, String)> {
+        let link = self.link(ctx)?;
+        link.get().map(|link| (link.spec.project_id.clone(), link.spec.region.clone()))
     }
 
     fn objects(ctx: &Context) -> &Objects<Self> {
@@ -154,6 +159,10 @@ impl Kind for AtlasInterfaceEndpoint {
 }
 
 impl AtlasInterfaceEndpoint {
+    fn link(&self, ctx: &Context) -> Option<Watched<AtlasPrivateLink>> {
+        ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name)
+    }
+
     async fn add(
         &self,
         ctx: &Context,
@@ -166,7 +175,7 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.removed.clear());
-            tracing::info!(project = %caller.project, service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
+            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
             let note = format!("attached {} to the endpoint service {}", attachment.endpoint, attachment.service);
             ctx.events.publish(self, News::normal("Created", "Attach", note)).await;
             Ok(())
@@ -187,7 +196,7 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             remember_removal(ctx, self, attachment);
-            tracing::info!(project = %caller.project, service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
+            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
             ctx.events.publish(self, news).await;
             Ok(())
         });

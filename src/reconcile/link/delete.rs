@@ -70,7 +70,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     let desired = case.desired;
     let going = || Verdict::reconciling(Reason::Deleting, GOING);
     let (service, origin) = match target(case) {
-        Target::Settle(plan) => return plan,
+        Target::Settle(plan) => return *plan,
         Target::Nothing => return let_go(case, Farewell::NothingWasThere),
         Target::Gone => return let_go(case, Farewell::Deleted),
         Target::Service(service, origin) => (service, origin),
@@ -97,7 +97,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
 
 enum Target<'a> {
     /// First it must be known what an unanswered attempt has made.
-    Settle(Plan),
+    Settle(Box<Plan>),
     /// Nothing was ever made or adopted.
     Nothing,
     /// What was recorded is gone from Atlas.
@@ -120,11 +120,11 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
         Progress::Open { hold_until, .. } => {
             let message =
                 "a request to create the endpoint service was not answered; what came of it must be known first";
-            Target::Settle(case.saying(
+            Target::Settle(Box::new(case.saying(
                 Verdict::reconciling(Reason::Deleting, message),
                 Facts::Unchanged,
                 Look::At(hold_until),
-            ))
+            )))
         }
     }
 }
@@ -137,14 +137,15 @@ fn let_go(case: &Case<'_>, farewell: Farewell) -> Plan {
 /// Rule 7: whoever shares the service is heard, inherits it, or holds its deletion back.
 fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Plan> {
     let namespace = &case.desired.subject.object.namespace;
-    match ownership::succession(&case.observed.others) {
+    match ownership::succession(&case.others_of(service)) {
         Succession::Free => None,
-        Succession::WaitFor(_) => {
-            Some(case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly))
+        Succession::Owned(_) => Some(let_go(case, Farewell::HandedOver)),
+        Succession::WaitFor(others) => {
+            let message =
+                format!("{} may share the service: waiting until it is known", ownership::names(others, namespace));
+            Some(case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::Shortly))
         }
-        Succession::HandOver(heir) if origin == Origin::Adopted || heir.origin == Some(Origin::Created) => {
-            Some(let_go(case, Farewell::HandedOver))
-        }
+        Succession::HandOver(_) if origin == Origin::Adopted => Some(let_go(case, Farewell::HandedOver)),
         Succession::HandOver(heir) => {
             let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
             Some(Plan { step: Some(Step::HandOver(heir.object.clone(), service, origin)), ..plan })

@@ -42,6 +42,10 @@ impl Kind for AtlasPrivateLink {
         self.spec.credentials_ref.name.clone()
     }
 
+    fn whereabouts(&self, _: &Context) -> Option<(String, String)> {
+        Some((self.spec.project_id.clone(), self.spec.region.clone()))
+    }
+
     fn objects(ctx: &Context) -> &Objects<Self> {
         &ctx.links
     }
@@ -160,7 +164,7 @@ impl AtlasPrivateLink {
         let (region, basis) = (&case.desired.region, basis(case, observed));
         let applied = send::attempt(ctx, self, attempt, async || {
             let answer = ctx.inventory.create_service(caller, region, &basis).await?;
-            tracing::info!(project = %caller.project, region = region.atlas_name(), service = %answer.value.id, "created the endpoint service");
+            tracing::info!(service = %answer.value.id, "created the endpoint service");
             let note = format!("created the endpoint service {} in {}", answer.value.id, region.atlas_name());
             ctx.events.publish(self, News::normal("Created", "Create", note)).await;
             Ok(())
@@ -180,7 +184,7 @@ impl AtlasPrivateLink {
         let basis = basis(case, observed);
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.delete_service(caller, case.desired.region.provider(), service, &basis).await?;
-            tracing::info!(project = %caller.project, %service, "deleted the failed endpoint service, to create it again");
+            tracing::info!(%service, "deleted the failed endpoint service, to create it again");
             let note =
                 format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
             ctx.events.publish(self, News::warning("Retried", "Delete", note)).await;
