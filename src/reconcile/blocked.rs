@@ -162,9 +162,11 @@ fn verdict<S: CommonStatus>(
             None => Some(blocked.verdict.clone()),
             // What was said then stands until Atlas speaks again.
             Some((Standing::Stalled | Standing::Unconfirmed | Standing::Ready, _)) => None,
-            Some((Standing::Reconciling, _)) => {
+            Some((Standing::Reconciling, reason)) => {
+                // The words change with every answer (so many seconds to wait); what they mean is told once.
+                let told = reason == blocked.verdict.reason.to_string() && !report::starts_anew(before, subject);
                 let patient = now.saturating_duration_since(known.version_at) < known.patience;
-                (known.own_version || !patient).then(|| blocked.verdict.clone())
+                (!told && (known.own_version || !patient)).then(|| blocked.verdict.clone())
             }
         },
     }

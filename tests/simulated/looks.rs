@@ -106,11 +106,16 @@ pub fn only_service(world: &World) -> String {
 
 /// Makes the world's time pass until nothing is left of the objects, and sees that Atlas is empty.
 pub async fn gone_without_trace(world: &World) {
+    gone(world).await;
+    super::oracle::always(world);
+}
+
+/// Makes the world's time pass until nothing is left of the objects, here or in Atlas.
+pub async fn gone(world: &World) {
     world
         .until(HOUR, "all gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty())
         .await;
     super::oracle::nothing_left(world);
-    super::oracle::always(world);
 }
 
 /// How many requests of an operation have reached Atlas.
