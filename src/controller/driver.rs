@@ -129,7 +129,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
                 if let Some(blocked) = held_back(ctx, &object, &subject, K::caller(&case)) {
                     return match blocked {
                         Some(blocked) => stop(ctx, &object, &subject, &blocked).await,
-                        None => settle(ctx, &object, paused(ctx, &subject, decision), K::project(&case)).await,
+                        None => settle(ctx, &object, paused(ctx, &subject, &before, decision), K::project(&case)).await,
                     };
                 }
                 if care < needed || turn.is_none() {
@@ -280,29 +280,48 @@ async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked: &B
     })
 }
 
-/// Whether the next write to Atlas has to wait: `Some(None)` for the object's own pause, `Some(Some(_))` for a refusal
-/// that holds for the whole project.
+/// Whether the next write to Atlas has to wait: `Some(Some(_))` for a refusal that holds for the whole project, which
+/// nobody but a person asks about out of turn, `Some(None)` for the object's own pause.
 fn held_back<K: Kind>(
     ctx: &Context,
     object: &K,
     subject: &Subject,
     caller: Option<&crate::atlas::Caller>,
 ) -> Option<Option<Blocked>> {
-    let anew = object.status().is_some_and(|status| report::starts_anew(status, subject));
+    let status = object.status();
+    let asked = status.is_some_and(|status| report::asks_now(status, subject));
+    if let Some(refused) = caller.and_then(|caller| ctx.inventory.writes_refused(caller)).filter(|_| !asked) {
+        return Some(Some(super::way::blocked(ctx, subject, &object.secret(ctx), &refused)));
+    }
+    let anew = status.is_some_and(|status| report::starts_anew(status, subject));
     let pause = ctx
         .memories
         .with(&subject.uid, |memory| memory.write_pause.filter(|pause| pause.until > Instant::now() && !anew));
-    if pause.is_some() {
-        return Some(None);
-    }
-    let refused = ctx.inventory.writes_refused(caller?).filter(|_| !anew)?;
-    Some(Some(super::way::blocked(ctx, subject, &object.secret(ctx), &refused)))
+    pause.map(|_| None)
 }
 
-/// The decision without its step, until the object's pause is over.
-fn paused<K: Kind>(ctx: &Context, subject: &Subject, decision: Decision<K>) -> Decision<K> {
+/// The decision without its step, until the object's pause is over. What was said of the failed write stands: that it
+/// is being tried would not be true.
+fn paused<K: Kind>(ctx: &Context, subject: &Subject, before: &K::Status, decision: Decision<K>) -> Decision<K> {
     let until = ctx.memories.with(&subject.uid, |memory| memory.write_pause.map(|pause| pause.until));
-    Decision { step: None, look: until.map_or(Look::Shortly, Look::At), ..decision }
+    let mut status = decision.status;
+    if !before.conditions().is_empty() {
+        status.set_conditions(before.conditions().to_vec());
+    }
+    Decision { step: None, look: until.map_or(Look::Shortly, Look::At), status, ..decision }
+}
+
+/// Whether the Secret holds another key by now than the one that Atlas refused: it takes effect at once.
+async fn rotated<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    subject: &Subject,
+    caller: &crate::atlas::Caller,
+    failure: &Failure,
+) -> bool {
+    let refused_at = failure.sent.map_or_else(Instant::now, |sent| sent.at);
+    let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
+    held.is_ok_and(|held| held.id() != caller.credential.id())
 }
 
 /// Atlas did not take a write.
@@ -319,10 +338,10 @@ async fn failed<K: Kind>(
         return Ok(Action::requeue(SOONEST));
     }
     if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
-        if failure.error.class == Class::Denied(Denial::Credentials) {
-            // A rotated key takes effect at once: the next reconcile finds it.
-            let refused_at = failure.sent.map_or(now, |sent| sent.at);
-            let _ = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
+        if failure.error.class == Class::Denied(Denial::Credentials)
+            && rotated(ctx, object, subject, caller, failure).await
+        {
+            return Ok(Action::requeue(SOONEST));
         }
         ctx.inventory.refuse_writes(caller, failure.clone());
     }

@@ -2,8 +2,10 @@
 
 mod conditions;
 pub(crate) mod conformance;
+mod credentials;
 mod faults;
 mod handover;
+mod isolation;
 mod kubernetes;
 mod lifecycle;
 mod looks;
