@@ -13,6 +13,8 @@ mod matrix;
 mod oracle;
 mod ownership;
 mod past;
+mod proofs;
 mod replace;
+mod retry;
 mod unnamed;
 mod world;
