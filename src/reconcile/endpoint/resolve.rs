@@ -125,7 +125,7 @@ fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<
         .iter()
         .filter_map(|old| held(&old.private_link_id, &old.interface_endpoint_id, old.origin))
         .collect();
-    Recorded { held: current, retiring, attempt, tries }
+    Recorded { connected: status.connection_status.is_some(), held: current, retiring, attempt, tries }
 }
 
 /// Finds the link and the id of the endpoint.
