@@ -3,9 +3,11 @@
 mod apply;
 mod conformance;
 mod control_plane;
+mod copies;
 mod crds;
 mod deletion;
 mod demo;
+mod operators;
 mod world;
 
 use serde_json::{Map, Value};
