@@ -117,7 +117,8 @@ async fn suspended_and_resumed(world: &World, way: Way, manifest: &Value) {
     let resumed = match way {
         Way::ServerSide => apply(world, way, manifest).await,
         Way::ClientSide => {
-            let taken = json!({"metadata": {"annotations": {LAST_APPLIED: manifest.to_string()}}, "spec": {"suspend": null}});
+            let taken =
+                json!({"metadata": {"annotations": {LAST_APPLIED: manifest.to_string()}}, "spec": {"suspend": null}});
             world.merge(LINKS, "orders", &taken).await.expect("merged")
         }
     };

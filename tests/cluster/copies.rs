@@ -167,8 +167,7 @@ async fn what_was_adopted_stays_so_when_its_status_is_lost() {
         ready: true,
     };
     let service = world.change(foreign).expect("made");
-    let attached =
-        Change::AddEndpoint { project: PROJECT.into(), service, endpoint: VPCE.into(), ready: true };
+    let attached = Change::AddEndpoint { project: PROJECT.into(), service, endpoint: VPCE.into(), ready: true };
     world.change(attached);
     let _operator = world.start();
     originals(&world).await;

@@ -334,10 +334,12 @@ async fn kubectl_shows_what_matters() {
     world.create(&link("orders")).await.expect("created");
     world.create(&endpoint("a", "orders", VPCE)).await.expect("created");
     let conditions = json!([condition(json!({"message": "fine"}))]);
-    let status = json!({"status": {"conditions": conditions, "privateLinkId": PROJECT, "endpointServiceName": "com.x"}});
+    let status =
+        json!({"status": {"conditions": conditions, "privateLinkId": PROJECT, "endpointServiceName": "com.x"}});
     world.merge(LINKS, "orders/status", &status).await.expect("taken");
     let conditions = json!([condition(json!({"status": "False", "reason": "Attaching", "message": "soon"}))]);
-    let status = json!({"status": {"conditions": conditions, "interfaceEndpointId": VPCE, "connectionStatus": "PENDING"}});
+    let status =
+        json!({"status": {"conditions": conditions, "interfaceEndpointId": VPCE, "connectionStatus": "PENDING"}});
     world.merge(ENDPOINTS, "a/status", &status).await.expect("taken");
 
     let (names, cells) = columns(&world, LINKS).await;

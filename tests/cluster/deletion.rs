@@ -31,7 +31,9 @@ fn orders() -> [[usize; 3]; 6] {
 async fn until_namespaces_are_gone(world: &World, namespaces: &[String]) {
     for namespace in namespaces {
         world
-            .until(SOON, &format!("{namespace} is gone"), async |world: &World| world.namespace_is_gone(namespace).await)
+            .until(SOON, &format!("{namespace} is gone"), async |world: &World| {
+                world.namespace_is_gone(namespace).await
+            })
             .await;
     }
 }

@@ -202,7 +202,9 @@ async fn it_begins_within_a_sane_time() {
     let operator = world.start();
     let seen = |link: &Value| link["status"]["observedGeneration"] == 1;
     world
-        .until(SOON, "it is seen", async |world: &World| world.get(LINKS, "orders").await.is_some_and(|link| seen(&link)))
+        .until(SOON, "it is seen", async |world: &World| {
+            world.get(LINKS, "orders").await.is_some_and(|link| seen(&link))
+        })
         .await;
     let took = operator.started.elapsed();
     println!("start to first status: {took:?} (debug build)");
@@ -230,9 +232,7 @@ async fn it_waits_for_the_definitions_and_outlives_the_api_server() {
     define(&world.client).await;
     until(SOON, "it is ready", async || operator.page("/readyz").await.0 == 200).await;
     applied(&world, 2).await;
-    world
-        .until(SOON, "a service is being made", async |world: &World| world.calls(Operation::CreateService) > 0)
-        .await;
+    world.until(SOON, "a service is being made", async |world: &World| world.calls(Operation::CreateService) > 0).await;
 
     control_plane.restart_api_server().await.expect("restarted");
     until_all_ready(&world, SOON).await;

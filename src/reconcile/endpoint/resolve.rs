@@ -18,7 +18,7 @@ use crate::{
     },
     reconcile::{
         Moment, Subject,
-        attempt::{Attempt, AttemptedWrite},
+        attempt::{Attempt, AttemptedWrite, claimed},
         blocked::Blocked,
         link::resolve::key_of,
         ownership::{Claim, Heard},
@@ -109,7 +109,7 @@ fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<
     let held = |service: &str, endpoint: &str, origin| {
         Some(Held {
             attachment: Attachment { service: service.parse().ok()?, endpoint: endpoint.parse().ok()? },
-            origin,
+            origin: claimed(object, origin),
         })
     };
     let current = match (&status.private_link_id, &status.interface_endpoint_id, status.origin) {
