@@ -1,6 +1,7 @@
 //! Against a real API server, and with the operator's own binary.
 
 mod apply;
+mod bad_input;
 mod conformance;
 mod control_plane;
 mod copies;

@@ -148,6 +148,29 @@ async fn killed_in_mid_creation_it_creates_nothing_twice() {
     world.always().await;
 }
 
+/// What is Ready stays so through restarts, without a single write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_is_not_seen_on_what_is_ready() {
+    let world = World::new(Nature { resync: "1s", ..Nature::default() }).await;
+    let mut operator = world.start();
+    applied(&world, 6).await;
+    until_all_ready(&world, SOON).await;
+    quiet(&world).await;
+    let before = versions(&world).await;
+    for _ in 0..6 {
+        operator.kill().await;
+        operator = world.start();
+        let looks = world.calls(Operation::GetEndpoint);
+        world
+            .until(SOON, "it looks at every endpoint", async |world: &World| {
+                world.calls(Operation::GetEndpoint) >= looks + 6
+            })
+            .await;
+        assert_eq!(versions(&world).await, before, "the restart was written down");
+    }
+    world.always().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_ends_it_well_and_soon() {
     let world = World::new(Nature::default()).await;
