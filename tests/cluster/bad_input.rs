@@ -350,14 +350,23 @@ async fn words_that_nobody_knows() {
     world.atlas.inject(in_project(0, Operation::ListServices, Fault::UnknownWord));
     world.apply(&link_of("service", &project(0))).await;
     let _operator = world.start();
+    world
+        .until(SOON, "the word is seen", async |world: &World| {
+            world.get(LINKS, "service").await.is_some_and(|link| link["status"]["state"] == "PONDERING")
+        })
+        .await;
     let pondering = Case::new("service", Reconciling, "Creating", &["PONDERING", "does not know"]);
     pondering.judge(&world, LINKS).await;
-    let link = world.get(LINKS, "service").await.expect("there");
-    assert_eq!(link["status"]["state"], "PONDERING", "the word is shown as it came");
     world.atlas.clear_faults();
     world.until_ready(LINKS, "service").await;
     world.atlas.inject(in_project(0, Operation::GetEndpoint, Fault::UnknownWord));
     world.apply(&endpoint("connection", "service", VPCE)).await;
+    world
+        .until(SOON, "the word is seen", async |world: &World| {
+            let connection = world.get(ENDPOINTS, "connection").await.expect("there");
+            connection["status"]["connectionStatus"] == "PONDERING"
+        })
+        .await;
     Case::new("connection", Reconciling, "PendingAcceptance", &["PONDERING", "does not know"])
         .judge(&world, ENDPOINTS)
         .await;
