@@ -51,6 +51,12 @@ pub struct Sequence(u64);
 impl Sequence {
     /// Before every request.
     pub const FIRST: Self = Self(0);
+
+    /// A place made by hand, for tests of what is decided on it.
+    #[cfg(test)]
+    pub fn fixture(place: u64) -> Self {
+        Self(place)
+    }
 }
 
 /// When a request was handed to the transport (the last time, if authentication took two).

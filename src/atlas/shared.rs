@@ -151,9 +151,7 @@ pub(super) fn pause(class: Class, failures: u32) -> Duration {
     match class {
         Class::Throttled(Some(after)) => after.max(FIRST_PAUSE),
         Class::Denied(_) | Class::Invalid => doubled(FIRST_DENIED_PAUSE, LONGEST_DENIED_PAUSE),
-        // A LIST proves or disproves it at once.
-        Class::Missing => Duration::ZERO,
-        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet => {
+        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet | Class::Missing => {
             doubled(FIRST_PAUSE, LONGEST_PAUSE)
         }
     }

@@ -84,6 +84,9 @@ pub struct Attempt {
 pub struct Refusal {
     /// What Atlas said.
     pub detail: String,
+    /// It was a 409: what was to be made is there already, or something stands in its way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
     /// Atlas will not take it however often it is asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub for_good: bool,
@@ -98,6 +101,7 @@ impl Refusal {
     pub fn new(error: &AtlasError, subject: &Subject) -> Self {
         Self {
             detail: error.to_string(),
+            conflict: error.status == Some(409),
             for_good: error.class == Class::Invalid,
             generation: subject.generation,
             request: subject.request.clone(),
@@ -310,3 +314,6 @@ fn held(hold_until: Instant, read: Sent, now: Instant, may_repeat: bool) -> Prog
         Progress::Open { may_repeat, hold_until }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@
 pub mod attempt;
 pub mod blocked;
 pub mod endpoint;
+#[cfg(test)]
+mod fixture;
 pub mod link;
 pub mod ownership;
 pub mod policy;

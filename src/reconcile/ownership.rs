@@ -90,6 +90,8 @@ pub fn owner<'a>(own: &Claim, others: &'a [Claim]) -> Option<&'a Claim> {
 pub enum Succession<'a> {
     /// Nobody else has a say.
     Free,
+    /// It is this one's already.
+    Owned(&'a Claim),
     /// These have not had their answer, or not recorded the id, yet.
     WaitFor(Vec<&'a Claim>),
     /// This one takes over.
@@ -100,6 +102,10 @@ pub enum Succession<'a> {
 
 /// Who is to be heard, to inherit or to be respected before what `others` share is deleted.
 pub fn succession(others: &[Claim]) -> Succession<'_> {
+    let owns = |other: &&Claim| other.counts() && other.may_own() && other.origin == Some(Origin::Created);
+    if let Some(owner) = others.iter().find(owns) {
+        return Succession::Owned(owner);
+    }
     let waiting: Vec<_> = others
         .iter()
         .filter(|other| other.live)

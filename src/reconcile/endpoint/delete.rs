@@ -6,7 +6,7 @@ use crate::{
     reconcile::{
         Farewell, Look, Moment,
         attempt::{AttemptedWrite, Progress, hold_until},
-        ownership::{self, Succession},
+        ownership::{self, Claim, Succession},
         policy::Disposal,
     },
 };
@@ -73,6 +73,15 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     Plan { step: Some(Step::LetGo(farewell)), ..case.saying(going(), Look::Shortly) }
 }
 
+impl Case<'_> {
+    /// Nothing is detached before these have told whether they share it.
+    fn hears<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> Box<Plan> {
+        let names = ownership::names(others, &self.desired.subject.object.namespace);
+        let message = format!("{names} may share the endpoint: waiting until it is known");
+        Box::new(self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly))
+    }
+}
+
 /// What becomes of one attachment.
 enum Fate {
     Waits(Box<Plan>),
@@ -89,13 +98,12 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
         return Fate::Kept;
     }
     if !case.observed.unheard.is_empty() {
-        return Fate::Waits(Box::new(case.saying(going(), Look::Shortly)));
+        return Fate::Waits(case.hears(&case.observed.unheard));
     }
     match ownership::succession(&case.others_of(&held.attachment)) {
-        Succession::WaitFor(_) => Fate::Waits(Box::new(case.saying(going(), Look::Shortly))),
-        Succession::HandOver(heir) if held.origin == Origin::Adopted || heir.origin == Some(Origin::Created) => {
-            Fate::HandedOver
-        }
+        Succession::Owned(_) => Fate::HandedOver,
+        Succession::WaitFor(others) => Fate::Waits(case.hears(others)),
+        Succession::HandOver(_) if held.origin == Origin::Adopted => Fate::HandedOver,
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
             Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan }))

@@ -14,11 +14,16 @@ use crate::{
         retry::{self, Retry},
     },
 };
+use tokio::time::Instant;
 
 /// Decides the next step of an endpoint.
 pub fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
     let case = Case { desired, observed, moment };
-    if desired.subject.deleting { delete::plan(&case) } else { case.live() }
+    if desired.subject.deleting {
+        case.reading_while_another_writes(delete::plan(&case))
+    } else {
+        case.protected_first(case.reading_while_another_writes(case.live()))
+    }
 }
 
 /// Everything that a plan may look at.
@@ -30,14 +35,13 @@ pub(super) struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn live(&self) -> Plan {
-        let plan = match self.desired.target.as_ref() {
+        match self.desired.target.as_ref() {
             Some(target) => self.towards(target),
             None => self.saying(
                 Verdict::reconciling(Reason::WaitingForEndpointId, "waiting for the id of the endpoint"),
                 Look::Resync,
             ),
-        };
-        self.protected_first(plan)
+        }
     }
 
     fn towards(&self, target: &Attachment) -> Plan {
@@ -73,19 +77,31 @@ impl<'a> Case<'a> {
         (!answered.any(|answered| *answered == attachment)).then_some((attempt, attachment))
     }
 
+    /// Where the attempt stands, given that what it was to attach is not listed.
     pub fn progress(&self) -> Progress {
+        self.unsettled_attempt().map_or(Progress::Settled, |(attempt, _)| self.progress_of(attempt))
+    }
+
+    /// The same, if it was to attach this.
+    fn progress_towards(&self, target: &Attachment) -> Progress {
+        self.attempt_for(target).map_or(Progress::Settled, |attempt| self.progress_of(attempt))
+    }
+
+    fn attempt_for(&self, target: &Attachment) -> Option<&'a Attempt> {
+        self.unsettled_attempt().filter(|(_, attempted)| attempted == target).map(|(attempt, _)| attempt)
+    }
+
+    fn progress_of(&self, attempt: &Attempt) -> Progress {
         let (holder, memory) = (&self.moment.holder, &self.moment.attempt);
-        self.unsettled_attempt().map_or(Progress::Settled, |(attempt, _)| {
-            progress(attempt, holder, memory, self.observed.services.read, self.moment.now)
-        })
+        progress(attempt, holder, memory, self.observed.services.read, self.moment.now)
     }
 
     /// Rule 2: whether a listed endpoint that status doesn't record is the work of this object's attempt, before which
     /// a LIST did not show it.
     pub fn origin_of(&self, attachment: &Attachment) -> Origin {
-        let ours = self.unsettled_attempt().is_some_and(|(attempt, attempted)| {
-            attempted == *attachment && may_have_effect(attempt, &self.moment.holder, &self.moment.attempt)
-        });
+        let ours = self
+            .attempt_for(attachment)
+            .is_some_and(|attempt| may_have_effect(attempt, &self.moment.holder, &self.moment.attempt));
         let claimed = self.others_of(attachment).iter().any(|other| other.origin == Some(Origin::Created));
         if ours && !claimed { Origin::Created } else { Origin::Adopted }
     }
@@ -129,14 +145,45 @@ impl<'a> Case<'a> {
         self.saying(Verdict::reconciling(reason, message), look)
     }
 
+    /// The finalizer is there before status records an origin, and is restored where one is recorded or an attempt is
+    /// unsettled.
     fn protected_first(&self, plan: Plan) -> Plan {
         let recorded = &self.desired.recorded;
-        let claims = matches!(plan.facts, Facts::Seen(..)) || recorded.held.is_some() || !plan.retiring.is_empty();
-        let step = match plan.step {
-            None | Some(Step::Retire) if claims && !self.desired.subject.protected => Some(Step::Protect),
-            step => step,
-        };
+        let claims = matches!(plan.facts, Facts::Seen(..) | Facts::Restored(_))
+            || recorded.held.is_some()
+            || !recorded.retiring.is_empty()
+            || !plan.retiring.is_empty()
+            || self.progress() != Progress::Settled;
+        let step = if claims && !self.desired.subject.protected { Some(Step::Protect) } else { plan.step };
         Plan { step, ..plan }
+    }
+
+    /// Rule 1: while another holder's attempt may still have its effect, this one only reads Atlas.
+    fn reading_while_another_writes(&self, plan: Plan) -> Plan {
+        let writes = match &plan.step {
+            Some(Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_)) => true,
+            Some(Step::Protect | Step::Retire | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_))
+            | None => false,
+        };
+        match self.written_elsewhere() {
+            Some(until) if writes => Plan { step: None, look: Look::At(until), ..plan },
+            Some(_) | None => plan,
+        }
+    }
+
+    /// Until when another holder's attempt, whose effect the list doesn't show, is left to itself.
+    fn written_elsewhere(&self) -> Option<Instant> {
+        let attempt = self.desired.recorded.attempt.as_ref().filter(|attempt| attempt.holder != self.moment.holder)?;
+        let settled = match &attempt.write {
+            AttemptedWrite::AddEndpoint { .. } => self.unsettled_attempt().is_none_or(|(_, attempted)| {
+                self.is_listed(&attempted) && self.origin_of(&attempted) == Origin::Created
+            }),
+            AttemptedWrite::RemoveEndpoint { service, endpoint } => {
+                !self.is_listed(&Attachment { service: *service, endpoint: endpoint.clone() })
+            }
+            AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => true,
+        };
+        if settled { None } else { hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now) }
     }
 
     /// The id was changed while a request to attach the old one was unanswered: what came of that is known first.
@@ -199,7 +246,10 @@ impl<'a> Case<'a> {
     fn holds(&self, held: &Held) -> Plan {
         let Some(service) = self.service(held.attachment.service) else { return self.waits_for_link() };
         if service.has_endpoint(&held.attachment.endpoint) {
-            return self.connection(held);
+            // What was adopted, was gone and was attached again by this resource is now its own.
+            let ours = held.origin == Origin::Created || self.origin_of(&held.attachment) == Origin::Created;
+            let origin = if ours { Origin::Created } else { Origin::Adopted };
+            return self.connection(&Held { origin, ..held.clone() });
         }
         let plan = self.adds(&held.attachment, service);
         Plan { facts: Facts::Vanished, ..plan }
@@ -245,7 +295,7 @@ impl<'a> Case<'a> {
             | ServiceState::Deleting
             | ServiceState::Unknown(_) => return self.waits_for_link(),
         }
-        match self.progress() {
+        match self.progress_towards(target) {
             Progress::Open { may_repeat: false, hold_until } => {
                 let message = "a request to attach the endpoint was not answered; looking for what came of it";
                 self.reconciling(Reason::Attaching, message, Look::At(hold_until))
@@ -275,8 +325,7 @@ impl<'a> Case<'a> {
     }
 
     fn refused_for_good(&self, target: &Attachment) -> Option<Plan> {
-        let (attempt, attempted) = self.unsettled_attempt()?;
-        let detail = attempt.refused_for_good(&self.desired.subject).filter(|_| attempted == *target)?;
+        let detail = self.attempt_for(target)?.refused_for_good(&self.desired.subject)?;
         let ways = if self.desired.recorded.retiring.is_empty() {
             ""
         } else {
@@ -291,8 +340,8 @@ impl<'a> Case<'a> {
     }
 
     fn sends(&self, target: &Attachment, repeat: bool) -> Plan {
-        let attempt = match self.unsettled_attempt() {
-            Some((attempt, _)) if repeat => attempt.repeated(&self.moment.holder, self.moment.atlas_time),
+        let attempt = match self.attempt_for(target) {
+            Some(attempt) if repeat => attempt.repeated(&self.moment.holder, self.moment.atlas_time),
             Some(_) | None => {
                 let write = AttemptedWrite::AddEndpoint { service: target.service, endpoint: target.endpoint.clone() };
                 self.attempt(write).with_tries(self.desired.recorded.tries)
@@ -362,7 +411,7 @@ impl<'a> Case<'a> {
         match ownership::succession(&self.others_of(&old.attachment)) {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
             ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
-            ownership::Succession::HandOver(heir) if heir.origin == Some(Origin::Created) => dropped,
+            ownership::Succession::Owned(_) => dropped,
             ownership::Succession::HandOver(heir) => {
                 Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan }
             }

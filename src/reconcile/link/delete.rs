@@ -137,14 +137,15 @@ fn let_go(case: &Case<'_>, farewell: Farewell) -> Plan {
 /// Rule 7: whoever shares the service is heard, inherits it, or holds its deletion back.
 fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Plan> {
     let namespace = &case.desired.subject.object.namespace;
-    match ownership::succession(&case.observed.others) {
+    match ownership::succession(&case.others_of(service)) {
         Succession::Free => None,
-        Succession::WaitFor(_) => {
-            Some(case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly))
+        Succession::Owned(_) => Some(let_go(case, Farewell::HandedOver)),
+        Succession::WaitFor(others) => {
+            let message =
+                format!("{} may share the service: waiting until it is known", ownership::names(others, namespace));
+            Some(case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::Shortly))
         }
-        Succession::HandOver(heir) if origin == Origin::Adopted || heir.origin == Some(Origin::Created) => {
-            Some(let_go(case, Farewell::HandedOver))
-        }
+        Succession::HandOver(_) if origin == Origin::Adopted => Some(let_go(case, Farewell::HandedOver)),
         Succession::HandOver(heir) => {
             let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
             Some(Plan { step: Some(Step::HandOver(heir.object.clone(), service, origin)), ..plan })

@@ -51,11 +51,18 @@ pub struct Recorded {
 pub struct Observed {
     pub services: Services,
     /// The other links of the same key.
-    pub others: Vec<Claim>,
+    pub others: Vec<Sharer>,
     /// The services that any other link of the project records.
     pub recorded_elsewhere: BTreeSet<ServiceId>,
     /// The endpoints that name this link.
     pub dependents: Vec<Dependent>,
+}
+
+/// Another link of the same key, and the service that its status records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharer {
+    pub service: Option<ServiceId>,
+    pub claim: Claim,
 }
 
 /// An `AtlasInterfaceEndpoint` that names the link.

@@ -10,12 +10,13 @@ use crate::{
     },
     reconcile::{
         Look, Moment,
-        attempt::{Attempt, AttemptedWrite, Progress, may_have_effect, progress},
+        attempt::{Attempt, AttemptedWrite, Progress, hold_until, may_have_effect, progress},
         ownership::{self, Claim, Heard},
         retry::{self, Retry},
     },
 };
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long after a service vanished it is created again: whoever removed it may have more to do.
 const PAUSE_AFTER_VANISHING: Duration = Duration::from_secs(10);
@@ -23,7 +24,11 @@ const PAUSE_AFTER_VANISHING: Duration = Duration::from_secs(10);
 /// Decides the next step of a link.
 pub fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
     let case = Case { desired, observed, moment };
-    if desired.subject.deleting { delete::plan(&case) } else { case.live() }
+    if desired.subject.deleting {
+        case.reading_while_another_writes(delete::plan(&case))
+    } else {
+        case.protected_first(case.reading_while_another_writes(case.live()))
+    }
 }
 
 /// Everything that a plan may look at.
@@ -35,11 +40,10 @@ pub(super) struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn live(&self) -> Plan {
-        let plan = match self.recorded_service() {
+        match self.recorded_service() {
             Some(service) => self.has(service, self.desired.recorded.origin.unwrap_or_else(|| self.origin_of(service))),
             None => self.without_record(),
-        };
-        self.protected_first(plan)
+        }
     }
 
     /// The recorded service, if Atlas still has it.
@@ -67,7 +71,7 @@ impl<'a> Case<'a> {
         let ours = self.unsettled_attempt().is_some_and(|attempt| {
             may_have_effect(attempt, &self.moment.holder, &self.moment.attempt)
                 && attempt.may_have_made(service.id)
-                && !self.observed.others.iter().any(|other| other.origin == Some(Origin::Created))
+                && !self.others_of(service.id).iter().any(|other| other.origin == Some(Origin::Created))
         });
         if ours { Origin::Created } else { Origin::Adopted }
     }
@@ -79,7 +83,17 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn own_claim(&self) -> Claim {
+    /// The other links of the key, with what they record of this very service.
+    pub fn others_of(&self, id: ServiceId) -> Vec<Claim> {
+        let all = self.observed.others.iter();
+        all.map(|other| Claim {
+            origin: other.claim.origin.filter(|_| other.service == Some(id)),
+            ..other.claim.clone()
+        })
+        .collect()
+    }
+
+    fn own_claim(&self, origin: Option<Origin>) -> Claim {
         let subject = &self.desired.subject;
         Claim {
             object: subject.object.clone(),
@@ -88,40 +102,77 @@ impl<'a> Case<'a> {
             live: true,
             heard: Heard::Listed,
             adoption: self.desired.adoption,
-            origin: self.desired.recorded.origin,
+            origin,
         }
     }
 
-    /// The other link that owns this key, if it isn't this one.
-    fn owner(&self) -> Option<&'a Claim> {
-        ownership::owner(&self.own_claim(), &self.observed.others)
+    /// The other link that owns this service, if it isn't this one.
+    fn owner_of(&self, service: &Service, origin: Origin) -> Option<String> {
+        self.name_owner(Some(origin), &self.others_of(service.id))
     }
 
-    fn owner_name(&self) -> Option<String> {
-        self.owner().map(|owner| owner.object.seen_from(&self.desired.subject.object.namespace))
+    /// The other link whose service this key's is to be, if it isn't this one.
+    fn owner_to_be(&self) -> Option<String> {
+        let others: Vec<_> = self.observed.others.iter().map(|other| other.claim.clone()).collect();
+        self.name_owner(self.desired.recorded.origin, &others)
+    }
+
+    fn name_owner(&self, origin: Option<Origin>, others: &[Claim]) -> Option<String> {
+        let owner = ownership::owner(&self.own_claim(origin), others)?;
+        Some(owner.object.seen_from(&self.desired.subject.object.namespace))
     }
 
     pub fn saying(&self, verdict: Verdict, facts: Facts, look: Look) -> Plan {
         Plan { step: None, facts, verdict, look, tries: self.desired.recorded.tries }
     }
 
-    /// The finalizer is there before status records an origin, and is restored where one is recorded.
+    /// The finalizer is there before status records an origin, and is restored where one is recorded or an attempt is
+    /// unsettled.
     fn protected_first(&self, plan: Plan) -> Plan {
-        let claims = matches!(plan.facts, Facts::Seen(..)) || self.desired.recorded.origin.is_some();
-        let step = match plan.step {
-            None if claims && !self.desired.subject.protected => Some(Step::Protect),
-            step => step,
-        };
+        let claims = matches!(plan.facts, Facts::Seen(..))
+            || self.desired.recorded.origin.is_some()
+            || self.progress() != Progress::Settled;
+        let step = if claims && !self.desired.subject.protected { Some(Step::Protect) } else { plan.step };
         Plan { step, ..plan }
+    }
+
+    /// Rule 1: while another holder's attempt may still have its effect, this one only reads Atlas.
+    fn reading_while_another_writes(&self, plan: Plan) -> Plan {
+        let writes = match &plan.step {
+            Some(Step::Create(_) | Step::DeleteFailed(..) | Step::Delete(_)) => true,
+            Some(Step::Protect | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_)) | None => false,
+        };
+        match self.written_elsewhere() {
+            Some(until) if writes => Plan { step: None, look: Look::At(until), ..plan },
+            Some(_) | None => plan,
+        }
+    }
+
+    /// Until when another holder's attempt, whose effect the list doesn't show, is left to itself.
+    fn written_elsewhere(&self) -> Option<Instant> {
+        let attempt = self.desired.recorded.attempt.as_ref().filter(|attempt| attempt.holder != self.moment.holder)?;
+        let settled = match &attempt.write {
+            AttemptedWrite::CreateService => {
+                let found = self.candidate().is_some_and(|service| self.origin_of(service) == Origin::Created);
+                found || self.unsettled_attempt().is_none()
+            }
+            AttemptedWrite::DeleteService { service: id } => {
+                let service = self.observed.services.value.iter().find(|service| service.id == *id);
+                service.is_none_or(|service| service.state == ServiceState::Deleting)
+            }
+            AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::RemoveEndpoint { .. } => true,
+        };
+        if settled { None } else { hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now) }
     }
 
     /// The object has this service.
     fn has(&self, service: &Service, origin: Origin) -> Plan {
         let facts = Facts::Seen(Box::new(service.clone()), origin);
         match &service.state {
-            ServiceState::WaitingForUser | ServiceState::Available => {
-                Plan { tries: 0, ..self.saying(Verdict::ready(self.ready_message(service)), facts, Look::Resync) }
-            }
+            ServiceState::WaitingForUser | ServiceState::Available => Plan {
+                tries: 0,
+                ..self.saying(Verdict::ready(self.ready_message(service, origin)), facts, Look::Resync)
+            },
             ServiceState::Initiating => {
                 let message = "Atlas is creating the endpoint service; this takes a few minutes";
                 self.saying(Verdict::reconciling(self.creating(), message), facts, Look::Poll)
@@ -144,13 +195,13 @@ impl<'a> Case<'a> {
         if self.desired.recorded.tries > 0 { Reason::Retrying } else { Reason::Creating }
     }
 
-    fn ready_message(&self, service: &Service) -> String {
+    fn ready_message(&self, service: &Service, origin: Origin) -> String {
         let usable = match service.region.as_ref().map_or(service.provider, Region::provider) {
             Provider::Aws => "the endpoint service accepts VPC endpoints",
             Provider::Azure => "the private link service accepts private endpoints",
             Provider::Gcp => "the service attachments accept forwarding rules",
         };
-        match self.owner_name() {
+        match self.owner_of(service, origin) {
             Some(owner) => format!("{usable}; it is shared, and owned by {owner}"),
             None => usable.to_owned(),
         }
@@ -159,7 +210,7 @@ impl<'a> Case<'a> {
     /// Rule 5, for services.
     fn failed(&self, service: &Service, origin: Origin, facts: Facts) -> Plan {
         let said = service.error_message.as_deref().unwrap_or("Atlas gives no cause");
-        if let Some(owner) = self.owner_name() {
+        if let Some(owner) = self.owner_of(service, origin) {
             let message = format!("the endpoint service failed ({said}); its owner, {owner}, has to mend it");
             return self.saying(Verdict::reconciling(Reason::WaitingForService, message), facts, Look::Resync);
         }
@@ -171,6 +222,9 @@ impl<'a> Case<'a> {
             return stalled(
                 "It was not created by this resource, so it is left alone: delete it in Atlas to have it created again",
             );
+        }
+        if self.desired.adoption == AdoptionPolicy::AdoptOnly {
+            return stalled("adoptionPolicy AdoptOnly never deletes, so it is left alone: change the policy");
         }
         if !service.endpoints.is_empty() {
             return stalled("Endpoints are attached to it, so it is left alone");
@@ -231,10 +285,13 @@ impl<'a> Case<'a> {
         }
         match self.desired.adoption {
             AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::AdoptOnly => self.has(service, Origin::Adopted),
-            AdoptionPolicy::CreateOnly => self.already_exists(&format!(
-                "the project has an endpoint service in this region already ({})",
-                service.id
-            )),
+            AdoptionPolicy::CreateOnly => {
+                let whose = self.owner_of(service, Origin::Adopted).map(|owner| format!(", owned by {owner}")).unwrap_or_default();
+                let id = service.id;
+                self.already_exists(&format!(
+                    "the project has an endpoint service in this region already ({id}{whose})"
+                ))
+            }
         }
     }
 
@@ -259,7 +316,7 @@ impl<'a> Case<'a> {
     fn finds_nothing(&self) -> Plan {
         let wait =
             |reason, message: String, look| self.saying(Verdict::reconciling(reason, message), self.vanished(), look);
-        match (self.desired.adoption, self.owner_name()) {
+        match (self.desired.adoption, self.owner_to_be()) {
             (AdoptionPolicy::AdoptOnly, _) => {
                 let message = "the project has no endpoint service in this region, and adoptionPolicy AdoptOnly never creates one: create it elsewhere, or change the policy";
                 return wait(Reason::WaitingForService, message.to_owned(), Look::Resync);
@@ -293,14 +350,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// v1.0: services without a name don't tell their region. One of them may be this region's: Atlas refused to make
-    /// another, or an unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until it
+    /// v1.0: services without a name don't tell their region. One of them may be this region's: Atlas answered 409 to the
+    /// making of another, or an unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until it
     /// has a name.
     fn unnamed(&self) -> Option<Plan> {
         let attempt = self.unsettled_attempt()?;
         let effect = may_have_effect(attempt, &self.moment.holder, &self.moment.attempt);
+        let conflict = attempt.refusal.as_ref().is_some_and(|refusal| refusal.conflict);
         let suspect = |service: &&Service| {
-            self.is_unnamed(service) && (attempt.refusal.is_some() || (effect && attempt.may_have_made(service.id)))
+            self.is_unnamed(service) && (conflict || (effect && attempt.may_have_made(service.id)))
         };
         let suspects: Vec<_> = self.observed.services.value.iter().filter(suspect).collect();
         let first = suspects.first()?;

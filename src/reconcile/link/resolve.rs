@@ -1,11 +1,12 @@
 //! Finds out what is wanted of a link and what is there. Reads only.
 
-use super::{Dependent, Desired, Observed, Plan, Recorded, delete};
+use super::{Dependent, Desired, Observed, Plan, Recorded, Sharer, delete};
 use crate::atlas::Caller;
 use crate::{
-    api::{AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
+    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
     atlas::{
         dialect::Dialect,
+        ids::ServiceId,
         inventory::Need,
         region::{Provider, Region},
     },
@@ -65,7 +66,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
         .iter()
         .filter_map(Watched::get)
         .filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
-        .filter_map(|other| other.status.as_ref()?.private_link_id.as_ref()?.parse().ok())
+        .filter_map(service_of)
         .collect();
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, others, recorded_elsewhere, dependents };
@@ -91,8 +92,14 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
         )));
     }
     let recorded = recorded(link, &subject);
-    let disposal = Disposal::of(spec.deletion_policy, ctx.settings.default_deletion_policy);
-    Ok(Desired { project, region, adoption: spec.adoption_policy.unwrap_or_default(), disposal, recorded, subject })
+    let adoption = spec.adoption_policy.unwrap_or_default();
+    let disposal = match adoption {
+        AdoptionPolicy::AdoptOnly => Disposal::KeepAll,
+        AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::CreateOnly => {
+            Disposal::of(spec.deletion_policy, ctx.settings.default_deletion_policy)
+        }
+    };
+    Ok(Desired { project, region, adoption, disposal, recorded, subject })
 }
 
 fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
@@ -147,13 +154,18 @@ pub fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
 }
 
 /// The other links of the same key.
-fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired) -> Vec<Claim> {
+fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired) -> Vec<Sharer> {
     let key = (desired.project.to_string(), desired.region.clone());
     let all = links.iter().filter_map(Watched::get);
     all.filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
         .filter(|other| key_of(other).as_ref() == Some(&key))
-        .map(|other| claim(ctx, other))
+        .map(|other| Sharer { service: service_of(other), claim: claim(ctx, other) })
         .collect()
+}
+
+/// The service that a link's status records.
+fn service_of(link: &AtlasPrivateLink) -> Option<ServiceId> {
+    link.status.as_ref()?.private_link_id.as_ref()?.parse().ok()
 }
 
 fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
