@@ -68,17 +68,34 @@ pub fn is_quiet<S: CommonStatus>(status: Option<&S>) -> bool {
     status.is_some_and(report::was_ready)
 }
 
+/// How soon an object wants Atlas to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Nothing moves.
+    pub quiet: bool,
+    /// A person asks for a look now, by the annotation.
+    pub asked: bool,
+    pub care: Care,
+}
+
+impl Pace {
+    pub fn of<S: CommonStatus>(status: Option<&S>, subject: &Subject, quiet: bool, care: Care) -> Self {
+        let asked = report::asks_now(status.unwrap_or(&S::default()), subject);
+        Self { quiet, asked, care }
+    }
+}
+
 /// How recent a look at Atlas must be.
-pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, care: Care) -> Need {
-    let interval = if quiet { ctx.resync_interval(&project) } else { ctx.settings.poll_interval };
-    let max_age = match care {
+pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, pace: Pace) -> Need {
+    let interval = if pace.quiet { ctx.resync_interval(&project) } else { ctx.settings.poll_interval };
+    let max_age = match pace.care {
         Care::Normal => interval,
         Care::AtlasNow | Care::EverythingNow => interval.min(WRITE_VIEW),
     };
     let after = ctx.memories.with(&subject.uid, |memory| {
         memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence).max(memory.look_after)
     });
-    Need { after, max_age, insist: false }
+    Need { after, max_age, insist: pace.asked }
 }
 
 /// Lists the services of an object's project with its own credential, or, for a deletion, with the last one it had.

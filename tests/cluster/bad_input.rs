@@ -51,6 +51,18 @@ async fn does_not_loop(world: &World, projects: usize) {
     }
 }
 
+/// Asks for another look now, and not in a minute.
+async fn nudge(world: &World, name: &str) {
+    let ask = json!({"metadata": {"annotations": {"atlas.privatelink.dev/reconcile-requested-at": "now"}}});
+    world.merge(LINKS, name, &ask).await.expect("taken");
+}
+
+async fn mended(world: &World, name: &str) {
+    nudge(world, name).await;
+    let mended = world.until_ready(LINKS, name).await;
+    assert_eq!(mended["status"]["lastHandledReconcileAt"], "now");
+}
+
 fn with_secret(link: Value, secret: &str) -> Value {
     with(link, &json!({"spec": {"credentialsRef": {"name": secret}}}))
 }
@@ -94,10 +106,7 @@ async fn secrets_that_are_no_credentials() {
     assert_eq!(world.requests_of(&project(0)), 0, "Atlas was asked with half a credential");
     // A person mends it and asks for another look, or waits half a minute.
     world.apply(&secret_named("half-key", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)])).await;
-    let ask = json!({"metadata": {"annotations": {"atlas.privatelink.dev/reconcile-requested-at": "now"}}});
-    world.merge(LINKS, "half-key", &ask).await.expect("taken");
-    let mended = world.until_ready(LINKS, "half-key").await;
-    assert_eq!(mended["status"]["lastHandledReconcileAt"], "now");
+    mended(&world, "half-key").await;
     world.always().await;
 }
 
@@ -150,12 +159,12 @@ async fn credentials_that_atlas_refuses() {
     }
     does_not_loop(&world, 8).await;
     world.nothing_is_left();
-    // What a person mends is taken up without any help.
+    // What a person mends is taken up when that person says so (and without that, a little later).
     world.change(Change::RestoreProject { project: project(5) });
     world.change(Change::SetAccessList { name: "off-list".into(), allowed: true });
     world.apply(&secret_named("wrong-key", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)])).await;
     for name in ["no-project", "off-list", "wrong-key"] {
-        world.until_ready(LINKS, name).await;
+        mended(&world, name).await;
     }
     world.always().await;
 }
@@ -164,6 +173,7 @@ async fn credentials_that_atlas_refuses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotated_key() {
     const NEW: &str = "canary-private-key-rotated";
+    const NEWEST: &str = "canary-private-key-rotated-again";
     let world = World::new(Nature { resync: "1s", ..Nature::default() }).await;
     let operator = world.start();
     world.credentials().await;
@@ -172,15 +182,17 @@ async fn a_rotated_key() {
     world.change(Change::Rotate { name: PUBLIC.into(), secret: NEW.into() });
     Case::new("orders", Stalled, "CredentialsRefused", &["atlas-credentials"]).judge(&world, LINKS).await;
     world.apply(&secret(&[("publicKey", PUBLIC), ("privateKey", NEW)])).await;
-    world.until_ready(LINKS, "orders").await;
+    mended(&world, "orders").await;
     // In the other order nobody notices.
-    world.apply(&secret(&[("publicKey", PUBLIC), ("privateKey", PRIVATE)])).await;
-    world.change(Change::Rotate { name: PUBLIC.into(), secret: PRIVATE.into() });
+    world.apply(&secret(&[("publicKey", PUBLIC), ("privateKey", NEWEST)])).await;
+    world.change(Change::Rotate { name: PUBLIC.into(), secret: NEWEST.into() });
     let before = world.calls(Operation::ListServices);
+    let ready = world.until_ready(LINKS, "orders").await;
     world
         .until(SOON, "it has looked again", async |world: &World| world.calls(Operation::ListServices) > before + 2)
         .await;
-    world.until_ready(LINKS, "orders").await;
+    let still = world.until_ready(LINKS, "orders").await;
+    assert_eq!(still["metadata"]["resourceVersion"], ready["metadata"]["resourceVersion"], "somebody noticed");
     assert!(!operator.log().contains(NEW), "the log shows the new key");
     world.always().await;
 }

@@ -14,7 +14,7 @@ use crate::{
     controller::{
         context::{Care, Context, Watched},
         memory::Hearing,
-        way,
+        way::{self, Pace},
     },
     reconcile::{
         Moment, Subject,
@@ -90,13 +90,14 @@ pub async fn resolve(
     // An old endpoint that is being detached moves, however ready the new one is.
     let quiet =
         !desired.subject.deleting && desired.recorded.retiring.is_empty() && way::is_quiet(object.status.as_ref());
-    let need = way::need(ctx, &desired.subject, link.project, quiet, care);
+    let pace = Pace::of(object.status.as_ref(), &desired.subject, quiet, care);
+    let need = way::need(ctx, &desired.subject, link.project, pace);
     let seen = way::services(ctx, &desired.subject, &link.secret, link.project, link.provider, need).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
     let (services, caller) = seen?;
     let endpoint = match in_question(&desired) {
         Some(attachment) if !desired.subject.deleting => {
-            connection(ctx, &desired, &services, &caller, attachment, (care, quiet), &link.secret).await?
+            connection(ctx, &desired, &services, &caller, attachment, pace, &link.secret).await?
         }
         Some(_) | None => None,
     };
@@ -219,14 +220,14 @@ async fn connection(
     services: &Services,
     caller: &Caller,
     attachment: Attachment,
-    (care, quiet): (Care, bool),
+    pace: Pace,
     secret: &str,
 ) -> Result<Option<View<Endpoint>>, Blocked> {
     let service = services.value.iter().find(|service| service.id == attachment.service);
     if !service.is_some_and(|service| service.has_endpoint(&attachment.endpoint)) {
         return Ok(None);
     }
-    let need = way::need(ctx, &desired.subject, caller.project, quiet, care);
+    let need = way::need(ctx, &desired.subject, caller.project, pace);
     match ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need).await {
         Ok(view) => Ok(Some(view)),
         Err(unseen) if unseen.failure.error.class == Class::Missing => Ok(None),

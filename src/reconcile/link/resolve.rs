@@ -12,7 +12,7 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
-        way,
+        way::{self, Pace},
     },
     reconcile::{
         Moment, Subject,
@@ -121,7 +121,8 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
 /// How recent the list must be.
 fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
     let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
-    way::need(ctx, &desired.subject, desired.project, quiet, care)
+    let pace = Pace::of(link.status.as_ref(), &desired.subject, quiet, care);
+    way::need(ctx, &desired.subject, desired.project, pace)
 }
 
 fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {
