@@ -137,7 +137,11 @@ async fn what_may_pass_by_itself_is_asked_after_pauses_that_double() {
         assert_eq!(pauses(class, 8).await, [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| SECOND * seconds), "{class:?}");
     }
     assert_eq!(pauses(Class::Throttled(Some(SECOND * 7)), 3).await, [SECOND * 7; 3], "as long as Atlas said");
-    assert_eq!(pauses(Class::Missing, 2).await, [SECOND; 2], "a LIST tells at once");
+    assert_eq!(
+        pauses(Class::Missing, 2).await,
+        [SECOND, SECOND * 2],
+        "a LIST tells at once; a GET that contradicts it is not repeated in haste"
+    );
 }
 
 #[tokio::test(start_paused = true)]
