@@ -138,7 +138,11 @@ impl<T: Clone> Shared<T> {
             need.after.is_none_or(|after| answer.sent.sequence > after)
                 && now.saturating_duration_since(answer.sent.at) < need.max_age
         };
-        if let Some(answer) = state.seen.as_ref().filter(recent) {
+        // A refusal is an answer, and later than what was seen before it: whoever would do with an old view hears it, too.
+        let refused = state.flaw.as_ref().filter(|flaw| is_refusal(flaw.failure.error.class));
+        let refused = refused.and_then(|flaw| flaw.failure.sent).map(|sent| sent.sequence);
+        let last_word = |answer: &&Answer<T>| refused.is_none_or(|refused| answer.sent.sequence > refused);
+        if let Some(answer) = state.seen.as_ref().filter(recent).filter(last_word) {
             return Some(Ok(answer.clone()));
         }
         // A person may insist on another look at what a person can mend, but nobody on going past a rate limit.
@@ -164,6 +168,13 @@ impl<T: Clone> Shared<T> {
                 Err(flaw)
             }
         }
+    }
+}
+
+fn is_refusal(class: Class) -> bool {
+    match class {
+        Class::Denied(_) | Class::Invalid => true,
+        Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet | Class::Missing => false,
     }
 }
 
