@@ -78,7 +78,7 @@ async fn a_panic_is_contained_and_tried_again_with_growing_pauses() {
     world.credentials();
     world.apply(with(link("cursed"), json!({"spec": {"projectId": DEAD}})));
     let way = Arc::new(Panicking(world.atlas.transport()));
-    let operator = world.start_on(way);
+    let operator = world.start_over(way);
     world.apply(link("orders"));
     world.until(UNDISTURBED, "Ready", |world| world.link_ready("orders")).await;
     assert!(!operator.has_ended());

@@ -1,12 +1,17 @@
 //! What is tested in simulated time.
 
+mod blips;
 mod conditions;
 pub(crate) mod conformance;
+mod crashes;
 mod credentials;
+mod death;
+mod events;
 mod faults;
 mod handover;
 mod isolation;
 mod kubernetes;
+mod life;
 mod lifecycle;
 mod looks;
 mod matrix;

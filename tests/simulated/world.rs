@@ -114,11 +114,11 @@ impl World {
 
     /// Starts an operator.
     pub fn start(&mut self) -> Running {
-        self.start_on(self.atlas.transport())
+        self.start_over(self.atlas.transport())
     }
 
-    /// Starts an operator that reaches Atlas in this way.
-    pub fn start_on(&mut self, transport: Arc<dyn Transport>) -> Running {
+    /// Starts an operator that reaches Atlas that way.
+    pub fn start_over(&mut self, transport: Arc<dyn Transport>) -> Running {
         self.operators += 1;
         let name = format!("operator-{}", self.operators);
         let metrics = Metrics::default();

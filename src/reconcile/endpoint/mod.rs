@@ -1,10 +1,14 @@
 //! `AtlasInterfaceEndpoint`: one endpoint attached to the service of a link.
 
 pub mod delete;
+#[cfg(test)]
+mod fixture;
 mod kind;
 pub mod plan;
 pub mod resolve;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Farewell, Look, Subject,
