@@ -187,6 +187,7 @@ fn context(parts: Parts) -> Context {
         holder: Holder::new(holder),
         links: Objects::new(client.clone(), namespaces.clone()),
         endpoints: Objects::new(client.clone(), namespaces),
+        started: tokio::sync::OnceCell::new(),
         settings,
         client,
     }
@@ -282,6 +283,7 @@ fn links_beside(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = 
 
 async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, metrics: Metrics, stop: CancellationToken) {
     let reconciled = |object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>| async move {
+        ctx.started().await;
         Ok::<Action, Infallible>(reconcile(object, ctx).await)
     };
     let never = |_: Arc<DeserializeGuard<K>>, error: &Infallible, _: Arc<Context>| match *error {};

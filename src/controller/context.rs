@@ -39,9 +39,22 @@ pub struct Context {
     pub events: Events,
     pub links: Objects<AtlasPrivateLink>,
     pub endpoints: Objects<AtlasInterfaceEndpoint>,
+    /// See [`Context::started`].
+    pub started: tokio::sync::OnceCell<()>,
 }
 
+/// How long the watches of both kinds are waited for.
+const START: Duration = Duration::from_secs(10);
+
 impl Context {
+    /// Waits, once, until the watches of both kinds have shown what is there: an endpoint whose link is merely not known
+    /// yet must not be told that it has none. A watch that cannot begin, as for want of a permission in one namespace,
+    /// holds the others up no longer than [`START`].
+    pub async fn started(&self) {
+        let filled = async { tokio::join!(self.links.filled(), self.endpoints.filled()) };
+        self.started.get_or_init(|| async { drop(tokio::time::timeout(START, filled).await) }).await;
+    }
+
     /// Takes in that this version of an object has reached this process: what is said of Atlas on it must be asked later,
     /// if another process wrote it.
     pub fn reached<K: Resource>(&self, object: &K) {
@@ -123,6 +136,14 @@ where
     /// Hands over the stores that the watches fill; only the first call counts.
     pub fn fill_from(&self, stores: Vec<Store<DeserializeGuard<K>>>) {
         self.stores.get_or_init(|| stores);
+    }
+
+    /// Waits until every watch has shown what was there when it began.
+    pub async fn filled(&self) {
+        for store in self.stores.get().into_iter().flatten() {
+            // A watch whose other end is gone fills nothing any more; then the operator is about to end.
+            let _ = store.wait_until_ready().await;
+        }
     }
 
     /// The objects as the watches last showed them, or as they are now. An object that cannot be decoded is left out: it

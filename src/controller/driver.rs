@@ -334,6 +334,10 @@ async fn failed<K: Kind>(
         memory.write_pause = Some(pause);
         pause
     });
+    if let (Class::Exists | Class::Missing, 1) = (failure.error.class, pause.failures) {
+        // Something is there, or not there any more: the next list tells. If it doesn't, the pause holds.
+        return Ok(Action::requeue(SOONEST));
+    }
     let mut blocked = Blocked::by_atlas(&failure.error, &object.secret(ctx), pause.until, true);
     if failure.error.class == Class::NotYet && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
         blocked = blocked.stalled();

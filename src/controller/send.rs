@@ -6,10 +6,7 @@ use super::{
     write,
 };
 use crate::{
-    atlas::{
-        Failure,
-        error::{Class, Effect},
-    },
+    atlas::{Failure, error::Effect},
     reconcile::{
         Subject,
         attempt::{Attempt, Refusal, Sending, SendingOutcome},
@@ -39,19 +36,9 @@ pub async fn attempt<K: Kind, T>(
     if failure.error.effect == Effect::None && attempt.first == attempt.last {
         let refused = attempt.refused(Refusal::new(&failure.error, &subject));
         let object = write::record(ctx, &object, Some(&refused)).await?;
-        return Ok(after(failure, object));
+        return Ok(Applied::Failed(failure, Box::new(object)));
     }
-    Ok(after(failure, object))
-}
-
-fn after<K>(failure: Failure, object: K) -> Applied<K> {
-    match failure.error.class {
-        // Something is there, or not there any more: the next list tells.
-        Class::Exists | Class::Missing => Applied::Changed(Box::new(object)),
-        Class::Transient | Class::Throttled(_) | Class::NotYet | Class::Denied(_) | Class::Invalid => {
-            Applied::Failed(failure, Box::new(object))
-        }
-    }
+    Ok(Applied::Failed(failure, Box::new(object)))
 }
 
 async fn remembered<T>(
@@ -103,6 +90,6 @@ pub async fn unrecorded<K: Kind, T>(
     });
     match result {
         Ok(_) => Applied::Changed(Box::new(object.clone())),
-        Err(failure) => after(failure, object.clone()),
+        Err(failure) => Applied::Failed(failure, Box::new(object.clone())),
     }
 }

@@ -1,4 +1,17 @@
-//! Against a real API server.
+//! Against a real API server, and with the operator's own binary.
 
+mod apply;
+mod conformance;
 mod control_plane;
+mod crds;
+mod deletion;
 mod demo;
+mod world;
+
+use serde_json::{Map, Value};
+
+/// Some fields of an object.
+fn fields(object: &Value, names: &[&str]) -> Value {
+    let some = names.iter().filter(|name| !object[**name].is_null());
+    Value::Object(some.map(|name| ((*name).to_owned(), object[*name].clone())).collect::<Map<_, _>>())
+}

@@ -1,21 +1,108 @@
 //! What must hold after anything.
 
-use super::world::*;
-use atlas_privatelink_operator::testbed::simulator::Operation;
-use std::{collections::BTreeSet, time::Duration};
+use super::{past, world::*};
+use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-/// Nothing was created twice, nobody saw a secret, and no two writes of a project were under way at once.
+/// Nothing was created twice, nothing foreign was deleted, nobody saw a secret, no two writes of a project were under
+/// way at once, no status lied, and no finalizer went before what it stood for.
 pub fn always(world: &World) {
     let ledger = world.ledger();
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
-    let shown: BTreeSet<_> = [LINKS, ENDPOINTS, "events"]
-        .into_iter()
-        .flat_map(|plural| world.kube.list(plural))
-        .map(|object| object.to_string())
-        .collect();
+    no_secret_is_shown(world);
+    only_ours_is_deleted(world);
+    one_write_at_a_time(world);
+    no_status_lies(world);
+    no_finalizer_goes_too_early(world);
+}
+
+/// Neither in an object, of whatever age, nor in an event.
+fn no_secret_is_shown(world: &World) {
+    let past = past::objects(world).into_iter().flat_map(|(_, versions)| versions).map(|version| version.object);
+    let shown: BTreeSet<_> = past.chain(world.kube.list("events")).map(|object| object.to_string()).collect();
     for secret in [PRIVATE, CLIENT_SECRET] {
         assert!(shown.iter().all(|object| !object.contains(secret)), "a secret is shown");
+    }
+}
+
+/// Every deletion concerns what requests have made.
+fn only_ours_is_deleted(world: &World) {
+    let ledger = world.ledger();
+    let mut ours = BTreeSet::new();
+    for entry in ledger.iter().filter(|entry| matches!(entry.cause, Cause::Request(_))) {
+        match &entry.effect {
+            Effect::ServiceCreated { service, .. } => drop(ours.insert((service.clone(), String::new()))),
+            Effect::EndpointAdded { service, endpoint, .. } => drop(ours.insert((service.clone(), endpoint.clone()))),
+            Effect::ServiceDeleteRequested { service, .. } => {
+                assert!(ours.contains(&(service.clone(), String::new())), "the foreign service {service} was deleted");
+            }
+            Effect::EndpointDeleteRequested { service, endpoint, .. } => {
+                let id = (service.clone(), endpoint.clone());
+                assert!(ours.contains(&id), "the foreign endpoint {endpoint} was deleted");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Between the sending of a write and its answer, or the client's deadline, no other is sent.
+fn one_write_at_a_time(world: &World) {
+    // On their way a request and its answer take 20 ms each.
+    let (way, deadline) = (SignedDuration::from_millis(20), SignedDuration::from_secs(30));
+    let ledger = world.ledger();
+    let mut last: BTreeMap<&str, (jiff::Timestamp, &str)> = BTreeMap::new();
+    for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
+        if request.challenged || !request.operation.is_some_and(Operation::is_write) {
+            continue;
+        }
+        let project = request.path.split('/').skip_while(|part| *part != "groups").nth(1).unwrap_or_default();
+        if let Some((until, path)) = last.get(project) {
+            assert!(at >= *until + way, "{} came at {at}, while {path} was under way", request.path);
+        }
+        let took = match (request.duration_ms, request.fault) {
+            (Some(took), _) => SignedDuration::from_millis(i64::try_from(took).unwrap() + 20),
+            (None, Some("hung-before" | "slow" | "drip")) => deadline - way - way,
+            // The operator was killed, or the connection cut.
+            (None, _) => SignedDuration::ZERO,
+        };
+        last.insert(project, (at + took, &request.path));
+    }
+}
+
+/// Ready is said only of what could be used just then, and is taken back within three resyncs, or one and a bit where
+/// Atlas answered.
+fn no_status_lies(world: &World) {
+    let atlas = past::Atlas::of(world);
+    let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
+    let bound = if atlas.was_silent { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
+    for ((plural, name), versions) in past::objects(world) {
+        for claim in past::claims(&versions, world.clock.now()) {
+            let said = format!("{plural}/{name} said Ready of {:?} from {} to {}", claim.what, claim.from, claim.until);
+            let fresh = (claim.from - SignedDuration::from_secs(60), claim.from);
+            assert!(!claim.new || atlas.unusable(&claim.what, fresh) < SignedDuration::from_secs(60), "{said}");
+            let unusable = atlas.unusable(&claim.what, (claim.from, claim.until));
+            assert!(unusable <= bound, "{said}, and it was unusable for {unusable:#}");
+        }
+    }
+}
+
+/// When the operator lets an object go, what the object has created is gone from Atlas.
+fn no_finalizer_goes_too_early(world: &World) {
+    let atlas = past::Atlas::of(world);
+    for ((plural, name), versions) in past::objects(world) {
+        for version in versions.iter().filter(|version| past::is_let_go(version)) {
+            let status = &version.object["status"];
+            if status["origin"] == "Created" {
+                let what = past::attachment(status);
+                assert!(!atlas.stands(&what, version.at), "{plural}/{name} went at {} before {what:?}", version.at);
+            }
+        }
     }
 }
 
@@ -25,17 +112,97 @@ pub fn nothing_left(world: &World) {
     assert!(services.is_empty(), "left in Atlas: {services:#?}");
 }
 
+/// So many services were made by requests, and so many endpoints attached.
+pub fn created(world: &World, services: usize, endpoints: usize) {
+    let ledger = world.ledger();
+    let made: usize = ledger.creates().values().sum();
+    assert_eq!(made, services, "services created");
+    assert_eq!(ledger.endpoint_adds().len(), endpoints, "endpoints attached");
+}
+
+/// What is left of the objects once times and invented names are taken away, for runs to be compared.
+pub fn outcome(world: &World) -> Value {
+    let link = |object: &Value| {
+        let status = &object["status"];
+        json!({
+            "state": status["state"], "regionName": status["regionName"],
+            "named": status["endpointServiceName"].is_string(), "endpoints": status["interfaceEndpoints"],
+        })
+    };
+    let endpoint = |object: &Value| {
+        let status = &object["status"];
+        json!({
+            "id": status["interfaceEndpointId"], "connection": status["connectionStatus"],
+            "deleteRequested": status["deleteRequested"], "retiring": status["retiring"],
+        })
+    };
+    let all = |plural, own: &dyn Fn(&Value) -> Value| {
+        world.kube.list(plural).iter().map(|object| common(world, object, own(object))).collect::<Vec<_>>()
+    };
+    json!({"links": all(LINKS, &link), "endpoints": all(ENDPOINTS, &endpoint)})
+}
+
+fn common(world: &World, object: &Value, own: Value) -> Value {
+    let (meta, status) = (&object["metadata"], &object["status"]);
+    let id = status["privateLinkId"].as_str();
+    let stands = world.services().iter().any(|service| service["id"].as_str() == id);
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let conditions: Vec<_> = conditions
+        .map(|condition| {
+            assert_eq!(condition["observedGeneration"], meta["generation"], "a condition lags behind: {object}");
+            json!([condition["type"], condition["status"], condition["reason"]])
+        })
+        .collect();
+    json!({
+        "name": meta["name"], "finalizers": meta["finalizers"], "deleting": meta["deletionTimestamp"].is_string(),
+        "stands": id.is_some() && stands, "origin": status["origin"], "attempts": status["attempts"],
+        "error": status["errorMessage"], "conditions": conditions, "own": own,
+    })
+}
+
 /// For one hour nothing is written to Kubernetes, and Atlas is looked at only at resyncs.
 pub async fn quiet_hour(world: &World) {
     let (writes, lists) = (world.operator_writes().len(), world.calls(Operation::ListServices));
-    let atlas_writes =
-        world.ledger().requests().filter(|request| request.operation.is_some_and(Operation::is_write)).count();
+    let (reads, atlas_writes) = (world.calls(Operation::GetEndpoint), writes_to_atlas(world));
     world.pass(Duration::from_secs(3600)).await;
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes in a quiet hour: {:#?}", &written.0[writes..]);
     let lists = world.calls(Operation::ListServices) - lists;
     let keys = world.services().len().max(1);
     assert!(lists <= 5 * keys, "{lists} LISTs in a quiet hour");
-    let after = world.ledger().requests().filter(|request| request.operation.is_some_and(Operation::is_write)).count();
-    assert_eq!(after, atlas_writes, "writes to Atlas in a quiet hour");
+    let reads = world.calls(Operation::GetEndpoint) - reads;
+    assert!(reads <= 5 * world.kube.list(ENDPOINTS).len(), "{reads} GETs of endpoints in a quiet hour");
+    assert_eq!(writes_to_atlas(world), atlas_writes, "writes to Atlas in a quiet hour");
+}
+
+fn writes_to_atlas(world: &World) -> usize {
+    world.ledger().requests().filter(|request| request.operation.is_some_and(Operation::is_write)).count()
+}
+
+/// Nobody asks Atlas anything any more, and nothing is written.
+pub async fn silence(world: &World) {
+    let (writes, requests) = (world.operator_writes().len(), world.ledger().requests().count());
+    world.pass(Duration::from_secs(3600)).await;
+    let written = world.operator_writes();
+    assert_eq!(written.len(), writes, "Kubernetes writes after the end: {:#?}", &written.0[writes..]);
+    assert_eq!(world.ledger().requests().count(), requests, "requests to Atlas after the end");
+}
+
+/// Whatever goes wrong, Atlas is not asked more often in any minute than this.
+pub fn no_storm(world: &World, most: usize) {
+    let ledger = world.ledger();
+    let times: Vec<_> = ledger.iter().filter(|entry| entry.request().is_some()).map(|entry| entry.at).collect();
+    for (index, first) in times.iter().enumerate() {
+        let end = *first + SignedDuration::from_secs(60);
+        let within = times[index..].iter().take_while(|at| **at < end).count();
+        assert!(within <= most, "{within} requests in the minute from {first}");
+    }
+}
+
+/// For one hour a deletion that is held back writes nothing to Kubernetes, and asks for nothing to be deleted.
+pub async fn quiet_deletion(world: &World) {
+    let writes = world.operator_writes().len();
+    world.pass(Duration::from_secs(3600)).await;
+    let written = world.operator_writes();
+    assert_eq!(written.len(), writes, "Kubernetes writes while held back: {:#?}", &written.0[writes..]);
 }

@@ -17,7 +17,10 @@ use atlas_privatelink_operator::{
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub const PROJECT: &str = "5df264b8f10fab7d2cad2f0d";
@@ -256,6 +259,11 @@ impl Running {
     pub async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
+    }
+
+    /// Ends it at once, from wherever this is called.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.task.abort_handle()
     }
 
     pub fn has_ended(&self) -> bool {

@@ -91,7 +91,7 @@ async fn nobody_waits_long_for_a_slow_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_goes_away_gives_its_flight_up() {
     let cell = Shared::default();
-    let never = cell.read(need(MINUTE), || std::future::pending());
+    let never = cell.read(need(MINUTE), std::future::pending);
     assert!(tokio::time::timeout(SECOND, never).await.is_err());
     assert!(read(&cell, need(MINUTE), Ok(answer(1, 1))).await.0);
 }
@@ -133,11 +133,10 @@ async fn what_only_a_person_can_mend_is_asked_after_1_2_4_then_every_5_minutes()
 
 #[tokio::test(start_paused = true)]
 async fn what_may_pass_by_itself_is_asked_after_pauses_that_double() {
-    for class in [Class::Transient, Class::Throttled(None), Class::NotYet] {
+    for class in [Class::Transient, Class::Throttled(None), Class::NotYet, Class::Missing] {
         assert_eq!(pauses(class, 8).await, [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| SECOND * seconds), "{class:?}");
     }
     assert_eq!(pauses(Class::Throttled(Some(SECOND * 7)), 3).await, [SECOND * 7; 3], "as long as Atlas said");
-    assert_eq!(pauses(Class::Missing, 2).await, [SECOND; 2], "a LIST tells at once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,9 @@ pub async fn resolve(
             return Err(blocked);
         }
     };
-    let quiet = !desired.subject.deleting && way::is_quiet(object.status.as_ref());
+    // An old endpoint that is being detached moves, however ready the new one is.
+    let quiet =
+        !desired.subject.deleting && desired.recorded.retiring.is_empty() && way::is_quiet(object.status.as_ref());
     let insist = way::is_asked(object.status.as_ref(), &desired.subject);
     let need = Need { insist, ..way::need(ctx, &desired.subject, link.project, quiet, care) };
     let seen = way::services(ctx, &desired.subject, &link.secret, link.project, link.provider, need).await;

@@ -285,10 +285,16 @@ impl<'a> Case<'a> {
         }
         match self.desired.adoption {
             AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::AdoptOnly => self.has(service, Origin::Adopted),
-            AdoptionPolicy::CreateOnly => self.already_exists(&format!(
-                "the project has an endpoint service in this region already ({})",
-                service.id
-            )),
+            AdoptionPolicy::CreateOnly => {
+                let whose = self
+                    .owner_of(service, Origin::Adopted)
+                    .map(|owner| format!(", owned by {owner}"))
+                    .unwrap_or_default();
+                let id = service.id;
+                self.already_exists(&format!(
+                    "the project has an endpoint service in this region already ({id}{whose})"
+                ))
+            }
         }
     }
 

@@ -1,0 +1,14 @@
+//! The script of calls that the in-process API server is judged by, made of a real one: what was recorded still holds.
+
+use super::world::ONE_MORE_CONTROL_PLANE;
+use crate::simulated::conformance::{differences, script};
+use atlas_privatelink_operator::testbed::control_plane::{ControlPlane, Options};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_server_answers_what_was_recorded() {
+    let _turn = ONE_MORE_CONTROL_PLANE.lock().await;
+    let control_plane = ControlPlane::start(Options::default()).await.expect("started");
+    let differences = differences(&script(control_plane.client()).await);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    control_plane.stop().await.expect("stopped");
+}

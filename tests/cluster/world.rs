@@ -1,0 +1,617 @@
+//! A world of real parts: a kube-apiserver, an Atlas behind a socket, and the operator's own binary as a process.
+//!
+//! One control plane serves most tests, each in a namespace of its own; an Atlas is made for each.
+
+use super::fields;
+use atlas_privatelink_operator::{
+    api::{Standing, Verdict, crds},
+    clock::Clock,
+    testbed::{
+        control_plane::{ControlPlane, Guarded, Launch, Options, tail},
+        simulator::{self, Change, Ledger, Operation, Secret, Simulator},
+    },
+};
+use http::{Method, Request, header};
+use kube::Client;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    sync::{
+        LazyLock, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub const PROJECT: &str = "5df264b8f10fab7d2cad2f0d";
+pub const VPCE: &str = "vpce-0b9c5701325cb15dd";
+pub const PUBLIC: &str = "canarypub";
+pub const PRIVATE: &str = "canary-private-key-0123456789";
+pub const CLIENT_ID: &str = "mdb_sa_id_canary";
+pub const CLIENT_SECRET: &str = "mdb_sa_sk_canary";
+
+pub const SECRETS: &str = "secrets";
+pub const MAPS: &str = "configmaps";
+pub const EVENTS: &str = "events";
+pub const LINKS: &str = "atlasprivatelinks";
+pub const ENDPOINTS: &str = "atlasinterfaceendpoints";
+/// Who applies in these tests; everything else is the operator.
+pub const MANAGER: &str = "kubectl";
+
+/// Long enough for a busy machine; what waits for it fails a test only when something never comes.
+pub const SOON: Duration = Duration::from_secs(60);
+const FRAME: Duration = Duration::from_millis(50);
+
+/// One control plane is 350 MB: beside the shared one, one at a time.
+pub static ONE_MORE_CONTROL_PLANE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// How to reach a control plane from any runtime.
+#[derive(Clone)]
+pub struct Plane {
+    pub config: kube::Config,
+    pub kubeconfig: PathBuf,
+}
+
+impl Plane {
+    pub fn of(control_plane: &ControlPlane) -> Self {
+        Self { config: control_plane.config(), kubeconfig: control_plane.kubeconfig_path() }
+    }
+}
+
+/// The control plane that tests share. It runs on a thread of its own until this process ends, and then its
+/// supervisors end it.
+static SHARED: LazyLock<Plane> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let options = Options { controller_manager: true, ..Options::default() };
+            let control_plane = ControlPlane::start(options).await.expect("started");
+            let plane = Plane::of(&control_plane);
+            define(&control_plane.client()).await;
+            sender.send(plane).expect("somebody waits for it");
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().expect("a control plane")
+});
+
+/// Applies the CustomResourceDefinitions, and waits until both kinds are served.
+pub async fn define(client: &Client) {
+    for crd in crds::all() {
+        let value = serde_json::to_value(&crd).expect("JSON");
+        let name = crd.metadata.name.expect("a name");
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        send(client, Method::PATCH, &format!("{path}?fieldManager={MANAGER}&force=true"), APPLY, &value)
+            .await
+            .expect("the definition is taken");
+    }
+    for plural in [LINKS, ENDPOINTS] {
+        let path = format!("/apis/atlas.privatelink.dev/v1alpha1/{plural}");
+        until(SOON, plural, async || send(client, Method::GET, &path, JSON, &Value::Null).await.is_ok()).await;
+    }
+}
+
+pub const JSON: &str = "application/json";
+pub const MERGE: &str = "application/merge-patch+json";
+pub const APPLY: &str = "application/apply-patch+yaml";
+
+/// One request of the API server.
+pub async fn send(
+    client: &Client,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: &Value,
+) -> Result<Value, kube::Error> {
+    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::USER_AGENT, format!("{MANAGER}/1"))
+        .body(bytes)
+        .expect("a request");
+    client.request(request).await
+}
+
+/// Waits until `condition` holds.
+pub async fn until(within: Duration, what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + within;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+        tokio::time::sleep(FRAME).await;
+    }
+}
+
+/// How a world is to be.
+pub struct Nature {
+    pub plane: Plane,
+    pub atlas: simulator::Settings,
+    pub dialect: &'static str,
+    pub poll: &'static str,
+    pub resync: &'static str,
+}
+
+impl Default for Nature {
+    fn default() -> Self {
+        Self {
+            plane: SHARED.clone(),
+            atlas: simulator::Settings {
+                time_scale: 150.0,
+                api_keys: vec![Secret::new(PUBLIC, PRIVATE)],
+                service_accounts: vec![Secret::new(CLIENT_ID, CLIENT_SECRET)],
+                ..simulator::Settings::default()
+            },
+            dialect: "v2",
+            poll: "200ms",
+            resync: "15m",
+        }
+    }
+}
+
+/// A namespace, an Atlas, and the operators between them.
+pub struct World {
+    pub client: Client,
+    pub atlas: Simulator,
+    pub namespace: String,
+    pub nature: Nature,
+    pub base_url: String,
+    directory: TempDir,
+    operators: AtomicUsize,
+    _serving: DropGuard,
+}
+
+impl World {
+    pub async fn new(nature: Nature) -> Self {
+        let client = Client::try_from(nature.plane.config.clone()).expect("a client");
+        let atlas = Simulator::new(nature.atlas.clone(), Clock::system());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        let (serving, until) = (atlas.clone(), stop.clone());
+        tokio::spawn(async move { serving.serve(listener, until).await });
+        let directory = tempfile::tempdir().expect("a directory");
+        let (namespace, operators) = (fresh("test"), AtomicUsize::new(0));
+        let world =
+            Self { client, atlas, namespace, nature, base_url, directory, operators, _serving: stop.drop_guard() };
+        world.create_namespace(&world.namespace).await;
+        world
+    }
+
+    /// The same Atlas seen from another cluster.
+    pub async fn beside(&self, plane: Plane) -> Self {
+        let client = Client::try_from(plane.config.clone()).expect("a client");
+        let nature = Nature { plane, atlas: self.nature.atlas.clone(), ..self.nature };
+        let world = Self {
+            client,
+            atlas: self.atlas.clone(),
+            namespace: fresh("beside"),
+            nature,
+            base_url: self.base_url.clone(),
+            directory: tempfile::tempdir().expect("a directory"),
+            operators: AtomicUsize::new(0),
+            _serving: CancellationToken::new().drop_guard(),
+        };
+        world.create_namespace(&world.namespace).await;
+        world
+    }
+
+    pub async fn create_namespace(&self, name: &str) {
+        let body = json!({"metadata": {"name": name}});
+        self.send(Method::POST, "/api/v1/namespaces", JSON, &body).await.expect("a namespace");
+    }
+
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: &Value,
+    ) -> Result<Value, kube::Error> {
+        send(&self.client, method, path, content_type, body).await
+    }
+
+    /// Starts an operator for this world's namespace.
+    pub fn start(&self) -> Operator {
+        self.start_in(&[&self.namespace])
+    }
+
+    /// Starts an operator for these namespaces.
+    pub fn start_in(&self, namespaces: &[&str]) -> Operator {
+        let number = self.operators.fetch_add(1, Ordering::SeqCst);
+        let file = |name: &str| self.directory.path().join(format!("{name}-{number}"));
+        let (log, pid) = (file("log"), file("pid"));
+        // The shell tells its id and becomes the operator, so that a test can send it a signal.
+        let script = format!("echo $$ > '{}'; exec \"$@\"", pid.display());
+        let namespaces = namespaces.iter().flat_map(|namespace| ["--namespace", namespace]);
+        let process = Launch::new("/bin/sh")
+            .args(["-c", &script, "operator", env!("CARGO_BIN_EXE_atlas-privatelink-operator"), "run"])
+            .args(["--atlas-base-url", &self.base_url, "--atlas-api-version", self.nature.dialect])
+            .args(namespaces)
+            .args(["--poll-interval", self.nature.poll, "--resync-interval", self.nature.resync])
+            .args(["--http-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "trace"])
+            .env("KUBECONFIG", &self.nature.plane.kubeconfig)
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .env("RUST_BACKTRACE", "1")
+            .log_to(&log)
+            .expect("started");
+        Operator { process, log, pid, started: Instant::now(), address: OnceLock::new() }
+    }
+
+    fn path(&self, namespace: &str, plural: &str) -> String {
+        let group = match plural {
+            LINKS | ENDPOINTS => "apis/atlas.privatelink.dev/v1alpha1",
+            _ => "api/v1",
+        };
+        format!("/{group}/namespaces/{namespace}/{plural}")
+    }
+
+    /// Server-side apply into a namespace.
+    pub async fn apply_in(&self, namespace: &str, object: &Value) -> Value {
+        let plural = plural_of(object);
+        let name = object["metadata"]["name"].as_str().expect("a name");
+        let path = format!("{}/{name}?fieldManager={MANAGER}&force=true", self.path(namespace, plural));
+        self.send(Method::PATCH, &path, APPLY, object).await.expect("applied")
+    }
+
+    pub async fn apply(&self, object: &Value) -> Value {
+        self.apply_in(&self.namespace, object).await
+    }
+
+    pub async fn create(&self, object: &Value) -> Result<Value, kube::Error> {
+        self.send(Method::POST, &self.path(&self.namespace, plural_of(object)), JSON, object).await
+    }
+
+    pub async fn merge(&self, plural: &str, name: &str, patch: &Value) -> Result<Value, kube::Error> {
+        self.merge_in(&self.namespace, plural, name, patch).await
+    }
+
+    /// `name` may be followed by `/status`, or by a query.
+    pub async fn merge_in(
+        &self,
+        namespace: &str,
+        plural: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, kube::Error> {
+        self.send(Method::PATCH, &format!("{}/{name}", self.path(namespace, plural)), MERGE, patch).await
+    }
+
+    pub async fn get_in(&self, namespace: &str, plural: &str, name: &str) -> Option<Value> {
+        found(self.send(Method::GET, &format!("{}/{name}", self.path(namespace, plural)), JSON, &Value::Null).await)
+    }
+
+    pub async fn get(&self, plural: &str, name: &str) -> Option<Value> {
+        self.get_in(&self.namespace, plural, name).await
+    }
+
+    pub async fn list_in(&self, namespace: &str, plural: &str) -> Vec<Value> {
+        let list = self.send(Method::GET, &self.path(namespace, plural), JSON, &Value::Null).await.expect("a list");
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub async fn list(&self, plural: &str) -> Vec<Value> {
+        self.list_in(&self.namespace, plural).await
+    }
+
+    pub async fn delete_in(&self, namespace: &str, plural: &str, name: &str) {
+        found(self.send(Method::DELETE, &format!("{}/{name}", self.path(namespace, plural)), JSON, &Value::Null).await);
+    }
+
+    pub async fn delete(&self, plural: &str, name: &str) {
+        self.delete_in(&self.namespace, plural, name).await;
+    }
+
+    pub async fn delete_namespace(&self, name: &str) {
+        let path = format!("/api/v1/namespaces/{name}");
+        found(self.send(Method::DELETE, &path, JSON, &Value::Null).await);
+    }
+
+    pub async fn namespace_is_gone(&self, name: &str) -> bool {
+        let path = format!("/api/v1/namespaces/{name}");
+        found(self.send(Method::GET, &path, JSON, &Value::Null).await).is_none()
+    }
+
+    /// The Secret that the manifests name.
+    pub async fn credentials(&self) {
+        self.apply(&secret(&[("publicKey", PUBLIC), ("privateKey", PRIVATE)])).await;
+    }
+
+    /// Waits until `condition` holds; a failure shows everything.
+    pub async fn until(&self, within: Duration, what: &str, mut condition: impl AsyncFnMut(&Self) -> bool) {
+        let deadline = Instant::now() + within;
+        while !condition(self).await {
+            if Instant::now() > deadline {
+                panic!("not within {within:?}: {what}\n{}", self.picture().await);
+            }
+            tokio::time::sleep(FRAME).await;
+        }
+    }
+
+    /// Waits until an object has this verdict.
+    pub async fn until_says(&self, plural: &str, name: &str, standing: Standing, reason: &str) -> Value {
+        let what = format!("{name} is {standing:?} ({reason})");
+        self.until(SOON, &what, async |world: &Self| {
+            world.get(plural, name).await.is_some_and(|object| says(&object, standing, reason))
+        })
+        .await;
+        self.get(plural, name).await.expect("it was there a moment ago")
+    }
+
+    pub async fn until_ready(&self, plural: &str, name: &str) -> Value {
+        self.until_says(plural, name, Standing::Ready, "Available").await
+    }
+
+    pub async fn until_gone(&self, plural: &str, name: &str) {
+        self.until(SOON, &format!("{name} is gone"), async |world: &Self| world.get(plural, name).await.is_none())
+            .await;
+    }
+
+    pub fn change(&self, change: Change) -> Option<String> {
+        self.atlas.change(change).expect("changed")
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.atlas.ledger()
+    }
+
+    pub fn calls(&self, operation: Operation) -> usize {
+        self.atlas.with_ledger(|ledger| ledger.count(operation))
+    }
+
+    /// All requests of a project so far, those that were only challenged included.
+    pub fn requests_of(&self, project: &str) -> usize {
+        let mine = |entry: &simulator::Entry| entry.request().is_some_and(|request| request.path.contains(project));
+        self.atlas.with_ledger(|ledger| ledger.iter().filter(|entry| mine(entry)).count())
+    }
+
+    /// The services that stand in Atlas.
+    pub fn services(&self) -> Vec<Value> {
+        self.atlas.state()["services"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub fn nothing_is_left(&self) {
+        let services = self.services();
+        assert!(services.is_empty(), "left in Atlas: {services:#?}");
+    }
+
+    /// What must hold after anything: nothing was created twice, no secret was shown, nothing crashed.
+    pub async fn always(&self) {
+        let twice = self.ledger().ever_more_than_one_live();
+        assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
+        let mut shown = String::new();
+        for plural in [LINKS, ENDPOINTS, EVENTS] {
+            self.list(plural).await.iter().for_each(|object| shown.push_str(&object.to_string()));
+        }
+        no_secret_in("the objects", &shown);
+        for log in self.logs() {
+            let text = std::fs::read_to_string(&log).expect("a log");
+            no_secret_in("a log", &text);
+            assert!(!text.contains("panicked"), "the operator panicked:\n{}", tail(&log, 40));
+        }
+    }
+
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let count = self.operators.load(Ordering::SeqCst);
+        (0..count).map(|number| self.directory.path().join(format!("log-{number}"))).collect()
+    }
+
+    /// Everything, for the message of a test that fails.
+    async fn picture(&self) -> String {
+        let mut picture = String::new();
+        for plural in [LINKS, ENDPOINTS] {
+            for object in self.list(plural).await {
+                let metadata = fields(&object["metadata"], &["name", "generation", "finalizers", "annotations"]);
+                picture.push_str(&format!("{metadata} {} {}\n", object["spec"], object["status"]));
+            }
+        }
+        for log in self.logs() {
+            let lines = telling(&log);
+            picture.push_str(&format!("{}:\n{}\n", log.display(), lines[lines.len().saturating_sub(40)..].join("\n")));
+        }
+        format!("{picture}\nAtlas: {:#}", self.atlas.state())
+    }
+}
+
+/// The lines of a log that are not only traces.
+fn telling(log: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines().filter(|line| !line.contains(r#""level":"TRACE""#)).map(str::to_owned).collect()
+}
+
+/// None of the secrets, as they are, as they stand in Secrets, or in a header.
+pub fn no_secret_in(what: &str, text: &str) {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    for secret in [PRIVATE, CLIENT_SECRET] {
+        assert!(!text.contains(secret), "{what} show a secret");
+        assert!(!text.contains(&STANDARD.encode(secret)), "{what} show an encoded secret");
+    }
+    let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+    for header in ["Digest username=", "Bearer ey", &basic] {
+        assert!(!text.contains(header), "{what} show a header: {header}");
+    }
+}
+
+/// A running operator, killed when it is dropped.
+pub struct Operator {
+    process: Guarded,
+    log: PathBuf,
+    pid: PathBuf,
+    pub started: Instant,
+    address: OnceLock<String>,
+}
+
+impl Operator {
+    /// As SIGKILL: whatever it was doing is not finished.
+    pub async fn kill(self) {
+        self.process.stop().await;
+    }
+
+    /// SIGTERM; gives the exit status, and how long it took.
+    pub async fn terminate(mut self) -> (ExitStatus, Duration) {
+        let pid = std::fs::read_to_string(&self.pid).expect("its id");
+        let start = Instant::now();
+        let sent = Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill");
+        assert!(sent.success());
+        let mut status = None;
+        until(SOON, "it ends after SIGTERM", async || {
+            status = self.process.ended().expect("known");
+            status.is_some()
+        })
+        .await;
+        (status.expect("it has ended"), start.elapsed())
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().expect("known").is_some()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// GET of one of its own pages: status and body.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        if self.address.get().is_none() {
+            until(SOON, "it listens", async || self.listening().is_some()).await;
+        }
+        let address = self.address.get_or_init(|| self.listening().expect("it listens"));
+        let answer = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client")
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await
+            .expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    fn listening(&self) -> Option<String> {
+        let text = self.log();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == "starting").find_map(|line| line["http"].as_str().map(str::to_owned))
+    }
+}
+
+/// A name that nobody had before.
+pub fn fresh(prefix: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{prefix}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst))
+}
+
+/// A project for each number.
+pub fn project(number: usize) -> String {
+    format!("5df264b8f10fab7d2cad{number:04x}")
+}
+
+/// A VPC endpoint for each number.
+pub fn vpce(number: usize) -> String {
+    format!("vpce-0b9c5701325cb{number:04x}")
+}
+
+fn found<T>(result: Result<T, kube::Error>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(kube::Error::Api(status)) if status.is_not_found() => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn plural_of(object: &Value) -> &'static str {
+    match object["kind"].as_str() {
+        Some("AtlasPrivateLink") => LINKS,
+        Some("AtlasInterfaceEndpoint") => ENDPOINTS,
+        Some("Secret") => SECRETS,
+        Some("ConfigMap") => MAPS,
+        other => panic!("no plural is known for {other:?}"),
+    }
+}
+
+/// Whether an object has this verdict, of its newest generation.
+pub fn says(object: &Value, standing: Standing, reason: &str) -> bool {
+    let conditions: Vec<_> = serde_json::from_value(object["status"]["conditions"].clone()).unwrap_or_default();
+    let (status, generation) = (&object["status"], &object["metadata"]["generation"]);
+    Verdict::of(&conditions) == Some((standing, reason)) && status["observedGeneration"] == *generation
+}
+
+pub fn is_ready(object: &Value) -> bool {
+    says(object, Standing::Ready, "Available")
+}
+
+/// The message of the condition Ready.
+pub fn message(object: &Value) -> String {
+    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
+    ready.and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned()
+}
+
+pub fn secret_named(name: &str, data: &[(&str, &str)]) -> Value {
+    let data: BTreeMap<_, _> = data.iter().copied().collect();
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
+}
+
+pub fn secret(data: &[(&str, &str)]) -> Value {
+    secret_named("atlas-credentials", data)
+}
+
+pub fn config_map(name: &str, key: &str, value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: value}})
+}
+
+/// A manifest of a link in `us-east-1`.
+pub fn link(name: &str) -> Value {
+    json!({
+        "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasPrivateLink",
+        "metadata": {"name": name},
+        "spec": {"projectId": PROJECT, "provider": "AWS", "region": "us-east-1", "credentialsRef": {"name": "atlas-credentials"}},
+    })
+}
+
+/// A link of a project.
+pub fn link_of(name: &str, project: &str) -> Value {
+    with(link(name), &json!({"spec": {"projectId": project}}))
+}
+
+/// A manifest of an endpoint on the link of that name.
+pub fn endpoint(name: &str, link: &str, id: &str) -> Value {
+    json!({
+        "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasInterfaceEndpoint",
+        "metadata": {"name": name},
+        "spec": {"privateLinkRef": {"name": link}, "interfaceEndpointId": id},
+    })
+}
+
+/// An endpoint whose id stands in a ConfigMap.
+pub fn endpoint_from(name: &str, link: &str, map: &str, key: &str) -> Value {
+    let from = json!({"configMapKeyRef": {"name": map, "key": key}});
+    with(endpoint(name, link, ""), &json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}}))
+}
+
+/// The manifest with more (or other) values, as a JSON merge patch has them.
+pub fn with(mut manifest: Value, change: &Value) -> Value {
+    merge(&mut manifest, change);
+    manifest
+}
+
+fn merge(target: &mut Value, change: &Value) {
+    match (target, change) {
+        (Value::Object(target), Value::Object(change)) => {
+            for (key, value) in change {
+                if value.is_null() {
+                    target.remove(key);
+                } else {
+                    merge(target.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (target, change) => *target = change.clone(),
+    }
+}

@@ -1,0 +1,157 @@
+//! What was the case when: the past of the objects, and the past of Atlas by its ledger.
+
+use super::world::*;
+use atlas_privatelink_operator::testbed::{
+    kubernetes::{Change, Version},
+    simulator::{Effect, EndpointState, ServiceState},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A service, or one of its endpoints.
+pub type What = (String, Option<String>);
+
+/// Every version of every object that the operators ever asked for, by plural and name.
+pub fn objects(world: &World) -> Vec<((String, String), Vec<Version>)> {
+    let names: BTreeSet<_> = world
+        .kube
+        .log()
+        .0
+        .into_iter()
+        .filter(|request| [LINKS, ENDPOINTS].contains(&request.resource.as_str()) && !request.name.is_empty())
+        .map(|request| (request.resource, request.namespace, request.name))
+        .collect();
+    names
+        .into_iter()
+        .map(|(plural, namespace, name)| {
+            let versions = world.kube.history(&plural, &namespace, &name);
+            ((plural, name), versions)
+        })
+        .collect()
+}
+
+/// What a status is about.
+pub fn attachment(status: &Value) -> What {
+    let text = |field: &str| status[field].as_str().map(str::to_owned);
+    (text("privateLinkId").unwrap_or_default(), text("interfaceEndpointId"))
+}
+
+/// Whether an operator removed the last finalizer here.
+pub fn is_let_go(version: &Version) -> bool {
+    version.change == Change::Deleted && version.by.starts_with("operator")
+}
+
+/// That something is Ready.
+pub struct Claim {
+    pub what: What,
+    pub from: Timestamp,
+    pub until: Timestamp,
+    /// Whether it wasn't said before.
+    pub new: bool,
+}
+
+fn says_ready(version: &Version) -> bool {
+    let object = &version.object;
+    object["metadata"]["deletionTimestamp"].is_null()
+        && object["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+/// Every time during which a version said that its object is Ready.
+pub fn claims(versions: &[Version], now: Timestamp) -> Vec<Claim> {
+    let mut claims: Vec<Claim> = Vec::new();
+    for version in versions {
+        let open = claims.last_mut().filter(|claim| claim.until == now);
+        let ready = version.change != Change::Deleted && says_ready(version);
+        let what = attachment(&version.object["status"]);
+        match open {
+            Some(open) if ready && open.what == what => {}
+            open => {
+                let new = open.is_none();
+                if let Some(open) = open {
+                    open.until = version.at;
+                }
+                if ready {
+                    claims.push(Claim { what, from: version.at, until: now, new });
+                }
+            }
+        }
+    }
+    claims
+}
+
+/// The states of a thing and since when: `None` when it is gone.
+type States = Vec<(Timestamp, Option<bool>)>;
+
+/// The past of Atlas.
+pub struct Atlas {
+    things: BTreeMap<What, States>,
+    /// Whether any request was met by a fault.
+    pub was_silent: bool,
+}
+
+impl Atlas {
+    pub fn of(world: &World) -> Self {
+        let ledger = world.ledger();
+        let mut things: BTreeMap<What, States> = BTreeMap::new();
+        let mut note = |what: What, at, usable| things.entry(what).or_default().push((at, usable));
+        for entry in ledger.iter() {
+            match entry.effect.clone() {
+                Effect::ServiceCreated { service, .. } => note((service, None), entry.at, Some(false)),
+                Effect::ServiceChanged { service, state, .. } => {
+                    note((service, None), entry.at, Some(state == ServiceState::Ready));
+                }
+                Effect::ServiceDeleteRequested { service, .. } => note((service, None), entry.at, Some(false)),
+                Effect::ServiceGone { service, .. } => note((service, None), entry.at, None),
+                Effect::EndpointAdded { service, endpoint, .. } => {
+                    note((service, Some(endpoint)), entry.at, Some(false));
+                }
+                Effect::EndpointChanged { service, endpoint, state, .. } => {
+                    note((service, Some(endpoint)), entry.at, Some(state == EndpointState::Available));
+                }
+                Effect::EndpointDeleteRequested { service, endpoint, .. } => {
+                    note((service, Some(endpoint)), entry.at, Some(false));
+                }
+                Effect::EndpointGone { service, endpoint, .. } => note((service, Some(endpoint)), entry.at, None),
+                _ => {}
+            }
+        }
+        for states in things.values_mut() {
+            states.sort_by_key(|(at, _)| *at);
+        }
+        let silent = ledger.requests().any(|request| request.fault.is_some() || request.status.is_none());
+        Self { things, was_silent: silent }
+    }
+
+    fn at(&self, what: &What, instant: Timestamp) -> Option<bool> {
+        let states = self.things.get(what)?;
+        states.iter().take_while(|(at, _)| *at <= instant).last().and_then(|(_, usable)| *usable)
+    }
+
+    /// Whether it was there, in whatever state.
+    pub fn stands(&self, what: &What, instant: Timestamp) -> bool {
+        self.at(what, instant).is_some()
+    }
+
+    /// For how long at a stretch it could not be used.
+    pub fn unusable(&self, what: &What, (from, until): (Timestamp, Timestamp)) -> SignedDuration {
+        let changes = self.things.get(what).into_iter().flatten().map(|(at, _)| *at);
+        let inner = changes.filter(|at| from < *at && *at < until);
+        let (mut longest, mut since) = (SignedDuration::ZERO, None);
+        for instant in [from].into_iter().chain(inner) {
+            match (self.at(what, instant) == Some(true), since) {
+                (true, Some(start)) => {
+                    longest = longest.max(instant.duration_since(start));
+                    since = None;
+                }
+                (false, None) => since = Some(instant),
+                (true, None) | (false, Some(_)) => {}
+            }
+        }
+        since.map_or(longest, |start| longest.max(until.duration_since(start)))
+    }
+}
