@@ -54,6 +54,15 @@ impl Blocked {
         Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
     }
 
+    /// By the operator not being allowed to read the Secret.
+    pub fn forbidden_secret(secret: &str, retry_at: Instant) -> Self {
+        let message = format!(
+            "the operator may not read the Secret {secret:?}: its ServiceAccount needs the verb get on Secrets of this namespace"
+        );
+        let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
+        Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
+    }
+
     /// By what the Secret holds.
     pub fn by_secret(secret: &str, problem: &InvalidCredential, retry_at: Instant) -> Self {
         let message = format!("the Secret {secret:?} cannot be used: {problem}");
@@ -150,7 +159,8 @@ pub fn status<S: CommonStatus>(
 ) -> Option<S> {
     let verdict = verdict(before, subject, blocked, known, now.0)?;
     let mut status = before.clone();
-    let tries = status.attempts();
+    let anew = report::starts_anew(before, subject) && !subject.deleting;
+    let tries = if anew { 0 } else { status.attempts() };
     report::tell(&mut status, subject, &verdict, tries, now.1);
     Some(status)
 }
