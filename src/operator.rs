@@ -190,6 +190,7 @@ fn context(parts: Parts) -> Context {
         holder: Holder::new(holder),
         links: Objects::new(client.clone(), namespaces.clone()),
         endpoints: Objects::new(client.clone(), namespaces),
+        filled: tokio::sync::watch::Sender::new(0),
         started: tokio::sync::OnceCell::new(),
         settings,
         client,
@@ -273,7 +274,7 @@ fn watch<K: Kind>(
     wake: impl Fn(&K) + Send + 'static,
 ) -> Watch<K> {
     let (store, writer) = reflector::store();
-    let of = ctx.clone();
+    let (of, mut is_first) = (ctx.clone(), true);
     let events = watcher(scoped(&ctx.client, namespace), watcher::Config::default())
         .default_backoff()
         // Nothing here asks who owns which field, and they are half of an object's size.
@@ -286,7 +287,12 @@ fn watch<K: Kind>(
         .inspect_ok(move |event| match event {
             watcher::Event::Apply(object) | watcher::Event::InitApply(object) => of.reached(object),
             watcher::Event::Delete(object) => of.memories.forget(&object.uid().unwrap_or_default()),
-            watcher::Event::InitDone => of.forget_the_gone(),
+            watcher::Event::InitDone => {
+                of.forget_the_gone();
+                if std::mem::take(&mut is_first) {
+                    of.filled.send_modify(|filled| *filled += 1);
+                }
+            }
             watcher::Event::Init => {}
         })
         .touched_objects()

@@ -129,7 +129,9 @@ impl<T: Clone> Shared<T> {
         if let Some(answer) = state.seen.as_ref().filter(recent) {
             return Some(Ok(answer.clone()));
         }
-        let pausing = |flaw: &&Flaw| flaw.retry_at > now && !need.insist;
+        // A person may insist on another look at what a person can mend, but nobody on going past a rate limit.
+        let may_insist = |flaw: &Flaw| need.insist && !matches!(flaw.failure.error.class, Class::Throttled(_));
+        let pausing = |flaw: &&Flaw| flaw.retry_at > now && !may_insist(flaw);
         state.flaw.as_ref().filter(pausing).map(|flaw| Err(flaw.clone()))
     }
 

@@ -25,7 +25,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
 
 /// What every reconcile can reach.
 pub struct Context {
@@ -40,8 +43,10 @@ pub struct Context {
     pub events: Events,
     pub links: Objects<AtlasPrivateLink>,
     pub endpoints: Objects<AtlasInterfaceEndpoint>,
+    /// How many watches have shown all that was there when they began. (A store tells only one waiter of its own.)
+    pub filled: watch::Sender<usize>,
     /// See [`Context::started`].
-    pub started: tokio::sync::OnceCell<()>,
+    pub started: OnceCell<()>,
 }
 
 /// How long the watches of both kinds are waited for.
@@ -52,8 +57,10 @@ impl Context {
     /// yet must not be told that it has none. A watch that cannot begin, as for want of a permission in one namespace,
     /// holds the others up no longer than [`START`].
     pub async fn started(&self) {
-        let filled = async { tokio::join!(self.links.filled(), self.endpoints.filled()) };
-        self.started.get_or_init(|| async { drop(tokio::time::timeout(START, filled).await) }).await;
+        let watches = 2 * self.settings.namespaces.len().max(1);
+        let mut filled = self.filled.subscribe();
+        let all = filled.wait_for(|filled| *filled >= watches);
+        self.started.get_or_init(|| async { drop(tokio::time::timeout(START, all).await) }).await;
     }
 
     /// Takes in that this version of an object has reached this process: what is said of Atlas on it must be asked later,
@@ -148,14 +155,6 @@ where
     /// Hands over the stores that the watches fill; only the first call counts.
     pub fn fill_from(&self, stores: Vec<Store<DeserializeGuard<K>>>) {
         self.stores.get_or_init(|| stores);
-    }
-
-    /// Waits until every watch has shown what was there when it began.
-    pub async fn filled(&self) {
-        for store in self.stores.get().into_iter().flatten() {
-            // A watch whose other end is gone fills nothing any more; then the operator is about to end.
-            let _ = store.wait_until_ready().await;
-        }
     }
 
     /// The objects as the watches last showed them, or as they are now. An object that cannot be decoded is left out: it

@@ -52,19 +52,22 @@ pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked
 /// which it goes on saying what Atlas said last. A person who edits the object, or asks for a reconcile, ends both once.
 pub fn held_back<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: Option<&Caller>) -> Option<Blocked> {
     let now = Instant::now();
-    let pause = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
-    let asked_anew = match &pause {
-        Some(pause) => pause.wish != Wish::of(subject),
-        None => object.status().is_some_and(|status| report::starts_anew(status, subject)),
-    };
-    if asked_anew {
-        return None;
-    }
-    if let Some(refused) = caller.and_then(|caller| ctx.inventory.writes_refused(caller)) {
+    let status = object.status();
+    // Nobody but a person who asks for it asks about a refusal of the whole project out of turn.
+    let asked = status.is_some_and(|status| report::asks_now(status, subject));
+    if let Some(refused) = caller.and_then(|caller| ctx.inventory.writes_refused(caller)).filter(|_| !asked) {
         return Some(super::way::blocked(ctx, subject, &object.secret(ctx), &refused));
     }
-    let pause = pause.filter(|pause| pause.until > now)?;
-    Some(Blocked { retry_at: Some(pause.until), ..pause.told })
+    let pause = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
+    let pause = pause.filter(|pause| pause.wish == Wish::of(subject))?;
+    (pause.until > now).then_some(Blocked { retry_at: Some(pause.until), ..pause.told })
+}
+
+/// Whether the Secret holds another key by now than the one that Atlas refused: it takes effect at once.
+async fn rotated<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: &Caller, failure: &Failure) -> bool {
+    let refused_at = failure.sent.map_or_else(Instant::now, |sent| sent.at);
+    let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
+    held.is_ok_and(|held| held.id() != caller.credential.id())
 }
 
 /// Atlas did not take a write.
@@ -81,10 +84,10 @@ pub async fn failed<K: Kind>(
         return Ok(Action::requeue(SOONEST));
     }
     if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
-        if failure.error.class == Class::Denied(Denial::Credentials) {
-            // A rotated key takes effect at once: the next reconcile finds it.
-            let refused_at = failure.sent.map_or(now, |sent| sent.at);
-            let _ = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
+        if failure.error.class == Class::Denied(Denial::Credentials)
+            && rotated(ctx, object, subject, caller, failure).await
+        {
+            return Ok(Action::requeue(SOONEST));
         }
         ctx.inventory.refuse_writes(caller, failure.clone());
     }

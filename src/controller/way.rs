@@ -2,7 +2,7 @@
 
 use super::{
     context::{Care, Context},
-    memory::Way,
+    memory::{Memory, Way},
 };
 use crate::{
     api::{CommonStatus, Reason, Standing, Verdict},
@@ -82,14 +82,12 @@ pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, c
     Need { after, max_age, insist: false }
 }
 
-/// Lets one look at Atlas be asked although it is too early, for a reconcile request that has not been heeded yet.
-pub fn insist<S: CommonStatus>(ctx: &Context, subject: &Subject, status: Option<&S>, need: Need) -> Need {
-    let asks = status.map_or(subject.request.is_some(), |status| report::asks_now(status, subject));
-    let insist = asks
-        && ctx.memories.with(&subject.uid, |memory| {
-            std::mem::replace(&mut memory.insisted, subject.request.clone()) != subject.request
-        });
-    Need { insist, ..need }
+/// Whether Atlas is to be asked although it is too early: once for each reconcile request.
+pub fn insists<S: CommonStatus>(ctx: &Context, subject: &Subject, status: Option<&S>) -> bool {
+    let asked = status.map_or(subject.request.is_some(), |status| report::asks_now(status, subject));
+    let heed =
+        |memory: &mut Memory| std::mem::replace(&mut memory.insisted, subject.request.clone()) != subject.request;
+    asked && ctx.memories.with(&subject.uid, heed)
 }
 
 /// Lists the services of an object's project with its own credential, or, for a deletion, with the last one it had.

@@ -5,7 +5,7 @@
 
 use super::Subject;
 use crate::{
-    api::ATTEMPT_ANNOTATION,
+    api::{ATTEMPT_ANNOTATION, Origin},
     atlas::{
         Sent, Sequence,
         error::{AtlasError, Class},
@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
+use kube::Resource;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tokio::time::Instant;
@@ -159,6 +160,17 @@ impl Attempt {
         (attempt.uid == uid).then_some(attempt)
     }
 
+    /// Whether the record was made for another object: then this one is a copy of that one's manifest.
+    pub fn is_copied(object: &impl Resource) -> bool {
+        #[derive(Deserialize)]
+        struct Whose {
+            uid: String,
+        }
+        let record = object.meta().annotations.as_ref().and_then(|all| all.get(ATTEMPT_ANNOTATION));
+        let whose = record.and_then(|record| serde_json::from_str::<Whose>(record).ok());
+        whose.is_some_and(|whose| object.meta().uid.as_deref() != Some(&whose.uid))
+    }
+
     /// The annotation's value.
     pub fn to_annotation(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -171,6 +183,12 @@ impl Attempt {
         let created = id.created();
         !self.shown.contains(&id) && from <= created && created <= until
     }
+}
+
+/// The origin that an object's status may claim: a copy was given its status by whoever copied it, and has created
+/// nothing.
+pub fn claimed(object: &impl Resource, origin: Origin) -> Origin {
+    if Attempt::is_copied(object) { Origin::Adopted } else { origin }
 }
 
 /// What this process knows of the last request of an attempt that it holds.

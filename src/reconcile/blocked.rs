@@ -194,7 +194,11 @@ fn verdict<S: CommonStatus>(
             }
             // What was said then stands until Atlas speaks again.
             Some((Standing::Stalled | Standing::Unconfirmed | Standing::Ready, _)) => None,
-            Some((Standing::Reconciling, _)) => known.may_be_told_without_answer(now).then(|| blocked.verdict.clone()),
+            Some((Standing::Reconciling, reason)) => {
+                // The words change with every answer (so many seconds to wait); what they mean is told once.
+                let told = reason == blocked.verdict.reason.to_string() && !report::starts_anew(before, subject);
+                (!told && known.may_be_told_without_answer(now)).then(|| blocked.verdict.clone())
+            }
         },
     }
 }

@@ -44,7 +44,8 @@ async fn a_namespace_goes_whatever_goes_first_in_it() {
     let world = World::new(Nature::default()).await;
     let namespaces: Vec<String> = (0..7).map(|_| fresh("doomed")).collect();
     let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-    settled_under_operator(&world, &namespaces, &names).await;
+    let _operator = world.start_in(&names);
+    settled(&world, &namespaces).await;
     for (namespace, order) in namespaces.iter().zip(orders()) {
         for index in order {
             let (plural, name) = ALL[index];
@@ -58,12 +59,6 @@ async fn a_namespace_goes_whatever_goes_first_in_it() {
     world.nothing_is_left();
     assert_eq!(world.ledger().service_deletes().len(), namespaces.len(), "each service is deleted once");
     world.always().await;
-}
-
-async fn settled_under_operator(world: &World, namespaces: &[String], names: &[&str]) -> Operator {
-    let operator = world.start_in(names);
-    settled(world, namespaces).await;
-    operator
 }
 
 /// The Secret goes first and is seen to be gone, and only later the rest: what is still known of it finishes the job.

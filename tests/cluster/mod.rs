@@ -1,11 +1,14 @@
 //! Against a real API server, and with the operator's own binary.
 
 mod apply;
+mod bad_input;
 mod conformance;
 mod control_plane;
+mod copies;
 mod crds;
 mod deletion;
 mod demo;
+mod operators;
 mod world;
 
 use serde_json::{Map, Value};

@@ -440,6 +440,7 @@ pub fn no_secret_in(what: &str, text: &str) {
 }
 
 /// A running operator, killed when it is dropped.
+#[must_use]
 pub struct Operator {
     process: Guarded,
     log: PathBuf,

@@ -42,6 +42,17 @@ pub fn is_let_go(version: &Version) -> bool {
     version.change == Change::Deleted && version.by.starts_with("operator")
 }
 
+/// Whether a live object says at this instant that it has created it.
+pub fn is_owned(all: &[((String, String), Vec<Version>)], what: &What, at: Timestamp) -> bool {
+    all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last()).any(
+        |version| {
+            let (object, status) = (&version.object, &version.object["status"]);
+            let live = version.change != Change::Deleted && object["metadata"]["deletionTimestamp"].is_null();
+            live && status["origin"] == "Created" && attachment(status) == *what
+        },
+    )
+}
+
 /// That something is Ready.
 pub struct Claim {
     pub what: What,

@@ -246,7 +246,7 @@ fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) 
         }
     };
     let words = text("detail").or_else(|| text("error_description"));
-    let words = words.map_or_else(|| format!("{status}"), str::to_owned);
+    let words = words.map_or_else(|| own_words(status), str::to_owned);
     AtlasError {
         class,
         effect: Effect::NotSent,
@@ -259,4 +259,13 @@ fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) 
 fn transient(detail: String, status: Option<StatusCode>) -> AtlasError {
     let status = status.map(|status| status.as_u16());
     AtlasError { class: Class::Transient, effect: Effect::NotSent, status, code: None, detail }
+}
+
+/// For an answer that says nothing itself.
+fn own_words(status: StatusCode) -> String {
+    if status.is_redirection() {
+        format!("{status}, a redirect, which is not followed; check the Atlas base URL")
+    } else {
+        status.to_string()
+    }
 }

@@ -133,10 +133,15 @@ async fn what_only_a_person_can_mend_is_asked_after_1_2_4_then_every_5_minutes()
 
 #[tokio::test(start_paused = true)]
 async fn what_may_pass_by_itself_is_asked_after_pauses_that_double() {
-    for class in [Class::Transient, Class::Throttled(None), Class::NotYet, Class::Missing] {
+    for class in [Class::Transient, Class::Throttled(None), Class::NotYet] {
         assert_eq!(pauses(class, 8).await, [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| SECOND * seconds), "{class:?}");
     }
     assert_eq!(pauses(Class::Throttled(Some(SECOND * 7)), 3).await, [SECOND * 7; 3], "as long as Atlas said");
+    assert_eq!(
+        pauses(Class::Missing, 2).await,
+        [SECOND, SECOND * 2],
+        "a LIST tells at once; a GET that contradicts it is not repeated in haste"
+    );
 }
 
 #[tokio::test(start_paused = true)]

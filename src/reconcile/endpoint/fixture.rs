@@ -162,7 +162,7 @@ impl Scene {
 
     /// The status before, as far as the scene records it.
     pub fn before(&self) -> AtlasInterfaceEndpointStatus {
-        let Recorded { held, retiring, attempt: _, tries } = &self.desired.recorded;
+        let Recorded { held, retiring, attempt: _, tries, connected } = &self.desired.recorded;
         AtlasInterfaceEndpointStatus {
             observed_generation: self.desired.subject.generation,
             private_link_id: held.as_ref().map(|held| held.attachment.service.to_string()),
@@ -170,6 +170,7 @@ impl Scene {
             origin: held.as_ref().map(|held| held.origin),
             retiring: retiring.iter().map(status::retiring).collect(),
             attempts: Some(*tries).filter(|&tries| tries > 0),
+            connection_status: connected.then(|| "PENDING".to_owned()),
             ..AtlasInterfaceEndpointStatus::default()
         }
     }
@@ -198,6 +199,7 @@ impl Scene {
                 .collect(),
             attempt: self.desired.recorded.attempt.clone(),
             tries: status.attempts.unwrap_or_default(),
+            connected: status.connection_status.is_some(),
         };
         after
     }

@@ -239,6 +239,7 @@ impl AtlasInterfaceEndpoint {
         }
         let changes = heir.status.as_ref() != Some(&next) && Subject::of(&heir, false).protected;
         if changes && heir.metadata.deletion_timestamp.is_none() {
+            let heir = write::forget_original(ctx, heir).await?;
             let heir = write::status(ctx, &heir, next).await?;
             tracing::info!(endpoint = %held.attachment.endpoint, heir = heir.name_any(), "handed the endpoint over");
             ctx.events

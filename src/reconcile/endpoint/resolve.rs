@@ -18,7 +18,7 @@ use crate::{
     },
     reconcile::{
         Moment, Subject,
-        attempt::{Attempt, AttemptedWrite},
+        attempt::{Attempt, AttemptedWrite, claimed},
         blocked::Blocked,
         link::resolve::key_of,
         ownership::{Claim, Heard},
@@ -105,7 +105,7 @@ fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<
     let held = |service: &str, endpoint: &str, origin| {
         Some(Held {
             attachment: Attachment { service: service.parse().ok()?, endpoint: endpoint.parse().ok()? },
-            origin,
+            origin: claimed(object, origin),
         })
     };
     let current = match (&status.private_link_id, &status.interface_endpoint_id, status.origin) {
@@ -125,7 +125,7 @@ fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<
         .iter()
         .filter_map(|old| held(&old.private_link_id, &old.interface_endpoint_id, old.origin))
         .collect();
-    Recorded { held: current, retiring, attempt, tries }
+    Recorded { connected: status.connection_status.is_some(), held: current, retiring, attempt, tries }
 }
 
 /// Finds the link and the id of the endpoint.
@@ -225,8 +225,8 @@ async fn look(
     // An old endpoint that is being detached moves, however ready the new one is.
     let settled = !subject.deleting && desired.recorded.retiring.is_empty();
     let quiet = settled && way::is_quiet(object.status.as_ref());
-    let need =
-        |quiet| way::insist(ctx, subject, object.status.as_ref(), way::need(ctx, subject, link.project, quiet, care));
+    let insist = way::insists(ctx, subject, object.status.as_ref());
+    let need = |quiet| Need { insist, ..way::need(ctx, subject, link.project, quiet, care) };
     let list = async |need| way::services(ctx, subject, &link.secret, link.project, link.provider, need).await;
     let connected = settled && desired.recorded.held.is_some();
     let (mut services, mut caller) = list(need(quiet || connected)).await?;

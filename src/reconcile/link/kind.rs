@@ -231,6 +231,7 @@ impl AtlasPrivateLink {
         let fits =
             status.private_link_id.as_deref() == Some(&service.to_string()) && Subject::of(&heir, false).protected;
         if fits && heir.metadata.deletion_timestamp.is_none() {
+            let heir = write::forget_original(ctx, heir).await?;
             let heir = write::status(ctx, &heir, AtlasPrivateLinkStatus { origin: Some(origin), ..status }).await?;
             tracing::info!(%service, heir = heir.name_any(), "handed the endpoint service over");
             ctx.events

@@ -16,7 +16,7 @@ use crate::{
     },
     reconcile::{
         Moment, Subject,
-        attempt::Attempt,
+        attempt::{Attempt, claimed},
         blocked::Blocked,
         ownership::{Claim, Heard, ObjectName},
         policy::Disposal,
@@ -113,7 +113,7 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
             _ => false,
         }),
         service,
-        origin: status.origin.filter(|_| service.is_some()),
+        origin: status.origin.filter(|_| service.is_some()).map(|origin| claimed(link, origin)),
         attempt,
         service_name: status.endpoint_service_name,
     }
@@ -123,7 +123,7 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
 fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
     let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
     let need = way::need(ctx, &desired.subject, desired.project, quiet, care);
-    way::insist(ctx, &desired.subject, link.status.as_ref(), need)
+    Need { insist: way::insists(ctx, &desired.subject, link.status.as_ref()), ..need }
 }
 
 fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {
@@ -143,8 +143,8 @@ fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) 
 fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
     let subject = Subject::of(endpoint, false);
     let status = endpoint.status.clone().unwrap_or_default();
-    let recorded =
-        status.origin == Some(Origin::Created) || status.retiring.iter().any(|old| old.origin == Origin::Created);
+    let origins = status.origin.into_iter().chain(status.retiring.iter().map(|old| old.origin));
+    let recorded = origins.map(|origin| claimed(endpoint, origin)).any(|origin| origin == Origin::Created);
     let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid)
         .is_some_and(|attempt| attempt.refusal.is_none());
     subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))
@@ -176,7 +176,10 @@ fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
     Claim {
         heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
         adoption: link.spec.adoption_policy.unwrap_or_default(),
-        origin: status.filter(|status| status.private_link_id.is_some()).and_then(|status| status.origin),
+        origin: status
+            .filter(|status| status.private_link_id.is_some())
+            .and_then(|status| status.origin)
+            .map(|origin| claimed(link, origin)),
         live: !subject.deleting,
         object: subject.object,
         uid: subject.uid,

@@ -6,6 +6,7 @@ use super::{
 };
 use std::{
     collections::VecDeque,
+    ffi::OsString,
     fs::{self, File, TryLockError},
     io::{self, BufRead, BufReader, IsTerminal, Write},
     path::{Path, PathBuf},
@@ -57,8 +58,13 @@ pub fn by_hand(tool: Tool, directory: &Path) -> String {
 
 /// Builds `tool` into `directory`, one builder of this machine at a time, and tells where it is.
 pub fn build(tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
+    build_by(&["go".into()], tool, directory)
+}
+
+/// Builds with a `go` that is called by these words.
+fn build_by(go: &[OsString], tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
     let name = tool.file_name();
-    require_go(name)?;
+    require_go(go, name)?;
     let module = directory.join("module");
     fs::create_dir_all(&module).map_err(BuildError::io(format!("make the directory {}", module.display())))?;
     let mut progress = Progress::new(name);
@@ -71,15 +77,16 @@ pub fn build(tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
         fs::write(module.join(file), text).map_err(BuildError::io(format!("write {file}")))?;
     }
     let part = directory.join(format!(".{name}.part"));
-    run_go(tool, &module, &part, &mut progress)?;
+    run_go(go, tool, &module, &part, &mut progress)?;
     // Nobody ever sees half a program under its name.
     fs::rename(&part, &target).map_err(BuildError::io(format!("rename {}", part.display())))?;
     progress.done();
     Ok(target)
 }
 
-fn require_go(tool: &'static str) -> Result<(), BuildError> {
-    let found = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+fn require_go(go: &[OsString], tool: &'static str) -> Result<(), BuildError> {
+    let (program, words) = go.split_first().ok_or(BuildError::NoGo { tool })?;
+    let found = Command::new(program).args(words).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match found {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BuildError::NoGo { tool }),
         Err(error) => Err(BuildError::io("run go")(error)),
@@ -100,11 +107,19 @@ fn lock(path: &Path, progress: &mut Progress) -> Result<File, BuildError> {
     }
 }
 
-fn run_go(tool: Tool, module: &Path, output: &Path, progress: &mut Progress) -> Result<(), BuildError> {
+fn run_go(
+    go: &[OsString],
+    tool: Tool,
+    module: &Path,
+    output: &Path,
+    progress: &mut Progress,
+) -> Result<(), BuildError> {
+    let (program, words) = go.split_first().ok_or(BuildError::NoGo { tool: tool.file_name() })?;
     let version = "k8s.io/component-base/version";
     let flags =
         format!("-s -w -X {version}.gitVersion={KUBERNETES_VERSION} -X {version}.gitMajor=1 -X {version}.gitMinor=36");
-    let (mut go, stderr) = Launch::new("go")
+    let (mut go, stderr) = Launch::new(program)
+        .args(words)
         .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-ldflags", &flags, "-o"])
         .args([output])
         .args([tool.package()])
@@ -263,20 +278,57 @@ mod tests {
         assert!(message.contains("install Go") && message.contains("KUBEBUILDER_ASSETS"), "{message}");
     }
 
+    /// A Go that takes its time, writes what it builds in two halves, tells how often it was asked, and fails when it
+    /// meets another that builds, or a go.mod that isn't the pinned one.
+    const SLOW_GO: &str = r#"
+[ "$1" = version ] && exit 0
+case " $* " in *" -mod=readonly "*) ;; *) echo "go.mod may change" >&2; exit 1 ;; esac
+while [ "$1" != -o ]; do shift; done
+mkdir ../building || exit 1
+echo once >> ../asked
+printf half > "$2"
+chmod +x "$2"
+sleep 0.4
+printf ' and whole' >> "$2"
+rmdir ../building
+"#;
+
+    fn script(directory: &Path, text: &str) -> Vec<OsString> {
+        let file = directory.join("go");
+        fs::write(&file, text).unwrap();
+        vec!["/bin/sh".into(), file.into()]
+    }
+
     #[test]
-    #[ignore = "needs Go, and minutes where its cache is empty"]
     fn builders_do_not_collide() {
         let dir = tempfile::tempdir().unwrap();
-        let builders = [(); 2].map(|()| {
-            let directory = dir.path().to_owned();
-            std::thread::spawn(move || build(Tool::Etcd, &directory))
+        let go = script(dir.path(), SLOW_GO);
+        let builders = [(); 4].map(|()| {
+            let (go, directory) = (go.clone(), dir.path().to_owned());
+            std::thread::spawn(move || build_by(&go, Tool::Etcd, &directory))
         });
-        for builder in builders {
-            let built = builder.join().unwrap().unwrap();
-            let version = Command::new(built).arg("--version").output().unwrap();
-            assert!(version.stdout.starts_with(b"etcd Version"), "{version:?}");
+        let target = dir.path().join("etcd");
+        while !builders.iter().all(std::thread::JoinHandle::is_finished) {
+            if let Ok(seen) = fs::read_to_string(&target) {
+                assert_eq!(seen, "half and whole", "half a program was seen under its name");
+            }
+            std::thread::yield_now();
         }
-        assert_eq!(fs::read_to_string(dir.path().join("module/go.mod")).unwrap(), GO_MOD, "the build changed go.mod");
+        for builder in builders {
+            assert_eq!(builder.join().unwrap().unwrap(), target);
+        }
+        assert_eq!(fs::read_to_string(&target).unwrap(), "half and whole");
+        assert_eq!(fs::read_to_string(dir.path().join("asked")).unwrap(), "once\n", "it was built more than once");
+        assert_eq!(fs::read_to_string(dir.path().join("module/go.mod")).unwrap(), GO_MOD);
+    }
+
+    #[test]
+    fn a_build_that_fails_leaves_nothing_and_tells_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let go = script(dir.path(), "[ \"$1\" = version ] && exit 0\necho 'no space left' >&2\nexit 3\n");
+        let error = build_by(&go, Tool::Etcd, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("building etcd with Go") && error.contains("no space left"), "{error}");
+        assert!(!dir.path().join("etcd").exists());
     }
 
     #[test]

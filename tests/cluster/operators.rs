@@ -1,0 +1,272 @@
+//! Operators that meet, die, and find the API server gone.
+
+use super::world::*;
+use atlas_privatelink_operator::testbed::{
+    control_plane::{ControlPlane, Options},
+    simulator::{Fault, Operation, Rule},
+};
+use rand::Rng;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// Links, and an endpoint on each, in as many projects.
+async fn applied(world: &World, count: usize) {
+    world.credentials().await;
+    for number in 0..count {
+        world.apply(&link_of(&format!("orders-{number}"), &project(number))).await;
+        let name = format!("orders-{number}-a");
+        world.apply(&endpoint(&name, &format!("orders-{number}"), &vpce(number))).await;
+    }
+}
+
+async fn until_all_ready(world: &World, within: Duration) {
+    world
+        .until(within, "all are Ready", async |world: &World| {
+            let (links, endpoints) = (world.list(LINKS).await, world.list(ENDPOINTS).await);
+            links.iter().chain(&endpoints).all(is_ready)
+        })
+        .await;
+}
+
+/// The versions of all objects, which tell whether anybody wrote one.
+async fn versions(world: &World) -> BTreeMap<String, String> {
+    let mut versions = BTreeMap::new();
+    for plural in [LINKS, ENDPOINTS] {
+        for object in world.list(plural).await {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+            versions.insert(text("uid"), text("resourceVersion"));
+        }
+    }
+    versions
+}
+
+/// Nothing is written for a while, though Atlas is looked at all the time.
+async fn quiet(world: &World) {
+    let mut last = (versions(world).await, Instant::now());
+    // The last words on what became Ready may still be under way.
+    world
+        .until(SOON, "nobody writes for two seconds", async |world: &World| {
+            let now = versions(world).await;
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            last.1.elapsed() > Duration::from_secs(2)
+        })
+        .await;
+    let (before, looks) = (last.0, world.calls(Operation::ListServices));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(versions(world).await, before, "somebody writes, and somebody answers");
+    assert!(world.calls(Operation::ListServices) > looks, "nobody looks at Atlas any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_on_the_same_objects_create_once_and_do_not_answer_each_other() {
+    const COUNT: usize = 5;
+    let world = World::new(Nature { resync: "1s", ..Nature::default() }).await;
+    let (_one, _other) = (world.start(), world.start());
+    applied(&world, COUNT).await;
+    until_all_ready(&world, SOON).await;
+    quiet(&world).await;
+    let creates = world.ledger().creates();
+    assert_eq!(creates.values().copied().collect::<Vec<_>>(), [1; COUNT]);
+    assert_eq!(world.ledger().endpoint_adds().len(), COUNT);
+    for object in world.list(LINKS).await.iter().chain(&world.list(ENDPOINTS).await) {
+        assert_eq!(object["status"]["origin"], "Created", "{object:#}");
+    }
+    for plural in [LINKS, ENDPOINTS] {
+        for object in world.list(plural).await {
+            world.delete(plural, object["metadata"]["name"].as_str().expect("a name")).await;
+        }
+    }
+    world
+        .until(SOON, "all are gone", async |world: &World| {
+            world.list(LINKS).await.is_empty() && world.list(ENDPOINTS).await.is_empty()
+        })
+        .await;
+    world.nothing_is_left();
+    world.always().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_clusters_exactly_one_says_created() {
+    const COUNT: usize = 6;
+    let _turn = ONE_MORE_CONTROL_PLANE.lock().await;
+    let control_plane = ControlPlane::start(Options::default()).await.expect("started");
+    define(&control_plane.client()).await;
+    let here = World::new(Nature { resync: "1s", ..Nature::default() }).await;
+    let there = here.beside(Plane::of(&control_plane)).await;
+    let (_one, _other) = (here.start(), there.start());
+    tokio::join!(applied(&here, COUNT), applied(&there, COUNT));
+    tokio::join!(until_all_ready(&here, SOON), until_all_ready(&there, SOON));
+    for plural in [LINKS, ENDPOINTS] {
+        for (one, other) in here.list(plural).await.iter().zip(there.list(plural).await) {
+            let mut origins = [&one["status"]["origin"], &other["status"]["origin"]];
+            origins.sort_by_key(|origin| origin.to_string());
+            assert_eq!(origins, ["Adopted", "Created"], "{one:#}\n{other:#}");
+        }
+    }
+    assert_eq!(here.ledger().creates().values().copied().collect::<Vec<_>>(), [1; COUNT]);
+    here.always().await;
+    there.always().await;
+    drop(_other);
+    control_plane.stop().await.expect("stopped");
+}
+
+/// Killed again and again at random instants while creations of 20 projects are in every phase: recorded, on their way,
+/// done without an answer, answered without a status.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_mid_creation_it_creates_nothing_twice() {
+    const COUNT: usize = 20;
+    const ROUNDS: usize = 20;
+    let world = World::new(Nature::default()).await;
+    for (operation, millis) in [(Operation::CreateService, 300), (Operation::AddEndpoint, 200)] {
+        world.atlas.inject(Rule { times: Some(50), ..Rule::always(operation, Fault::Slow { millis }) });
+    }
+    applied(&world, COUNT).await;
+    let mut instants = Vec::new();
+    for _ in 0..ROUNDS {
+        let operator = world.start();
+        let delay = Duration::from_millis(rand::rng().random_range(20..900));
+        instants.push(delay);
+        tokio::time::sleep(delay).await;
+        operator.kill().await;
+    }
+    println!("killed after {instants:?}");
+    let _operator = world.start();
+    // One that was killed between the record and the request is waited for, for 90 seconds.
+    until_all_ready(&world, Duration::from_secs(150)).await;
+    let ledger = world.ledger();
+    assert_eq!(ledger.creates().values().copied().collect::<Vec<_>>(), [1; COUNT]);
+    assert_eq!(ledger.endpoint_adds().len(), COUNT);
+    assert!(ledger.service_deletes().is_empty() && ledger.endpoint_deletes().is_empty());
+    for object in world.list(LINKS).await.iter().chain(&world.list(ENDPOINTS).await) {
+        assert_eq!(object["status"]["origin"], "Created", "{object:#}");
+    }
+    world.always().await;
+}
+
+/// What is Ready stays so through restarts, without a single write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_is_not_seen_on_what_is_ready() {
+    let world = World::new(Nature { resync: "1s", ..Nature::default() }).await;
+    let mut operator = world.start();
+    applied(&world, 6).await;
+    until_all_ready(&world, SOON).await;
+    quiet(&world).await;
+    let before = versions(&world).await;
+    for _ in 0..6 {
+        operator.kill().await;
+        operator = world.start();
+        let looks = world.calls(Operation::GetEndpoint);
+        world
+            .until(SOON, "it looks at every endpoint", async |world: &World| {
+                world.calls(Operation::GetEndpoint) >= looks + 6
+            })
+            .await;
+        assert_eq!(versions(&world).await, before, "the restart was written down");
+    }
+    world.always().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_it_well_and_soon() {
+    let world = World::new(Nature::default()).await;
+    let operator = world.start();
+    applied(&world, 1).await;
+    until_all_ready(&world, SOON).await;
+    let (status, took) = operator.terminate().await;
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+    // Also while a call of Atlas is under way, which is finished and recorded.
+    let operator = world.start();
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 1500 }));
+    world.apply(&link_of("late", &project(7))).await;
+    world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 2).await;
+    let (status, took) = operator.terminate().await;
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    let late = world.get(LINKS, "late").await.expect("there");
+    assert_eq!(late["status"]["origin"], "Created", "what ran was not finished: {late:#}");
+    world.always().await;
+}
+
+/// Somebody else writes to the same objects all the time, so that every version the operator has is an old one soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_gets_its_work_done_beside_a_busy_writer() {
+    let world = World::new(Nature::default()).await;
+    let _operator = world.start();
+    applied(&world, 1).await;
+    let (mut writes, start) = (0u32, Instant::now());
+    let names = [(LINKS, "orders-0"), (ENDPOINTS, "orders-0-a")];
+    let all_ready = async || {
+        let (link, endpoint) = (world.get(LINKS, "orders-0").await, world.get(ENDPOINTS, "orders-0-a").await);
+        [link, endpoint].into_iter().flatten().filter(is_ready).count() == 2
+    };
+    while !all_ready().await || writes < 100 {
+        assert!(start.elapsed() < SOON, "it does not get to a write of its own:\n{:#?}", world.list(LINKS).await);
+        for (plural, name) in names {
+            let label = json!({"metadata": {"labels": {"busy": writes.to_string()}}});
+            world.merge(plural, name, &label).await.expect("written");
+        }
+        writes += 1;
+    }
+    assert_eq!(world.ledger().creates().values().sum::<usize>(), 1);
+    assert_eq!(world.ledger().endpoint_adds().len(), 1);
+    world.always().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_begins_within_a_sane_time() {
+    let world = World::new(Nature::default()).await;
+    world.apply(&link("orders")).await;
+    let operator = world.start();
+    let seen = |link: &Value| link["status"]["observedGeneration"] == 1;
+    world
+        .until(SOON, "it is seen", async |world: &World| {
+            world.get(LINKS, "orders").await.is_some_and(|link| seen(&link))
+        })
+        .await;
+    let took = operator.started.elapsed();
+    println!("start to first status: {took:?} (debug build)");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let (status, body) = operator.page("/readyz").await;
+    assert_eq!((status, body.as_str()), (200, "ok\n"));
+}
+
+/// The definitions come after the operator, and the API server goes and comes back under it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_waits_for_the_definitions_and_outlives_the_api_server() {
+    let _turn = ONE_MORE_CONTROL_PLANE.lock().await;
+    let mut control_plane = ControlPlane::start(Options::default()).await.expect("started");
+    let nature = Nature { plane: Plane::of(&control_plane), ..Nature::default() };
+    let world = World::new(nature).await;
+    let mut operator = world.start();
+    until(SOON, "it says what is missing", async || {
+        let (status, body) = operator.page("/readyz").await;
+        status == 503
+            && body.contains("atlasprivatelinks.atlas.privatelink.dev")
+            && body.contains("atlasinterfaceendpoints.atlas.privatelink.dev")
+    })
+    .await;
+    assert_eq!(operator.page("/healthz").await.0, 200, "a restart would not help");
+    define(&world.client).await;
+    until(SOON, "it is ready", async || operator.page("/readyz").await.0 == 200).await;
+    applied(&world, 2).await;
+    world.until(SOON, "a service is being made", async |world: &World| world.calls(Operation::CreateService) > 0).await;
+
+    control_plane.restart_api_server().await.expect("restarted");
+    until_all_ready(&world, SOON).await;
+    // The watches work again: what comes now is noticed, what goes as well.
+    world.apply(&link_of("late", &project(9))).await;
+    world.until_ready(LINKS, "late").await;
+    world.delete(LINKS, "late").await;
+    world.until_gone(LINKS, "late").await;
+    assert_eq!(world.ledger().creates().values().copied().collect::<Vec<_>>(), [1; 3]);
+    assert!(!operator.has_ended());
+    world.always().await;
+    drop(operator);
+    control_plane.stop().await.expect("stopped");
+}
