@@ -36,7 +36,7 @@ use kube::{
     },
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 
@@ -154,7 +154,10 @@ pub async fn operate(parts: Parts, health: Health, stop: CancellationToken) -> R
         [] => vec![None],
         namespaces => namespaces.iter().cloned().map(Some).collect(),
     };
-    let watches: Vec<_> = scopes.iter().map(|scope| watches(&ctx, scope.as_deref())).collect();
+    let (wakers, woken): (Vec<_>, Vec<_>) = scopes.iter().map(|scope| channels(scope.as_deref())).unzip();
+    let wakers = Wakers(wakers.into());
+    let watches: Vec<_> =
+        scopes.iter().zip(woken).map(|(scope, woken)| watches(&ctx, scope.as_deref(), &wakers, woken)).collect();
     ctx.links.fill_from(watches.iter().map(|(links, _)| links.store.clone()).collect());
     ctx.endpoints.fill_from(watches.iter().map(|(_, endpoints)| endpoints.store.clone()).collect());
     let mut running = Vec::new();
@@ -210,20 +213,56 @@ struct Watch<K: Kind> {
 
 type Ref<K> = ObjectRef<DeserializeGuard<K>>;
 
+/// Where to send what is to be woken in a namespace (`None`: in all of them).
+struct Waker {
+    namespace: Option<String>,
+    links: UnboundedSender<Ref<AtlasPrivateLink>>,
+    endpoints: UnboundedSender<Ref<AtlasInterfaceEndpoint>>,
+}
+
+/// The other ends of a [`Waker`].
+type Woken = (UnboundedReceiver<Ref<AtlasPrivateLink>>, UnboundedReceiver<Ref<AtlasInterfaceEndpoint>>);
+
+fn channels(namespace: Option<&str>) -> (Waker, Woken) {
+    let (links, links_woken) = unbounded_channel();
+    let (endpoints, endpoints_woken) = unbounded_channel();
+    (Waker { namespace: namespace.map(str::to_owned), links, endpoints }, (links_woken, endpoints_woken))
+}
+
+#[derive(Clone)]
+struct Wakers(Arc<[Waker]>);
+
+impl Wakers {
+    fn of<K: Kind>(&self, object: &Ref<K>) -> Option<&Waker> {
+        self.0.iter().find(|waker| waker.namespace.is_none() || waker.namespace == object.namespace)
+    }
+
+    // A controller that has ended wakes nobody; then the operator is about to end.
+    fn wake_link(&self, link: Ref<AtlasPrivateLink>) {
+        let _ = self.of(&link).map(|waker| waker.links.send(link));
+    }
+
+    fn wake_endpoint(&self, endpoint: Ref<AtlasInterfaceEndpoint>) {
+        let _ = self.of(&endpoint).map(|waker| waker.endpoints.send(endpoint));
+    }
+}
+
 /// Watches both kinds in one namespace, or in all. A change of one object wakes the others that may wait for it, and
 /// always after the store shows the change: a watch of their own could wake them too early, and nobody would again.
-fn watches(ctx: &Arc<Context>, namespace: Option<&str>) -> (Watch<AtlasPrivateLink>, Watch<AtlasInterfaceEndpoint>) {
-    let (wake_links, links_woken) = unbounded_channel();
-    let (wake_endpoints, endpoints_woken) = unbounded_channel();
-    let (of, wake) = (ctx.clone(), wake_links.clone());
+fn watches(
+    ctx: &Arc<Context>,
+    namespace: Option<&str>,
+    wakers: &Wakers,
+    (links_woken, endpoints_woken): Woken,
+) -> (Watch<AtlasPrivateLink>, Watch<AtlasInterfaceEndpoint>) {
+    let (of, wake) = (ctx.clone(), wakers.clone());
     let links = watch(ctx, namespace, links_woken, move |link: &AtlasPrivateLink| {
-        endpoints_of(&of, link).for_each(|endpoint| drop(wake_endpoints.send(endpoint)));
-        links_beside(&of, link).for_each(|other| drop(wake.send(other)));
+        endpoints_of(&of, link).for_each(|endpoint| wake.wake_endpoint(endpoint));
+        links_beside(&of, link).for_each(|other| wake.wake_link(other));
     });
+    let wake = wakers.clone();
     let endpoints = watch(ctx, namespace, endpoints_woken, move |endpoint: &AtlasInterfaceEndpoint| {
-        drop(
-            wake_links.send(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name)),
-        );
+        wake.wake_link(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name));
     });
     (links, endpoints)
 }
@@ -249,6 +288,7 @@ fn watch<K: Kind>(
             watcher::Event::Apply(object) | watcher::Event::InitApply(object) => of.reached(object),
             watcher::Event::Delete(object) => of.memories.forget(&object.uid().unwrap_or_default()),
             watcher::Event::InitDone => {
+                of.forget_the_gone();
                 if std::mem::take(&mut is_first) {
                     of.filled.send_modify(|filled| *filled += 1);
                 }

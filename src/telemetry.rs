@@ -18,11 +18,13 @@ use tracing_subscriber::{
 pub fn start(format: LogFormat, directives: &str) -> Result<(), ParseError> {
     // What the HTTP stack says of requests at its finest levels may show headers: it is not listened to below info.
     // The span that kube lays around every reconcile says what ours says better.
-    let quiet = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower", "kube_client"];
+    let quiet = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
     let filter = directives
         .parse::<Targets>()?
         .with_targets(quiet.map(|target| (target, LevelFilter::INFO)))
-        .with_target("kube_runtime", LevelFilter::WARN);
+        .with_target("kube_runtime", LevelFilter::WARN)
+        // It warns of an answer that it cannot decode by showing it, and that may be a Secret.
+        .with_target("kube_client", LevelFilter::ERROR);
     let layer = fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
         LogFormat::Text => layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed(),

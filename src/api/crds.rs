@@ -104,3 +104,136 @@ fn plain(schema: &mut JSONSchemaProps) {
         plain(more);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every schema below `schema`, with its path.
+    fn walk<'a>(path: &str, schema: &'a JSONSchemaProps, visit: &mut impl FnMut(&str, &'a JSONSchemaProps)) {
+        visit(path, schema);
+        for (name, property) in schema.properties.iter().flatten() {
+            walk(&format!("{path}.{name}"), property, visit);
+        }
+        match &schema.items {
+            Some(JSONSchemaPropsOrArray::Schema(items)) => walk(&format!("{path}[]"), items, visit),
+            Some(JSONSchemaPropsOrArray::Schemas(all)) => all.iter().for_each(|items| walk(path, items, visit)),
+            None => {}
+        }
+    }
+
+    /// The schemas of both kinds, each with its name.
+    fn schemas() -> Vec<(String, JSONSchemaProps)> {
+        let schemas = all().map(|crd| {
+            let schema = crd.spec.versions[0].schema.clone().and_then(|schema| schema.open_api_v3_schema).unwrap();
+            (crd.spec.names.kind, schema)
+        });
+        schemas.to_vec()
+    }
+
+    fn property<'a>(schema: &'a JSONSchemaProps, name: &str) -> &'a JSONSchemaProps {
+        &schema.properties.as_ref().unwrap()[name]
+    }
+
+    #[test]
+    fn the_files_are_what_the_types_say() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        let files = yaml().unwrap();
+        for (name, text) in &files {
+            let stored = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert!(
+                stored == *text,
+                "crds/{name} is stale: run `cargo run -- crds --output crds`, and commit what it writes"
+            );
+        }
+        let stored = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let known = |name: &std::ffi::OsString| files.iter().any(|(known, _)| known.as_str() == name);
+        assert_eq!(stored.filter(|name| !known(name)).collect::<Vec<_>>(), [""; 0], "no file is left behind");
+    }
+
+    #[test]
+    fn no_field_of_spec_has_a_default_and_none_is_nullable() {
+        for (kind, schema) in schemas() {
+            let mut fields = 0;
+            walk(&kind, &schema, &mut |path, schema| {
+                fields += 1;
+                let is_status = path == format!("{kind}.status");
+                assert_eq!(schema.default.is_some(), is_status, "GitOps tools would see drift: {path}");
+                assert!(schema.nullable.is_none(), "an explicit null is stored: {path}");
+            });
+            assert!(fields > 20, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_object_is_not_taken_for_finished() {
+        for (kind, schema) in schemas() {
+            let default = property(&schema, "status").default.as_ref().map(|default| &default.0);
+            assert_eq!(default, Some(&json!({"observedGeneration": -1})), "{kind}");
+            let status = property(&schema, "status");
+            assert!(property(status, "observedGeneration").minimum.is_none(), "{kind}: -1 must be allowed");
+        }
+    }
+
+    #[test]
+    fn conditions_are_a_map_by_type() {
+        for (kind, schema) in schemas() {
+            let conditions = property(property(&schema, "status"), "conditions");
+            assert_eq!(conditions.x_kubernetes_list_type.as_deref(), Some("map"), "{kind}");
+            assert_eq!(
+                conditions.x_kubernetes_list_map_keys.as_deref(),
+                Some(["type".to_owned()].as_slice()),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_property_is_explained() {
+        for (kind, schema) in schemas() {
+            walk(&kind, &schema, &mut |path, schema| {
+                let told = schema.description.as_deref().is_some_and(|text| text.trim().len() > 10);
+                // The items of a list are explained by the list.
+                assert!(told || path.ends_with("[]"), "kubectl explain has nothing to say on {path}");
+            });
+        }
+    }
+
+    #[test]
+    fn every_text_of_spec_is_limited() {
+        for (kind, schema) in schemas() {
+            walk(&format!("{kind}.spec"), property(&schema, "spec"), &mut |path, schema| {
+                if schema.type_.as_deref() == Some("string") {
+                    let limited = schema.enum_.is_some() || (schema.pattern.is_some() && schema.max_length.is_some());
+                    assert!(limited, "{path} has neither an enum nor pattern and length");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn names_columns_and_scope_are_what_users_know() {
+        let columns = |crd: &CustomResourceDefinition| {
+            let columns = crd.spec.versions[0].additional_printer_columns.iter().flatten();
+            columns
+                .map(|column| format!("{}{}", column.name, if column.priority == Some(1) { "+" } else { "" }))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let [link, endpoint] = all();
+        assert_eq!(columns(&link), "Ready Status Provider Region ID Age Service-Name+ Message+");
+        assert_eq!(columns(&endpoint), "Ready Status Endpoint Connection Link Age Message+");
+        for (crd, plural, short) in [(link, "atlasprivatelinks", "apl"), (endpoint, "atlasinterfaceendpoints", "aie")] {
+            assert_eq!((crd.spec.names.plural.as_str(), crd.spec.scope.as_str()), (plural, "Namespaced"));
+            assert_eq!(crd.spec.names.short_names, Some(vec![short.to_owned()]));
+            assert_eq!(crd.spec.names.categories, Some(vec!["atlas".to_owned()]));
+            assert_eq!(
+                (crd.spec.group.as_str(), crd.spec.versions[0].name.as_str()),
+                ("atlas.privatelink.dev", "v1alpha1")
+            );
+            assert!(
+                crd.spec.versions[0].subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())
+            );
+        }
+    }
+}

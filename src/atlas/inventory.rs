@@ -90,7 +90,18 @@ enum Note {
     Attached(EndpointId),
 }
 
-type Notes = HashMap<(ProjectId, ServiceId), Vec<(Sequence, Note)>>;
+/// A note, and the request whose answer it is.
+struct Noted {
+    sent: Sent,
+    note: Note,
+}
+
+type Notes = HashMap<(ProjectId, ServiceId), Vec<Noted>>;
+
+/// A LIST that was under way when a note was taken has ended after this time.
+const UNDER_WAY: Duration = Duration::from_secs(120);
+/// A refusal of writes that was due to be tested this long ago is not needed to tell how often it was.
+const LONG_AGO: Duration = Duration::from_secs(3600);
 
 /// Shared values by what they are of.
 type Cells<K, T> = Arc<Mutex<HashMap<K, Arc<Shared<T>>>>>;
@@ -154,6 +165,8 @@ impl Inventory {
     /// Takes in that Atlas refuses this caller's writes: one object asks again after a while, not every one.
     pub fn refuse_writes(&self, caller: &Caller, failure: Failure) {
         let mut all = lock(&self.refused);
+        // Credentials that were replaced are never accepted again.
+        all.retain(|_, refused| refused.unseen.retry_at.elapsed() < LONG_AGO);
         let key = (caller.credential.id(), caller.project);
         let failures = all.get(&key).map_or(0, |refused| refused.failures).saturating_add(1);
         let retry_at = Instant::now() + pause(failure.error.class, failures);
@@ -178,6 +191,7 @@ impl Inventory {
         let group = shared(&self.groups, key);
         let answer = group.read(need, || self.atlas.list_services(caller, provider)).await.map_err(unseen)?;
         let mut view = self.view(answer);
+        self.forget_notes();
         self.lay_over(caller.project, provider, &mut view);
         Ok(view)
     }
@@ -212,7 +226,7 @@ impl Inventory {
         self.accept_writes(caller);
         // v1.0 doesn't repeat the region that it was asked for; the one who asked knows it.
         answer.value.region.get_or_insert_with(|| region.clone());
-        self.note(caller.project, answer.value.id, answer.sent.sequence, Note::Created(answer.value.clone()));
+        self.note(caller.project, answer.value.id, answer.sent, Note::Created(answer.value.clone()));
         Ok(answer)
     }
 
@@ -229,7 +243,7 @@ impl Inventory {
     ) -> Result<(), Failure> {
         let answer = self.atlas.delete_service(caller, provider, id, basis).await?;
         self.accept_writes(caller);
-        self.note(caller.project, id, answer.sent.sequence, Note::Deleting);
+        self.note(caller.project, id, answer.sent, Note::Deleting);
         Ok(())
     }
 
@@ -246,7 +260,7 @@ impl Inventory {
     ) -> Result<(), Failure> {
         let answer = self.atlas.add_endpoint(caller, service, id, basis).await?;
         self.accept_writes(caller);
-        self.note(caller.project, service, answer.sent.sequence, Note::Attached(id.clone()));
+        self.note(caller.project, service, answer.sent, Note::Attached(id.clone()));
         shared(&self.endpoints, self.endpoint_key(caller, service, id)).observe(answer);
         Ok(())
     }
@@ -271,8 +285,8 @@ impl Inventory {
         EndpointKey { credential: caller.credential.id(), service, endpoint: id.clone() }
     }
 
-    fn note(&self, project: ProjectId, service: ServiceId, sequence: Sequence, note: Note) {
-        lock(&self.notes).entry((project, service)).or_default().push((sequence, note));
+    fn note(&self, project: ProjectId, service: ServiceId, sent: Sent, note: Note) {
+        lock(&self.notes).entry((project, service)).or_default().push(Noted { sent, note });
     }
 
     fn view<T>(&self, answer: Answer<T>) -> View<T> {
@@ -281,24 +295,40 @@ impl Inventory {
         View { value: answer.value, read: answer.sent, offset }
     }
 
-    /// Lays the notes of later writes over a view, and forgets those that every later LIST has seen.
+    /// Lays the notes of later writes over a view.
     fn lay_over(&self, project: ProjectId, provider: Provider, view: &mut Services) {
-        let mut notes = lock(&self.notes);
-        for (&(owner, id), entries) in notes.iter_mut().filter(|((owner, _), _)| *owner == project) {
-            debug_assert_eq!(owner, project);
-            for (sequence, note) in entries.iter().filter(|(sequence, _)| *sequence > view.read.sequence) {
-                tracing::trace!(?sequence, %id, "a later write is laid over the list");
-                apply(&mut view.value, id, provider, note);
+        for ((_, id), entries) in lock(&self.notes).iter().filter(|((of, _), _)| *of == project) {
+            for noted in entries.iter().filter(|noted| noted.sent.sequence > view.read.sequence) {
+                apply(&mut view.value, *id, provider, &noted.note);
             }
         }
-        // A note is of use to views requested before it; ten minutes of requests are more than any view lives through
-        // its own resync without a LIST in between.
-        notes.retain(|_, entries| {
-            if entries.len() > 64 {
-                entries.drain(..entries.len() - 64);
+    }
+
+    /// Forgets the notes that every list which somebody may still be shown has been requested after.
+    fn forget_notes(&self) {
+        if lock(&self.notes).is_empty() {
+            return;
+        }
+        let mut oldest: HashMap<ProjectId, Sequence> = HashMap::new();
+        for (key, cell) in lock(&self.groups).iter() {
+            if let Some(seen) = cell.seen() {
+                oldest.entry(key.project).and_modify(|oldest| *oldest = seen.min(*oldest)).or_insert(seen);
             }
+        }
+        lock(&self.notes).retain(|(project, _), entries| {
+            let older = oldest.get(project);
+            entries.retain(|noted| {
+                noted.sent.at.elapsed() < UNDER_WAY || older.is_some_and(|older| *older < noted.sent.sequence)
+            });
             !entries.is_empty()
         });
+    }
+
+    /// How much is remembered: cells, notes and refusals.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> [usize; 4] {
+        let notes = lock(&self.notes).values().map(Vec::len).sum();
+        [lock(&self.groups).len(), lock(&self.endpoints).len(), notes, lock(&self.refused).len()]
     }
 }
 
@@ -317,8 +347,7 @@ fn apply(services: &mut Vec<Service>, id: ServiceId, provider: Provider, note: &
 
 fn shared<K: Eq + std::hash::Hash, T>(cells: &Mutex<HashMap<K, Arc<Shared<T>>>>, key: K) -> Arc<Shared<T>> {
     let mut cells = lock(cells);
-    // Cells that nobody has asked for a long time belong to objects or credentials that are gone.
-    if cells.len() >= 64 && !cells.contains_key(&key) {
+    if !cells.contains_key(&key) {
         cells.retain(|_, cell| !cell.is_idle());
     }
     cells.entry(key).or_default().clone()

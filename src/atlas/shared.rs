@@ -1,7 +1,7 @@
 //! One value that many readers want and one fetches: single flight, with shared failures and their pauses.
 
 use super::{
-    Answer, Failure,
+    Answer, Failure, Sequence,
     error::{AtlasError, Class, Effect},
     inventory::Need,
 };
@@ -18,8 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What only a person can mend is asked again after 1, 2, 4 and then every 5 minutes.
 const FIRST_DENIED_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_DENIED_PAUSE: Duration = Duration::from_secs(300);
-/// A cell that nobody read for this long is dropped when room is needed.
-const IDLE: Duration = Duration::from_secs(3600);
+/// A cell that nobody read for this long belongs to an object or a credential that is gone.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a reader waits for the one who fetches.
 const WAIT_FOR_ANOTHER: Duration = Duration::from_secs(2);
@@ -35,6 +35,8 @@ struct State<T> {
     seen: Option<Answer<T>>,
     flaw: Option<Flaw>,
     failures: u32,
+    /// How many fetches have ended, which tells one that waited that somebody has asked meanwhile.
+    fetches: u64,
     used: Instant,
 }
 
@@ -61,7 +63,7 @@ impl Flaw {
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        let state = State { seen: None, flaw: None, failures: 0, used: Instant::now() };
+        let state = State { seen: None, flaw: None, failures: 0, fetches: 0, used: Instant::now() };
         Self { flight: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 }
@@ -76,6 +78,7 @@ impl<T: Clone> Shared<T> {
         if let Some(known) = self.known(need) {
             return known;
         }
+        let fetches = self.state().fetches;
         // Whoever waits holds a place that an object of another project could use.
         let Ok(_flight) = tokio::time::timeout(WAIT_FOR_ANOTHER, self.flight.lock()).await else {
             return Err(Flaw::slow());
@@ -84,23 +87,41 @@ impl<T: Clone> Shared<T> {
         if let Some(known) = self.known(need) {
             return known;
         }
+        // A failure that asks for no pause is still one for all who waited for it.
+        if let Some(flaw) = self.flaw_since(fetches).filter(|_| !need.insist) {
+            return Err(flaw);
+        }
         let result = fetch().await;
         self.record(result)
     }
 
     /// Takes over what a write's answer showed.
     pub fn observe(&self, answer: Answer<T>) {
-        let mut state = self.state();
-        let newer = state.seen.as_ref().is_none_or(|seen| seen.sent.sequence < answer.sent.sequence);
-        if newer {
-            state.seen = Some(answer);
-        }
+        self.state().see(answer);
+    }
+}
+
+impl<T: Clone> State<T> {
+    /// Takes an answer in, unless a later request has had one already; gives the later of both.
+    fn see(&mut self, answer: Answer<T>) -> Answer<T> {
+        let seen = self.seen.take().filter(|seen| seen.sent.sequence > answer.sent.sequence).unwrap_or(answer);
+        self.seen.insert(seen).clone()
     }
 }
 
 impl<T> Shared<T> {
     pub fn is_idle(&self) -> bool {
         self.state().used.elapsed() > IDLE
+    }
+
+    /// The place of the request that showed what is known.
+    pub fn seen(&self) -> Option<Sequence> {
+        self.state().seen.as_ref().map(|seen| seen.sent.sequence)
+    }
+
+    fn flaw_since(&self, fetches: u64) -> Option<Flaw> {
+        let state = self.state();
+        state.flaw.clone().filter(|_| state.fetches != fetches)
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -128,12 +149,12 @@ impl<T: Clone> Shared<T> {
 
     fn record(&self, result: Result<Answer<T>, Failure>) -> Result<Answer<T>, Flaw> {
         let mut state = self.state();
+        state.fetches += 1;
         match result {
             Ok(answer) => {
                 state.failures = 0;
                 state.flaw = None;
-                state.seen = Some(answer.clone());
-                Ok(answer)
+                Ok(state.see(answer))
             }
             Err(failure) => {
                 state.failures = state.failures.saturating_add(1);
@@ -158,3 +179,6 @@ pub(super) fn pause(class: Class, failures: u32) -> Duration {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

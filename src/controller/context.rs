@@ -19,6 +19,7 @@ use kube::{
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::de::DeserializeOwned;
 use std::{
+    collections::HashSet,
     fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -68,6 +69,17 @@ impl Context {
         let at = self.inventory.sequence();
         let version = object.resource_version().unwrap_or_default();
         self.memories.with(&object.uid().unwrap_or_default(), |memory| memory.reached(&version, at, Instant::now()));
+    }
+
+    /// Forgets the objects that went while a watch was interrupted.
+    pub fn forget_the_gone(&self) {
+        let links = self.links.cached();
+        let endpoints = self.endpoints.cached();
+        let uids = links.iter().filter_map(Watched::get).filter_map(ResourceExt::uid);
+        let lives: HashSet<String> =
+            uids.chain(endpoints.iter().filter_map(Watched::get).filter_map(ResourceExt::uid)).collect();
+        let complete = self.started.initialized();
+        self.memories.keep(|uid| !complete || lives.contains(uid));
     }
 
     /// The resync interval, spread by up to a twentieth, so that not everything is looked at in the same second.

@@ -3,23 +3,17 @@
 use super::{
     context::{Care, Context},
     kind::{Applied, Decision, Demand, Kind},
-    memory::{WritePause, is_older},
+    memory::is_older,
+    setback::{failed, held_back, stop},
     write,
 };
 use crate::{
     api::CommonStatus,
-    atlas::{
-        Failure, Sent,
-        error::{Class, Denial, Effect},
-        ids::ProjectId,
-    },
-    reconcile::{
-        Look, Subject,
-        blocked::{self, Blocked, Confirmation},
-        report,
-    },
+    atlas::{Sent, ids::ProjectId},
+    reconcile::{Look, Subject, report},
 };
 use futures::FutureExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -34,13 +28,11 @@ const TURN: Duration = Duration::from_secs(2);
 /// How soon an object is looked at again when the cluster is about to change.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// No requeue is sooner than this.
-const SOONEST: Duration = Duration::from_millis(50);
-/// An unknown "not yet" of Atlas is taken for a "never" after this time.
-const PATIENCE_WITH_NOT_YET: Duration = Duration::from_secs(3600);
+pub(super) const SOONEST: Duration = Duration::from_millis(50);
 
 /// Why a reconcile came to no end.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(super) enum Trouble {
     #[error("the Kubernetes API did not take a request")]
     Kubernetes(#[from] kube::Error),
 }
@@ -67,7 +59,7 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
     let run = AssertUnwindSafe(run(&ctx, object)).catch_unwind();
     match tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await {
         Ok(Ok(Ok(action))) => {
-            ctx.memories.with(&uid, |memory| memory.troubles = 0);
+            ctx.memories.with_known(&uid, |memory| memory.troubles = 0);
             action
         }
         Ok(Ok(Err(Trouble::Kubernetes(error)))) => {
@@ -107,6 +99,10 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
     let (mut care, mut turn) = (Care::Normal, None);
     for _ in 0..STEPS {
         let subject = Subject::of(&object, object.is_suspended());
+        if !subject.deleting && !subject.protected && object.must_be_protected() {
+            object = write::record(ctx, &object, None).await?;
+            continue;
+        }
         let case = match object.resolve(ctx, subject.clone(), care).await {
             Ok(case) => case,
             Err(_) if subject.suspended && !subject.deleting => return suspended(ctx, &object, &subject).await,
@@ -127,10 +123,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             Demand::Atlas(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Demand::Atlas(needed) => {
                 if let Some(blocked) = held_back(ctx, &object, &subject, K::caller(&case)) {
-                    return match blocked {
-                        Some(blocked) => stop(ctx, &object, &subject, &blocked).await,
-                        None => settle(ctx, &object, paused(ctx, &subject, decision), K::project(&case)).await,
-                    };
+                    return stop(ctx, &object, &subject, &blocked).await;
                 }
                 if care < needed || turn.is_none() {
                     if let (None, Some(caller)) = (&turn, K::caller(&case)) {
@@ -213,6 +206,9 @@ async fn settle<K: Kind>(
     let failed = K::has_failed(&decision.status);
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
         memory.failed_since = if failed { memory.failed_since.or(Some(Instant::now())) } else { None };
+        if report::was_ready(&decision.status) {
+            memory.write_pause = None;
+        }
     });
     write_status(ctx, object, decision.status).await?;
     let resync = project.map_or(ctx.settings.resync_interval, |project| ctx.resync_interval(&project));
@@ -222,20 +218,36 @@ async fn settle<K: Kind>(
 fn next_look(look: Look, read: Option<Sent>, poll: Duration, resync: Duration) -> Action {
     let now = Instant::now();
     let seen = read.map_or(now, |read| read.at);
-    let poll = seen + poll;
+    // What rests on an old look is not decided again before a new one is due.
+    let aligned = |interval: Duration| Some(seen + interval).filter(|due| *due > now).unwrap_or(now + interval);
     let due = match look {
-        Look::Poll => poll,
-        Look::Resync => seen + resync,
+        Look::Poll => aligned(poll),
+        Look::Resync => aligned(resync),
         Look::Shortly => now + SHORTLY,
         Look::At(instant) if instant > now => instant,
-        Look::At(_) => poll,
+        Look::At(_) => aligned(poll),
         Look::Never => return Action::await_change(),
     };
     Action::requeue(due.saturating_duration_since(now).max(SOONEST))
 }
 
-async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Result<K, kube::Error> {
-    if object.status() == Some(&status) {
+/// Two operators on one object must not answer each other: where the version is another's, a message that merely says
+/// the same in other words is left as it is.
+fn says_the_same<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> bool {
+    let Some(before) = object.status() else { return false };
+    let foreign = ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.foreign_version.is_some());
+    let mut reworded = status.clone();
+    let worded = status.conditions().iter().cloned().map(|condition| {
+        let earlier = before.conditions().iter().find(|earlier| earlier.type_ == condition.type_);
+        let message = earlier.map_or(condition.message.clone(), |earlier| earlier.message.clone());
+        Condition { message, ..condition }
+    });
+    reworded.set_conditions(worded.collect());
+    *status == *before || (foreign && reworded == *before)
+}
+
+pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Result<K, kube::Error> {
+    if says_the_same(ctx, object, &status) {
         return Ok(object.clone());
     }
     let news = object.news(&status);
@@ -254,93 +266,4 @@ async fn suspended<K: Kind>(ctx: &Context, object: &K, subject: &Subject) -> Res
     report::tell_suspended(&mut status, subject, ctx.clock.now());
     write_status(ctx, object, status).await?;
     Ok(Action::requeue(ctx.settings.resync_interval))
-}
-
-/// The object cannot be decided on now.
-async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked: &Blocked) -> Result<Action, Trouble> {
-    let now = Instant::now();
-    let (confirmation, retry_at) = ctx.memories.with(&subject.uid, |memory| {
-        let known = Confirmation {
-            own_version: memory.foreign_version.is_none() && memory.own_version.is_some(),
-            version_at: memory.foreign_version.as_ref().map_or(now, |(_, _, at)| *at),
-            confirmed_at: memory.confirmed_at.unwrap_or(now),
-            patience: ctx.settings.patience(),
-        };
-        (known, blocked.retry_at)
-    });
-    let before = object.status().cloned().unwrap_or_default();
-    if let Some(status) = blocked::status(&before, subject, blocked, confirmation, (now, ctx.clock.now())) {
-        write_status(ctx, object, status).await?;
-    } else {
-        tracing::debug!(reason = %blocked.verdict.reason, "{}", blocked.verdict.message);
-    }
-    Ok(match retry_at {
-        Some(at) => Action::requeue(at.saturating_duration_since(now).max(SOONEST)),
-        None => Action::requeue(ctx.settings.resync_interval),
-    })
-}
-
-/// Whether the next write to Atlas has to wait: `Some(None)` for the object's own pause, `Some(Some(_))` for a refusal
-/// that holds for the whole project.
-fn held_back<K: Kind>(
-    ctx: &Context,
-    object: &K,
-    subject: &Subject,
-    caller: Option<&crate::atlas::Caller>,
-) -> Option<Option<Blocked>> {
-    let anew = object.status().is_some_and(|status| report::starts_anew(status, subject));
-    let pause = ctx
-        .memories
-        .with(&subject.uid, |memory| memory.write_pause.filter(|pause| pause.until > Instant::now() && !anew));
-    if pause.is_some() {
-        return Some(None);
-    }
-    let refused = ctx.inventory.writes_refused(caller?).filter(|_| !anew)?;
-    Some(Some(super::way::blocked(ctx, subject, &object.secret(ctx), &refused)))
-}
-
-/// The decision without its step, until the object's pause is over.
-fn paused<K: Kind>(ctx: &Context, subject: &Subject, decision: Decision<K>) -> Decision<K> {
-    let until = ctx.memories.with(&subject.uid, |memory| memory.write_pause.map(|pause| pause.until));
-    Decision { step: None, look: until.map_or(Look::Shortly, Look::At), ..decision }
-}
-
-/// Atlas did not take a write.
-async fn failed<K: Kind>(
-    ctx: &Context,
-    object: &K,
-    subject: &Subject,
-    caller: Option<&crate::atlas::Caller>,
-    failure: &Failure,
-) -> Result<Action, Trouble> {
-    let now = Instant::now();
-    tracing::warn!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
-    if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {
-        return Ok(Action::requeue(SOONEST));
-    }
-    if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
-        if failure.error.class == Class::Denied(Denial::Credentials) {
-            // A rotated key takes effect at once: the next reconcile finds it.
-            let refused_at = failure.sent.map_or(now, |sent| sent.at);
-            let _ = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
-        }
-        ctx.inventory.refuse_writes(caller, failure.clone());
-    }
-    let pause = ctx.memories.with(&subject.uid, |memory| {
-        let mut pause = WritePause::after(memory.write_pause, ctx.jitter.fraction(), now);
-        if let Class::Throttled(Some(after)) = failure.error.class {
-            pause.until = pause.until.max(now + after);
-        }
-        memory.write_pause = Some(pause);
-        pause
-    });
-    if let (Class::Exists | Class::Missing, 1) = (failure.error.class, pause.failures) {
-        // Something is there, or not there any more: the next list tells. If it doesn't, the pause holds.
-        return Ok(Action::requeue(SOONEST));
-    }
-    let mut blocked = Blocked::by_atlas(&failure.error, &object.secret(ctx), pause.until, true);
-    if failure.error.class == Class::NotYet && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
-        blocked = blocked.stalled();
-    }
-    stop(ctx, object, subject, &blocked).await
 }

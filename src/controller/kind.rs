@@ -97,6 +97,8 @@ pub trait Kind:
         step: Self::Step,
     ) -> impl Future<Output = Result<Applied<Self>, kube::Error>> + Send;
 
+    /// Whether it has, or may have, something in Atlas that it must not go without.
+    fn must_be_protected(&self) -> bool;
     /// Whether what is in Atlas has failed or vanished, so that a pause runs before it is made again.
     fn has_failed(status: &Self::Status) -> bool;
     /// What is worth telling about the change from one status to the next.

@@ -4,10 +4,11 @@
 use crate::{
     atlas::{
         Caller, Sequence,
+        error::{AtlasError, Class},
         ids::{EndpointId, ServiceId},
         region::Provider,
     },
-    reconcile::{attempt::AttemptMemory, endpoint::Attachment, ownership::Heard},
+    reconcile::{Subject, attempt::AttemptMemory, blocked::Blocked, endpoint::Attachment, ownership::Heard},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -33,6 +34,8 @@ pub struct Memory {
     pub look_after: Option<Sequence>,
     /// Failed writes to Atlas in a row, and when the next may be tried.
     pub write_pause: Option<WritePause>,
+    /// The reconcile request for which Atlas was asked although it was too early.
+    pub insisted: Option<String>,
     /// Reconciles in a row that came to no end.
     pub troubles: u32,
     /// The way to Atlas that the object last used, for its deletion.
@@ -70,6 +73,8 @@ pub struct Hearing {
     pub heard: Option<Heard>,
     /// Since when it is that.
     pub since: Option<Sequence>,
+    /// Since when it could not be confirmed any more.
+    pub doubted_since: Option<Instant>,
     /// When it was last confirmed.
     pub last: Option<Sequence>,
     /// The attachment that an endpoint was found to name.
@@ -79,11 +84,27 @@ pub struct Hearing {
 }
 
 /// A pause between failed writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WritePause {
     pub failures: u32,
+    /// Since when Atlas has been giving this kind of answer.
     pub since: Instant,
     pub until: Instant,
+    pub class: Class,
+    /// What the object says meanwhile.
+    pub told: Blocked,
+    /// What was wished when the write failed: another wish is a reason to try at once.
+    pub wish: Wish,
+}
+
+/// What a person last asked of an object: its generation, and the reconcile request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish(Option<i64>, Option<String>);
+
+impl Wish {
+    pub fn of(subject: &Subject) -> Self {
+        Self(subject.generation, subject.request.clone())
+    }
 }
 
 impl WritePause {
@@ -91,20 +112,34 @@ impl WritePause {
     const LONGEST: Duration = Duration::from_secs(300);
 
     /// The pause after one more failure; `jitter` is a fraction of it that is added.
-    pub fn after(previous: Option<Self>, jitter: f64, now: Instant) -> Self {
-        let failures = previous.map_or(0, |pause| pause.failures).saturating_add(1);
+    pub fn after(previous: Option<Self>, error: &AtlasError, jitter: f64, now: Instant) -> Self {
+        let failures = previous.as_ref().map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
-        Self {
-            failures,
-            since: previous.map_or(now, |pause| pause.since),
-            until: now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1),
-        }
+        let until = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1);
+        let since = previous.filter(|pause| pause.class == error.class).map_or(now, |pause| pause.since);
+        let told = Blocked::by_atlas(error, "", until, true);
+        Self { failures, since, until, class: error.class, told, wish: Wish::default() }
     }
 }
 
 impl Hearing {
-    /// Takes in what was heard now.
-    pub fn hear(&mut self, heard: Heard, at: Sequence) {
+    /// How long an object that has listed the project counts after it no longer can.
+    const GRACE: Duration = Duration::from_secs(600);
+
+    /// Takes in what was heard now. An object that has listed the project once goes on to count for a while: a Secret, a
+    /// ConfigMap or a key that is gone for a moment must not cost it what it shares.
+    pub fn hear(&mut self, heard: Heard, at: Sequence, now: Instant) {
+        match (self.heard, heard) {
+            (Some(Heard::Listed), Heard::Lacking | Heard::Nothing) => {
+                let since = *self.doubted_since.get_or_insert(now);
+                if now.saturating_duration_since(since) < Self::GRACE {
+                    return;
+                }
+            }
+            (Some(Heard::Listed), Heard::Listed) | (Some(Heard::Lacking | Heard::Nothing) | None, _) => {
+                self.doubted_since = None
+            }
+        }
         if self.heard != Some(heard) {
             self.since = Some(at);
         }
@@ -124,13 +159,21 @@ impl Memories {
         change(all.entry(uid.to_owned()).or_default())
     }
 
+    /// The same, for an object that is remembered already.
+    pub fn with_known(&self, uid: &str, change: impl FnOnce(&mut Memory)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = all.get_mut(uid) {
+            change(memory);
+        }
+    }
+
     /// What was heard on behalf of an object; nothing, for one that was never looked at.
     pub fn hearing(&self, uid: &str) -> Hearing {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(uid).map(|memory| memory.hearing.clone()).unwrap_or_default()
     }
 
-    /// Forgets all objects but these.
+    /// Forgets all objects but these: those that went while nobody watched.
     pub fn keep(&self, lives: impl Fn(&str) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| lives(uid));
     }
@@ -138,5 +181,106 @@ impl Memories {
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(place: u64) -> Sequence {
+        Sequence::fixture(place)
+    }
+
+    #[test]
+    fn a_version_of_somebody_else_is_remembered_from_when_it_first_came() {
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let mut memory = Memory::default();
+        memory.reached("10", place(1), start);
+        memory.reached("10", place(2), later(5));
+        assert_eq!(memory.foreign_version, Some(("10".into(), place(1), start)));
+        memory.reached("11", place(3), later(6));
+        assert_eq!(memory.foreign_version, Some(("11".into(), place(3), later(6))));
+        assert_eq!(memory.confirmed_at, Some(start), "a process confirms nothing by its start but that");
+    }
+
+    #[test]
+    fn its_own_version_and_older_ones_are_nobody_elses() {
+        let mut memory = Memory { own_version: Some("10".into()), ..Memory::default() };
+        for version in ["10", "9"] {
+            memory.reached(version, place(1), Instant::now());
+            assert_eq!(memory.foreign_version, None, "{version}");
+        }
+        memory.reached("11", place(2), Instant::now());
+        assert!(memory.foreign_version.is_some());
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers_and_only_as_such() {
+        assert!(is_older("9", "10") && is_older("99999999999999999999", "100000000000000000000"));
+        assert!(!is_older("10", "10") && !is_older("10", "9"));
+        assert!(!is_older("a", "b") && !is_older("", "1") && !is_older("1", ""));
+    }
+
+    fn error(class: Class) -> AtlasError {
+        let (status, code, detail) = (None, None, String::new());
+        AtlasError { class, effect: crate::atlas::error::Effect::Unknown, status, code, detail }
+    }
+
+    #[test]
+    fn pauses_between_failed_writes_double_up_to_five_minutes() {
+        let now = Instant::now();
+        let mut pause = None;
+        let mut seconds = Vec::new();
+        for _ in 0..10 {
+            let next = WritePause::after(pause, &error(Class::NotYet), 0.0, now);
+            seconds.push((next.until - now).as_secs());
+            pause = Some(next);
+        }
+        assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        let jittered = WritePause::after(None, &error(Class::NotYet), 1.0, now).until - now;
+        assert_eq!(jittered.as_millis(), 2200);
+        let later = now + Duration::from_secs(9);
+        let same = WritePause::after(pause.clone(), &error(Class::NotYet), 0.0, later);
+        assert_eq!(same.since, now, "since the first of its kind");
+        assert_eq!(WritePause::after(pause, &error(Class::Transient), 0.0, later).since, later);
+    }
+
+    #[test]
+    fn hearing_remembers_since_when_it_is_that() {
+        let now = Instant::now();
+        let mut hearing = Hearing::default();
+        hearing.hear(Heard::Lacking, place(1), now);
+        hearing.hear(Heard::Listed, place(2), now);
+        hearing.hear(Heard::Listed, place(3), now);
+        assert_eq!((hearing.heard, hearing.since, hearing.last), (Some(Heard::Listed), Some(place(2)), Some(place(3))));
+    }
+
+    #[test]
+    fn what_is_missing_for_a_moment_costs_nobody_its_claim() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut hearing = Hearing::default();
+        hearing.hear(Heard::Listed, place(1), start);
+        hearing.hear(Heard::Lacking, place(2), at(10));
+        hearing.hear(Heard::Lacking, place(3), at(609));
+        assert_eq!(hearing.heard, Some(Heard::Listed));
+        hearing.hear(Heard::Listed, place(4), at(609));
+        hearing.hear(Heard::Lacking, place(5), at(700));
+        hearing.hear(Heard::Lacking, place(6), at(1299));
+        assert_eq!(hearing.heard, Some(Heard::Listed));
+        hearing.hear(Heard::Lacking, place(7), at(1300));
+        assert_eq!((hearing.heard, hearing.since), (Some(Heard::Lacking), Some(place(7))));
+    }
+
+    #[test]
+    fn to_ask_what_was_heard_leaves_no_trace() {
+        let memories = Memories::default();
+        assert_eq!(memories.hearing("unknown"), Hearing::default());
+        assert!(memories.0.lock().unwrap().is_empty());
+        memories.with("known", |memory| memory.troubles = 1);
+        memories.forget("known");
+        assert!(memories.0.lock().unwrap().is_empty());
     }
 }

@@ -6,6 +6,7 @@ pub mod events;
 pub mod kind;
 pub mod memory;
 pub mod send;
+mod setback;
 pub mod settings;
 pub mod way;
 pub mod write;

@@ -2,12 +2,12 @@
 
 use super::{
     context::{Care, Context},
-    memory::Way,
+    memory::{Memory, Way},
 };
 use crate::{
-    api::{CommonStatus, Reason, Verdict},
+    api::{CommonStatus, Reason, Standing, Verdict},
     atlas::{
-        Caller,
+        Caller, Sent,
         error::{Class, Denial},
         ids::ProjectId,
         inventory::{Need, Services, Unseen},
@@ -63,39 +63,31 @@ pub fn tries<S: CommonStatus>(
     status.attempts().max(recorded)
 }
 
-/// Whether nothing moves: it was Ready, or waits for something that is seen at a resync.
+/// Whether nothing moves in Atlas: it was Ready, or only a person can mend it.
 pub fn is_quiet<S: CommonStatus>(status: Option<&S>) -> bool {
-    status.is_some_and(report::was_ready)
-}
-
-/// How soon an object wants Atlas to be looked at.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Nothing moves.
-    pub quiet: bool,
-    /// A person asks for a look now, by the annotation.
-    pub asked: bool,
-    pub care: Care,
-}
-
-impl Pace {
-    pub fn of<S: CommonStatus>(status: Option<&S>, subject: &Subject, quiet: bool, care: Care) -> Self {
-        let asked = report::asks_now(status.unwrap_or(&S::default()), subject);
-        Self { quiet, asked, care }
-    }
+    let standing = status.and_then(|status| Verdict::of(status.conditions())).map(|(standing, _)| standing);
+    matches!(standing, Some(Standing::Ready | Standing::Stalled))
 }
 
 /// How recent a look at Atlas must be.
-pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, pace: Pace) -> Need {
-    let interval = if pace.quiet { ctx.resync_interval(&project) } else { ctx.settings.poll_interval };
-    let max_age = match pace.care {
+pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, care: Care) -> Need {
+    let interval = if quiet { ctx.resync_interval(&project) } else { ctx.settings.poll_interval };
+    let max_age = match care {
         Care::Normal => interval,
         Care::AtlasNow | Care::EverythingNow => interval.min(WRITE_VIEW),
     };
     let after = ctx.memories.with(&subject.uid, |memory| {
         memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence).max(memory.look_after)
     });
-    Need { after, max_age, insist: pace.asked }
+    Need { after, max_age, insist: false }
+}
+
+/// Whether Atlas is to be asked although it is too early: once for each reconcile request.
+pub fn insists<S: CommonStatus>(ctx: &Context, subject: &Subject, status: Option<&S>) -> bool {
+    let asked = status.map_or(subject.request.is_some(), |status| report::asks_now(status, subject));
+    let heed =
+        |memory: &mut Memory| std::mem::replace(&mut memory.insisted, subject.request.clone()) != subject.request;
+    asked && ctx.memories.with(&subject.uid, heed)
 }
 
 /// Lists the services of an object's project with its own credential, or, for a deletion, with the last one it had.
@@ -127,14 +119,16 @@ pub async fn services(
     };
     match result {
         Ok(services) => {
-            ctx.memories.with(&subject.uid, |memory| {
-                memory.way = Some(Way { caller: caller.clone(), provider });
-                memory.confirmed_at = Some(Instant::now());
-            });
+            ctx.memories.with(&subject.uid, |memory| memory.way = Some(Way { caller: caller.clone(), provider }));
             Ok((services, caller))
         }
         Err(unseen) => Err(blocked(ctx, subject, secret, &unseen)),
     }
+}
+
+/// Remembers that Atlas confirmed the object when it was asked then.
+pub fn confirm(ctx: &Context, subject: &Subject, read: Sent) {
+    ctx.memories.with(&subject.uid, |memory| memory.confirmed_at = memory.confirmed_at.max(Some(read.at)));
 }
 
 async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId) -> Result<Caller, Blocked> {
@@ -148,8 +142,32 @@ async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: Project
         (Problem::Missing, Some(way)) if subject.deleting && way.caller.project == project => Ok(way.caller),
         (Problem::Missing, _) => Err(Blocked::without_secret(secret, Instant::now() + LOOK_FOR_SECRET)),
         (Problem::Invalid(problem), _) => Err(Blocked::by_secret(secret, &problem, Instant::now() + LOOK_FOR_SECRET)),
-        (Problem::Unreadable(error), _) => Err(by_kubernetes(&error)),
+        (Problem::Unreadable(error), _) => match *error {
+            kube::Error::Api(status) if status.is_forbidden() => {
+                Err(Blocked::forbidden_secret(secret, Instant::now() + LOOK_FOR_SECRET))
+            }
+            error => Err(by_kubernetes(&error)),
+        },
     }
+}
+
+/// The same for a look at one endpoint; a key that has been rotated meanwhile is not held against the object.
+pub async fn refused_or_silent(
+    ctx: &Context,
+    subject: &Subject,
+    secret: &str,
+    caller: &Caller,
+    unseen: &Unseen,
+) -> Blocked {
+    let mut blocked = blocked(ctx, subject, secret, unseen);
+    if unseen.failure.error.class == Class::Denied(Denial::Credentials) {
+        let refused_at = unseen.failure.sent.map_or_else(Instant::now, |sent| sent.at);
+        let fresh = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await;
+        if fresh.is_ok_and(|fresh| fresh.id() != caller.credential.id()) {
+            (blocked.cause, blocked.retry_at) = (Cause::Silence, Some(Instant::now()));
+        }
+    }
+    blocked
 }
 
 /// What a failed look at Atlas means for the object.
@@ -188,9 +206,11 @@ pub fn hear(ctx: &Context, uid: &str, heard: Option<Heard>, target: Option<Attac
     let at = ctx.inventory.sequence();
     ctx.memories.with(uid, |memory| {
         if let Some(heard) = heard {
-            memory.hearing.hear(heard, at);
-            memory.hearing.target = target;
+            memory.hearing.hear(heard, at, Instant::now());
             memory.hearing.waits_for_link = waits_for_link;
+        }
+        if target.is_some() {
+            memory.hearing.target = target;
         }
     });
 }

@@ -54,6 +54,15 @@ impl Blocked {
         Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
     }
 
+    /// By the operator not being allowed to read the Secret.
+    pub fn forbidden_secret(secret: &str, retry_at: Instant) -> Self {
+        let message = format!(
+            "the operator may not read the Secret {secret:?}: its ServiceAccount needs the verb get on Secrets of this namespace"
+        );
+        let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
+        Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
+    }
+
     /// By what the Secret holds.
     pub fn by_secret(secret: &str, problem: &InvalidCredential, retry_at: Instant) -> Self {
         let message = format!("the Secret {secret:?} cannot be used: {problem}");
@@ -123,6 +132,23 @@ pub struct Confirmation {
     pub patience: Duration,
 }
 
+impl Confirmation {
+    /// Whether a request without an answer may be told: another process may have had one, and said so.
+    fn may_be_told_without_answer(&self, now: Instant) -> bool {
+        self.own_version || now.saturating_duration_since(self.version_at) >= self.patience
+    }
+
+    /// Whether what Atlas said last no longer counts.
+    fn is_lost(&self, now: Instant) -> bool {
+        let silent = now.saturating_duration_since(self.confirmed_at) >= self.patience;
+        silent && self.may_be_told_without_answer(now)
+    }
+}
+
+fn is_unconfirmed<S: CommonStatus>(before: &S) -> bool {
+    matches!(Verdict::of(before.conditions()), Some((Standing::Unconfirmed, _)))
+}
+
 /// The status that tells why the object is blocked, or `None` if what it says now still stands.
 pub fn status<S: CommonStatus>(
     before: &S,
@@ -133,7 +159,8 @@ pub fn status<S: CommonStatus>(
 ) -> Option<S> {
     let verdict = verdict(before, subject, blocked, known, now.0)?;
     let mut status = before.clone();
-    let tries = status.attempts();
+    let anew = report::starts_anew(before, subject) && !subject.deleting;
+    let tries = if anew { 0 } else { status.attempts() };
     report::tell(&mut status, subject, &verdict, tries, now.1);
     Some(status)
 }
@@ -148,7 +175,7 @@ fn verdict<S: CommonStatus>(
     if subject.deleting {
         return while_deleting(before, blocked, known, now);
     }
-    let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
+    let lost = known.is_lost(now);
     let unconfirmed = || {
         let message = format!("Atlas has not confirmed it for a long time: {}", blocked.verdict.message);
         Verdict { standing: Standing::Unconfirmed, reason: Reason::AtlasUnreachable, message }
@@ -156,15 +183,21 @@ fn verdict<S: CommonStatus>(
     match blocked.cause {
         Cause::Cluster => Some(blocked.verdict.clone()),
         Cause::NoCredentials | Cause::Silence if was_ready(before) => lost.then(unconfirmed),
+        Cause::NoCredentials if is_unconfirmed(before) => None,
         Cause::NoCredentials => Some(blocked.verdict.clone()),
         Cause::Refusal => (blocked.is_news || before.conditions().is_empty()).then(|| blocked.verdict.clone()),
         Cause::Silence => match Verdict::of(before.conditions()) {
             None => Some(blocked.verdict.clone()),
+            Some((Standing::Stalled, reason)) if reason == Reason::CredentialsInvalid.to_string() => {
+                // The Secret has been mended, or Atlas could not have been asked.
+                known.may_be_told_without_answer(now).then(|| blocked.verdict.clone())
+            }
             // What was said then stands until Atlas speaks again.
             Some((Standing::Stalled | Standing::Unconfirmed | Standing::Ready, _)) => None,
-            Some((Standing::Reconciling, _)) => {
-                let patient = now.saturating_duration_since(known.version_at) < known.patience;
-                (known.own_version || !patient).then(|| blocked.verdict.clone())
+            Some((Standing::Reconciling, reason)) => {
+                // The words change with every answer (so many seconds to wait); what they mean is told once.
+                let told = reason == blocked.verdict.reason.to_string() && !report::starts_anew(before, subject);
+                (!told && known.may_be_told_without_answer(now)).then(|| blocked.verdict.clone())
             }
         },
     }
@@ -193,8 +226,7 @@ fn while_deleting<S: CommonStatus>(
         Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
         Cause::Silence => {
             let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
-            let lost = now.saturating_duration_since(known.confirmed_at) >= known.patience;
-            (!told || lost).then(|| {
+            (!told || known.is_lost(now)).then(|| {
                 Verdict::reconciling(
                     Reason::AtlasUnreachable,
                     format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message),
@@ -203,3 +235,6 @@ fn while_deleting<S: CommonStatus>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,13 +10,19 @@ use crate::{
     atlas::{Sent, Sequence, ids::ServiceId},
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 use tokio::time::Instant;
 
 /// The uid of the object that is decided on.
 pub const UID: &str = "uid-of-it";
 /// Atlas' second of every decision.
 pub const NOW: i64 = 1_800_000_000;
+
+/// The instant of every decision: long after the process started.
+pub fn now() -> Instant {
+    static NOW: LazyLock<Instant> = LazyLock::new(|| Instant::now() + seconds(10_000));
+    *NOW
+}
 
 pub fn here() -> Holder {
     Holder::new("here")

@@ -139,6 +139,7 @@ pub fn names<'a>(claims: impl IntoIterator<Item = &'a Claim>, namespace: &str) -
 mod tests {
     use super::*;
     use AdoptionPolicy::{AdoptOnly, AdoptOrCreate, CreateOnly};
+    use proptest::{prelude::*, sample::select};
 
     fn claim(name: &str, second: i64, adoption: AdoptionPolicy, origin: Option<Origin>) -> Claim {
         Claim {
@@ -206,5 +207,69 @@ mod tests {
         let object = ObjectName { namespace: "secret-team".into(), name: "orders".into() };
         assert_eq!(object.seen_from("payments"), "a resource in namespace \"secret-team\"");
         assert_eq!(object.seen_from("secret-team"), "\"orders\"");
+    }
+
+    fn claims() -> impl Strategy<Value = Vec<Claim>> {
+        let one = (
+            select(vec![AdoptOrCreate, CreateOnly, AdoptOnly]),
+            select(vec![None, Some(Origin::Created), Some(Origin::Adopted)]),
+            select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]),
+            any::<bool>(),
+            0..3i64,
+        );
+        prop::collection::vec(one, 1..6).prop_map(|all| {
+            let claims = all.into_iter().enumerate().map(|(n, (adoption, origin, heard, live, second))| Claim {
+                live,
+                heard,
+                ..claim(&format!("uid-{n}"), second, adoption, origin)
+            });
+            claims.collect()
+        })
+    }
+
+    /// All but one.
+    fn without(claims: &[Claim], own: &Claim) -> Vec<Claim> {
+        claims.iter().filter(|claim| claim.uid != own.uid).cloned().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn one_owner_for_a_key(claims in claims()) {
+            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts()).collect();
+            let owners: Vec<_> = counting
+                .iter()
+                .filter(|own| own.may_own() && owner(own, &without(&claims, own)).is_none())
+                .collect();
+            let some = counting.iter().any(|claim| claim.may_own());
+            prop_assert_eq!(owners.len(), usize::from(some), "{:?}", owners);
+            for own in &counting {
+                if let Some(told) = owner(own, &without(&claims, own)) {
+                    prop_assert_eq!(&told.uid, &owners[0].uid, "everybody names the same owner");
+                }
+            }
+        }
+
+        #[test]
+        fn only_one_that_counts_and_uses_what_is_there_inherits(others in claims()) {
+            match succession(&others) {
+                Succession::HandOver(heir) => {
+                    prop_assert!(heir.live && heir.heard == Heard::Listed && heir.adoption == AdoptOrCreate);
+                    prop_assert_eq!(heir.origin, Some(Origin::Adopted));
+                }
+                Succession::Owned(owner) => {
+                    prop_assert!(owner.live && owner.heard == Heard::Listed && owner.adoption != AdoptOnly);
+                    prop_assert_eq!(owner.origin, Some(Origin::Created));
+                }
+                Succession::HeldBy(holders) => {
+                    prop_assert!(holders.iter().all(|one| one.live && one.heard == Heard::Listed && one.adoption == AdoptOnly));
+                }
+                Succession::WaitFor(waiting) => prop_assert!(waiting.iter().all(|one| one.live && one.heard != Heard::Lacking)),
+                Succession::Free => {
+                    let shares = |one: &Claim| one.counts() && one.adoption != CreateOnly && one.origin.is_some();
+                    prop_assert!(!others.iter().any(shares));
+                    prop_assert!(!others.iter().any(|one| one.live && one.heard == Heard::Nothing));
+                }
+            }
+        }
     }
 }

@@ -107,3 +107,75 @@ pub async fn farewell<K: Kind>(ctx: &Context, object: &K, farewell: Farewell, wh
     tracing::info!("{}", news.note);
     ctx.events.publish(object, news).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::AtlasPrivateLinkStatus,
+        reconcile::fixture::{NOW, second, subject},
+    };
+
+    fn ready() -> AtlasPrivateLinkStatus {
+        let mut status = AtlasPrivateLinkStatus::default();
+        tell(&mut status, &subject(), &Verdict::ready("usable"), 0, second(NOW - 60));
+        status
+    }
+
+    fn suspended(before: &AtlasPrivateLinkStatus, subject: &Subject) -> AtlasPrivateLinkStatus {
+        let mut status = before.clone();
+        tell_suspended(&mut status, subject, second(NOW));
+        status
+    }
+
+    #[test]
+    fn a_suspended_object_stays_as_last_seen_and_follows_its_generation() {
+        let edited = Subject { generation: Some(7), ..subject() };
+        let status = suspended(&ready(), &edited);
+        assert_eq!(status.observed_generation, Some(7));
+        assert_eq!(status.conditions, [Condition { observed_generation: Some(7), ..ready().conditions[0].clone() }]);
+    }
+
+    #[test]
+    fn a_suspended_object_of_which_nothing_was_seen_or_that_is_deleted_says_how_to_go_on() {
+        let told = |before: &AtlasPrivateLinkStatus, subject: &Subject| {
+            let status = suspended(before, subject);
+            let (standing, reason) = Verdict::of(&status.conditions).unwrap();
+            assert_eq!((standing, reason), (Standing::Reconciling, "Suspended"));
+            assert_eq!(suspended(&status, subject), status, "it is told once");
+            status.conditions[0].message.clone()
+        };
+        let fresh = AtlasPrivateLinkStatus { observed_generation: Some(-1), ..Default::default() };
+        assert!(told(&fresh, &subject()).contains("resume"));
+        let deleting = told(&ready(), &Subject { deleting: true, ..subject() });
+        assert!(deleting.contains("resume") && deleting.contains("Retain"), "{deleting}");
+    }
+
+    #[test]
+    fn a_request_is_answered_and_starts_anew_once() {
+        let asking = Subject { request: Some("now".into()), ..subject() };
+        assert!(starts_anew(&ready(), &asking) && asks_now(&ready(), &asking));
+        let mut answered = ready();
+        tell(&mut answered, &asking, &Verdict::ready("usable"), 0, second(NOW));
+        assert_eq!(answered.last_handled_reconcile_at.as_deref(), Some("now"));
+        assert!(!starts_anew(&answered, &asking));
+        assert!(!starts_anew(&ready(), &subject()));
+        assert!(starts_anew(&ready(), &Subject { generation: Some(2), ..subject() }));
+    }
+
+    #[test]
+    fn events_tell_of_transitions_only() {
+        let mut status = ready();
+        let mut told = |verdict: Verdict| {
+            let before = status.clone();
+            tell(&mut status, &subject(), &verdict, 0, second(NOW));
+            transitions(&before, &status).len()
+        };
+        assert_eq!(told(Verdict::ready("still usable")), 0);
+        assert_eq!(told(Verdict::reconciling(Reason::Creating, "anew")), 0);
+        assert_eq!(told(Verdict::stalled(Reason::AccessDenied, "no")), 1);
+        assert_eq!(told(Verdict::stalled(Reason::AccessDenied, "no, again")), 0);
+        assert_eq!(told(Verdict::stalled(Reason::Rejected, "other")), 1);
+        assert_eq!(told(Verdict::ready("usable")), 1);
+    }
+}

@@ -2,8 +2,8 @@
 //! end is that of a life without faults.
 
 use super::{
-    matrix::{self, eventually, says_ready},
-    oracle,
+    life::{RESYNC, begin, delete_both, end, first_half, get_ready},
+    matrix, oracle,
     world::*,
 };
 use atlas_privatelink_operator::{
@@ -13,11 +13,8 @@ use atlas_privatelink_operator::{
 use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};
 
-const MINUTE: Duration = Duration::from_secs(60);
 /// How long a fault lasts that doesn't go away by itself.
 const LONG: Duration = Duration::from_secs(20 * 60);
-/// Within this time all is well again after the last fault.
-const CONVERGENCE: Duration = Duration::from_secs(45 * 60);
 /// No fault makes the operator ask more often than this in a minute.
 const MOST_IN_A_MINUTE: usize = 40;
 
@@ -75,43 +72,12 @@ fn plans(operation: Operation, dialect: Dialect) -> Vec<Plan> {
     Fault::all().into_iter().flat_map(of).collect()
 }
 
-async fn lives(world: &World) {
-    eventually(world, CONVERGENCE, "both Ready", |world| {
-        says_ready(world, LINKS, "orders") && says_ready(world, ENDPOINTS, "orders-a")
-    })
-    .await;
-}
-
-fn delete_both(world: &World) {
-    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
-    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-}
-
-async fn ends(world: &World) {
-    eventually(world, CONVERGENCE, "both gone", |world| {
-        world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
-    })
-    .await;
-    oracle::nothing_left(world);
-}
-
-fn begin(dialect: Dialect) -> World {
-    let world = World::new(Nature::of(dialect));
-    world.credentials();
-    world.apply(link("orders"));
-    world.apply(endpoint("orders-a", "orders", VPCE));
-    world
-}
-
 /// How a life without faults looks in its middle; and that it makes no call that the matrix leaves out.
 async fn faultless(dialect: Dialect) -> Value {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    lives(&world).await;
-    world.pass(20 * MINUTE).await;
+    let (world, operator) = first_half(dialect).await;
     let outcome = oracle::outcome(&world);
     delete_both(&world);
-    ends(&world).await;
+    end(&world).await;
     let used: BTreeSet<_> = world.ledger().requests().filter_map(|request| request.operation).collect();
     assert_eq!(used, CALLS.into_iter().collect(), "the calls of a life");
     operator.stop().await;
@@ -135,11 +101,10 @@ async fn life_with(plan: Plan, faultless: &Value) {
         plan.strike(&world);
         plan.heal(&world).await;
     }
-    lives(&world).await;
+    get_ready(&world).await;
     world.atlas.clear_faults();
     oracle::created(&world, 1, 1);
-    // The link's list of endpoints follows with its next resync.
-    world.pass(20 * MINUTE).await;
+    world.pass(RESYNC).await;
     assert_eq!(oracle::outcome(&world), *faultless);
     oracle::quiet_hour(&world).await;
     if plan.is_late() {
@@ -149,7 +114,7 @@ async fn life_with(plan: Plan, faultless: &Value) {
     if plan.is_late() {
         plan.heal(&world).await;
     }
-    ends(&world).await;
+    end(&world).await;
     oracle::silence(&world).await;
     oracle::created(&world, 1, 1);
     oracle::always(&world);

@@ -12,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-const ELSEWHERE: &str = "billing";
-
 /// What becomes of the manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Move {

@@ -1,11 +1,15 @@
 //! What the tests of sharing, replacing and conditions look at, and the worlds that they begin with.
 
 use super::world::*;
-use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation, Request};
+use atlas_privatelink_operator::testbed::simulator::{Cause, Change, Effect, Operation, Provider, Request};
 use serde_json::Value;
 use std::time::Duration;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
+/// An endpoint of somebody else's.
+pub const FOREIGN: &str = "vpce-0f0f0f0f0f0f0f0f0";
+/// Another namespace than that of the manifests.
+pub const ELSEWHERE: &str = "billing";
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// The manifest, in another namespace.
@@ -32,6 +36,27 @@ pub async fn ready_link(nature: Nature) -> (World, Running) {
     world.apply(link("orders"));
     world.until(10 * MINUTE, "the link Ready", |world| world.link_ready("orders")).await;
     (world, operator)
+}
+
+/// A world without objects, whose Secret is there, and its operator.
+pub fn empty() -> (World, Running) {
+    let mut world = World::new(Nature::default());
+    let operator = world.start();
+    world.credentials();
+    (world, operator)
+}
+
+/// Somebody else's service in the region of the manifests.
+pub fn foreign_service(world: &World) -> String {
+    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+    let change = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
+    world.change(change).unwrap()
+}
+
+/// Somebody else's endpoint, attached and available.
+pub fn foreign_endpoint(world: &World, service: &str) {
+    let (project, service, endpoint) = (PROJECT.to_owned(), service.to_owned(), FOREIGN.to_owned());
+    world.change(Change::AddEndpoint { project, service, endpoint, ready: true });
 }
 
 pub async fn both_ready(world: &World) {
@@ -106,11 +131,16 @@ pub fn only_service(world: &World) -> String {
 
 /// Makes the world's time pass until nothing is left of the objects, and sees that Atlas is empty.
 pub async fn gone_without_trace(world: &World) {
+    gone(world).await;
+    super::oracle::always(world);
+}
+
+/// Makes the world's time pass until nothing is left of the objects, here or in Atlas.
+pub async fn gone(world: &World) {
     world
         .until(HOUR, "all gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty())
         .await;
     super::oracle::nothing_left(world);
-    super::oracle::always(world);
 }
 
 /// How many requests of an operation have reached Atlas.

@@ -3,7 +3,7 @@
 use super::world::*;
 use atlas_privatelink_operator::testbed::{
     kubernetes::{Change, Version},
-    simulator::{Effect, EndpointState, ServiceState},
+    simulator::{Cause, Effect, EndpointState, ServiceState},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -42,6 +42,17 @@ pub fn is_let_go(version: &Version) -> bool {
     version.change == Change::Deleted && version.by.starts_with("operator")
 }
 
+/// Whether a live object says at this instant that it has created it.
+pub fn is_owned(all: &[((String, String), Vec<Version>)], what: &What, at: Timestamp) -> bool {
+    all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last()).any(
+        |version| {
+            let (object, status) = (&version.object, &version.object["status"]);
+            let live = version.change != Change::Deleted && object["metadata"]["deletionTimestamp"].is_null();
+            live && status["origin"] == "Created" && attachment(status) == *what
+        },
+    )
+}
+
 /// That something is Ready.
 pub struct Claim {
     pub what: What,
@@ -53,7 +64,9 @@ pub struct Claim {
 
 fn says_ready(version: &Version) -> bool {
     let object = &version.object;
+    // What a suspended object says is as last seen, by its own account.
     object["metadata"]["deletionTimestamp"].is_null()
+        && object["spec"]["suspend"] != true
         && object["status"]["conditions"]
             .as_array()
             .into_iter()
@@ -82,6 +95,19 @@ pub fn claims(versions: &[Version], now: Timestamp) -> Vec<Claim> {
         }
     }
     claims
+}
+
+/// The services that were made without a request and not unmade so.
+pub fn foreign_services(world: &World) -> BTreeSet<String> {
+    let mut foreign = BTreeSet::new();
+    for entry in world.ledger().iter().filter(|entry| matches!(entry.cause, Cause::BehindTheBack)) {
+        match &entry.effect {
+            Effect::ServiceCreated { service, .. } => drop(foreign.insert(service.clone())),
+            Effect::ServiceGone { service, .. } => drop(foreign.remove(service)),
+            _ => {}
+        }
+    }
+    foreign
 }
 
 /// The states of a thing and since when: `None` when it is gone.
@@ -119,6 +145,17 @@ impl Atlas {
                 Effect::EndpointGone { service, endpoint, .. } => note((service, Some(endpoint)), entry.at, None),
                 _ => {}
             }
+        }
+        let gone: BTreeMap<String, Timestamp> = things
+            .iter()
+            .filter(|((_, endpoint), _)| endpoint.is_none())
+            .filter_map(|((service, _), states)| {
+                states.last().filter(|(_, usable)| usable.is_none()).map(|(at, _)| (service.clone(), *at))
+            })
+            .collect();
+        // A service takes its endpoints with it.
+        for ((service, _), states) in &mut things {
+            states.extend(gone.get(service).map(|at| (*at, None)));
         }
         for states in things.values_mut() {
             states.sort_by_key(|(at, _)| *at);

@@ -3,7 +3,7 @@
 
 use atlas_privatelink_operator::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
-    atlas::{AtlasConfig, dialect::Dialect, url::BaseUrl},
+    atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
     clock::Clock,
     controller::settings::Settings,
     metrics::Metrics,
@@ -16,7 +16,7 @@ use atlas_privatelink_operator::{
     },
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     task::{AbortHandle, JoinHandle},
     time::Instant,
@@ -114,6 +114,11 @@ impl World {
 
     /// Starts an operator.
     pub fn start(&mut self) -> Running {
+        self.start_over(self.atlas.transport())
+    }
+
+    /// Starts an operator that reaches Atlas that way.
+    pub fn start_over(&mut self, transport: Arc<dyn Transport>) -> Running {
         self.operators += 1;
         let name = format!("operator-{}", self.operators);
         let metrics = Metrics::default();
@@ -122,12 +127,12 @@ impl World {
         let atlas = AtlasConfig {
             clock: self.clock,
             jitter_seed: seed,
-            observer: std::sync::Arc::new(metrics.clone()),
+            observer: Arc::new(metrics.clone()),
             ..AtlasConfig::new(base, self.nature.dialect)
         };
         let parts = Parts {
             client: self.kube.client_as(&name),
-            transport: self.atlas.transport(),
+            transport,
             atlas,
             settings: self.nature.settings.clone(),
             clock: self.clock,

@@ -4,6 +4,7 @@ mod calls;
 mod decoding;
 mod digest;
 mod harness;
+mod inventory;
 mod oauth;
 mod pace;
 mod secrets;

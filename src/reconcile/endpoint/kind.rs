@@ -14,7 +14,7 @@ use crate::{
         kind::{Applied, Decision, Demand, Kind},
         send, write,
     },
-    reconcile::{Farewell, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+    reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -62,7 +62,9 @@ impl Kind for AtlasInterfaceEndpoint {
             Seen::Atlas(observed, _) => (plan::plan(&case.desired, observed, &case.moment), Some(observed.read())),
         };
         let status = status(before, &case.desired.subject, &plan, now);
-        Decision { step: plan.step, status, look: plan.look, read }
+        let polls_for_id = case.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
+        let look = if polls_for_id { Look::Poll } else { plan.look };
+        Decision { step: plan.step, status, look, read }
     }
 
     fn demand(step: &Step) -> Demand {
@@ -119,6 +121,12 @@ impl Kind for AtlasInterfaceEndpoint {
                 changed(self.clone())
             }
         }
+    }
+
+    fn must_be_protected(&self) -> bool {
+        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        let recorded = |status: &AtlasInterfaceEndpointStatus| status.origin.is_some() || !status.retiring.is_empty();
+        self.status.as_ref().is_some_and(recorded) || attempt.is_some_and(|attempt| attempt.refusal.is_none())
     }
 
     fn has_failed(status: &Self::Status) -> bool {

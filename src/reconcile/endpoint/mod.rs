@@ -1,10 +1,14 @@
 //! `AtlasInterfaceEndpoint`: one endpoint attached to the service of a link.
 
 pub mod delete;
+#[cfg(test)]
+mod fixture;
 mod kind;
 pub mod plan;
 pub mod resolve;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Farewell, Look, Subject,
@@ -52,6 +56,8 @@ pub struct Desired {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     pub held: Option<Held>,
+    /// Whether status shows a connection of it.
+    pub connected: bool,
     pub retiring: Vec<Held>,
     pub attempt: Option<Attempt>,
     /// How many times a rejected endpoint has been taken away to be added again.
@@ -85,7 +91,7 @@ impl Observed {
 pub enum Step {
     /// Set the finalizer, before status records an origin.
     Protect,
-    /// Record in status that the old endpoint is to be detached later, or is wanted again.
+    /// Record in status that the old endpoint is to be detached later, or is wanted again, or that it has vanished.
     Retire,
     /// Record the attempt, then attach the endpoint.
     Add(Attachment, Attempt),

@@ -251,6 +251,14 @@ impl<'a> Case<'a> {
             let origin = if ours { Origin::Created } else { Origin::Adopted };
             return self.connection(&Held { origin, ..held.clone() });
         }
+        if self.desired.recorded.connected && self.desired.recorded.tries == 0 {
+            let told = self.reconciling(
+                Reason::Attaching,
+                "the endpoint is gone from Atlas; it is attached again",
+                Look::Poll,
+            );
+            return Plan { step: Some(Step::Retire), facts: Facts::Vanished, ..told };
+        }
         let plan = self.adds(&held.attachment, service);
         Plan { facts: Facts::Vanished, ..plan }
     }

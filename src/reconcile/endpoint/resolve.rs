@@ -7,14 +7,14 @@ use crate::{
         Caller,
         error::Class,
         ids::{EndpointId, ProjectId, ServiceId},
-        inventory::{Services, View},
+        inventory::{Need, Services, View},
         model::Endpoint,
         region::{Provider, Region},
     },
     controller::{
         context::{Care, Context, Watched},
         memory::Hearing,
-        way::{self, Pace},
+        way,
     },
     reconcile::{
         Moment, Subject,
@@ -34,6 +34,8 @@ pub struct Case {
     pub desired: Desired,
     pub moment: Moment,
     pub seen: Seen,
+    /// The id is read from a ConfigMap, which nobody watches.
+    pub id_may_change: bool,
 }
 
 /// How much had to be looked at.
@@ -66,6 +68,7 @@ pub async fn resolve(
 ) -> Result<Case, Blocked> {
     let attempt = Attempt::read(object.metadata.annotations.as_ref(), &subject.uid);
     let moment = way::moment(ctx, &subject, attempt.as_ref());
+    let id_may_change = object.spec.interface_endpoint_id_from.is_some();
     let mut desired = Desired {
         target: None,
         link_leaving: false,
@@ -76,35 +79,25 @@ pub async fn resolve(
     if desired.subject.deleting
         && let Some(plan) = delete::without_atlas(&desired, &moment)
     {
-        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
+        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)), id_may_change });
     }
     let found = find(ctx, object, &mut desired).await;
     let link = match found {
         Ok(link) => link,
         Err(blocked) => {
             let waits = blocked.verdict.reason == Reason::WaitingForLink;
-            way::hear(ctx, &desired.subject.uid, Some(Heard::Lacking), None, waits);
+            way::hear(ctx, &desired.subject.uid, way::heard(&Err::<(), _>(blocked.clone())), None, waits);
             return Err(blocked);
         }
     };
-    // An old endpoint that is being detached moves, however ready the new one is.
-    let quiet =
-        !desired.subject.deleting && desired.recorded.retiring.is_empty() && way::is_quiet(object.status.as_ref());
-    let pace = Pace::of(object.status.as_ref(), &desired.subject, quiet, care);
-    let need = way::need(ctx, &desired.subject, link.project, pace);
-    let seen = way::services(ctx, &desired.subject, &link.secret, link.project, link.provider, need).await;
+    let seen = look(ctx, object, &desired, &link, care).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
-    let (services, caller) = seen?;
-    let endpoint = match in_question(&desired) {
-        Some(attachment) if !desired.subject.deleting => {
-            connection(ctx, &desired, &services, &caller, attachment, pace, &link.secret).await?
-        }
-        Some(_) | None => None,
-    };
+    let Sight { services, caller, endpoint } = seen?;
+    way::confirm(ctx, &desired.subject, endpoint.as_ref().map_or(services.read, |endpoint| endpoint.read));
     let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, endpoint, others, unheard };
-    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
+    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller), id_may_change })
 }
 
 fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<Attempt>) -> Recorded {
@@ -132,7 +125,7 @@ fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<
         .iter()
         .filter_map(|old| held(&old.private_link_id, &old.interface_endpoint_id, old.origin))
         .collect();
-    Recorded { held: current, retiring, attempt, tries }
+    Recorded { connected: status.connection_status.is_some(), held: current, retiring, attempt, tries }
 }
 
 /// Finds the link and the id of the endpoint.
@@ -213,26 +206,52 @@ fn in_question(desired: &Desired) -> Option<Attachment> {
     desired.recorded.held.as_ref().map(|held| held.attachment.clone()).or_else(|| desired.target.clone())
 }
 
-/// Reads the connection of an attachment that the list shows. `Missing` is not believed: the list decides.
-async fn connection(
+/// What was seen of Atlas.
+struct Sight {
+    services: Services,
+    caller: Caller,
+    endpoint: Option<View<Endpoint>>,
+}
+
+/// Looks at the list, and at the connection of what it shows. While only the connection moves, only that is polled.
+async fn look(
     ctx: &Context,
+    object: &AtlasInterfaceEndpoint,
     desired: &Desired,
-    services: &Services,
-    caller: &Caller,
-    attachment: Attachment,
-    pace: Pace,
-    secret: &str,
-) -> Result<Option<View<Endpoint>>, Blocked> {
+    link: &Link,
+    care: Care,
+) -> Result<Sight, Blocked> {
+    let subject = &desired.subject;
+    // An old endpoint that is being detached moves, however ready the new one is.
+    let settled = !subject.deleting && desired.recorded.retiring.is_empty();
+    let quiet = settled && way::is_quiet(object.status.as_ref());
+    let insist = way::insists(ctx, subject, object.status.as_ref());
+    let need = |quiet| Need { insist, ..way::need(ctx, subject, link.project, quiet, care) };
+    let list = async |need| way::services(ctx, subject, &link.secret, link.project, link.provider, need).await;
+    let connected = settled && desired.recorded.held.is_some();
+    let (mut services, mut caller) = list(need(quiet || connected)).await?;
+    let attachment = in_question(desired).filter(|_| !subject.deleting);
+    if connected && !quiet && !attachment.as_ref().is_some_and(|attachment| lists(&services, attachment)) {
+        (services, caller) = list(need(quiet)).await?;
+    }
+    let Some(attachment) = attachment.filter(|attachment| lists(&services, attachment)) else {
+        return Ok(Sight { services, caller, endpoint: None });
+    };
+    match ctx.inventory.endpoint(&caller, attachment.service, &attachment.endpoint, need(quiet)).await {
+        Ok(view) => Ok(Sight { services, caller, endpoint: Some(view) }),
+        Err(unseen) if unseen.failure.error.class == Class::Missing => {
+            // That asks for a list and proves nothing.
+            let need = Need { after: Some(ctx.inventory.sequence()), ..need(quiet) };
+            let (services, caller) = list(need).await?;
+            Ok(Sight { services, caller, endpoint: None })
+        }
+        Err(unseen) => Err(way::refused_or_silent(ctx, subject, &link.secret, &caller, &unseen).await),
+    }
+}
+
+fn lists(services: &Services, attachment: &Attachment) -> bool {
     let service = services.value.iter().find(|service| service.id == attachment.service);
-    if !service.is_some_and(|service| service.has_endpoint(&attachment.endpoint)) {
-        return Ok(None);
-    }
-    let need = way::need(ctx, &desired.subject, caller.project, pace);
-    match ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need).await {
-        Ok(view) => Ok(Some(view)),
-        Err(unseen) if unseen.failure.error.class == Class::Missing => Ok(None),
-        Err(unseen) => Err(way::blocked(ctx, &desired.subject, secret, &unseen)),
-    }
+    service.is_some_and(|service| service.has_endpoint(&attachment.endpoint))
 }
 
 type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
@@ -281,6 +300,9 @@ fn has_answered(
     if key_of(link).as_ref() != key {
         return true;
     }
+    if heard == Heard::Listed && hearing.target.is_some() {
+        return true;
+    }
     let of_link = ctx.memories.hearing(&link.uid().unwrap_or_default());
     match of_link.heard {
         None | Some(Heard::Nothing) => false,
@@ -288,7 +310,7 @@ fn has_answered(
         Some(Heard::Listed) if hearing.waits_for_link => {
             let standing =
                 link.status.as_ref().and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing);
-            standing == Some(Standing::Stalled)
+            standing == Some(Standing::Stalled) || link.spec.suspend == Some(true)
         }
         Some(Heard::Listed) => hearing.last > of_link.since,
     }

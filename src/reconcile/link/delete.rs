@@ -115,6 +115,9 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
     if let Some(service) = case.candidate().filter(|service| case.origin_of(service) == Origin::Created) {
         return Target::Service(service, Origin::Created);
     }
+    if let Some(plan) = unnamed(case) {
+        return Target::Settle(Box::new(plan));
+    }
     match case.progress() {
         Progress::Settled | Progress::RefusalUnrecorded(_) => Target::Nothing,
         Progress::Open { hold_until, .. } => {
@@ -127,6 +130,23 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
             )))
         }
     }
+}
+
+/// v1.0: a service that an unanswered attempt may have made doesn't tell its region until it has a name.
+fn unnamed(case: &Case<'_>) -> Option<Plan> {
+    let suspects = case.unnamed_and_perhaps_made();
+    let first = suspects.first()?;
+    let verdict = if suspects.iter().all(|service| service.state == ServiceState::Failed) {
+        let message = format!(
+            "the endpoint service {} failed before Atlas named its region, and this resource may have made it: delete it in Atlas, or set spec.deletionPolicy to Retain to let this resource go",
+            first.id
+        );
+        Verdict::stalled(Reason::Failed, message)
+    } else {
+        let message = format!("whether {} is to be deleted is known when Atlas has named it", first.id);
+        Verdict::reconciling(Reason::RegionUnknown, message)
+    };
+    Some(case.saying(verdict, Facts::Unchanged, Look::Poll))
 }
 
 fn let_go(case: &Case<'_>, farewell: Farewell) -> Plan {

@@ -14,7 +14,13 @@ use crate::{
         kind::{Applied, Decision, Demand, Kind},
         send, write,
     },
-    reconcile::{Farewell, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+    reconcile::{
+        Farewell, Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::Blocked,
+        ownership::ObjectName,
+        report,
+    },
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -67,7 +73,9 @@ impl Kind for AtlasPrivateLink {
 
     fn demand(step: &Step) -> Demand {
         match step {
-            Step::Protect | Step::RecordRefusal(_) | Step::LetGo(_) => Demand::Record,
+            Step::Protect | Step::RecordRefusal(_) => Demand::Record,
+            // An endpoint that names this link may just have attached something.
+            Step::LetGo(_) => Demand::Kubernetes(Care::EverythingNow),
             Step::Create(_) => Demand::Atlas(Care::AtlasNow),
             Step::DeleteFailed(..) | Step::Delete(_) => Demand::Atlas(Care::EverythingNow),
             Step::HandOver(..) => Demand::Kubernetes(Care::EverythingNow),
@@ -103,6 +111,12 @@ impl Kind for AtlasPrivateLink {
         }
     }
 
+    fn must_be_protected(&self) -> bool {
+        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        self.status.as_ref().is_some_and(|status| status.origin.is_some())
+            || attempt.is_some_and(|attempt| attempt.refusal.is_none())
+    }
+
     fn has_failed(status: &Self::Status) -> bool {
         let vanished = status.private_link_id.is_some() && status.state.is_none();
         vanished || status.state.as_deref() == Some(ServiceState::Failed.as_str())
@@ -121,7 +135,9 @@ impl Kind for AtlasPrivateLink {
                 format!("uses the endpoint service {service}, which was there already"),
             ));
         }
-        if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() {
+        let own_doing = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default())
+            .is_some_and(|attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. }));
+        if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() && !own_doing {
             news.push(News::warning(
                 "ServiceGone",
                 "Observe",

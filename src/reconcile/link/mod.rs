@@ -1,10 +1,14 @@
 //! `AtlasPrivateLink`: one endpoint service for each (project, provider, region).
 
 pub mod delete;
+#[cfg(test)]
+mod fixture;
 mod kind;
 pub mod plan;
 pub mod resolve;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Farewell, Look, Subject,

@@ -357,13 +357,8 @@ impl<'a> Case<'a> {
     /// making of another, or an unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until it
     /// has a name.
     fn unnamed(&self) -> Option<Plan> {
-        let attempt = self.unsettled_attempt()?;
-        let effect = may_have_effect(attempt, &self.moment.holder, &self.moment.attempt);
-        let conflict = attempt.refusal.as_ref().is_some_and(|refusal| refusal.conflict);
-        let suspect = |service: &&Service| {
-            self.is_unnamed(service) && (conflict || (effect && attempt.may_have_made(service.id)))
-        };
-        let suspects: Vec<_> = self.observed.services.value.iter().filter(suspect).collect();
+        let conflict = self.unsettled_attempt()?.refusal.as_ref().is_some_and(|refusal| refusal.conflict);
+        let suspects = if conflict { self.unnamed_services().collect() } else { self.unnamed_and_perhaps_made() };
         let first = suspects.first()?;
         let ids = suspects.iter().map(|service| service.id.to_string()).collect::<Vec<_>>().join(", ");
         if suspects.iter().all(|service| service.state == ServiceState::Failed) {
@@ -376,6 +371,19 @@ impl<'a> Case<'a> {
         let message =
             format!("Atlas does not tell the region of {ids} until it is named; it may be the one of this region");
         Some(self.saying(Verdict::reconciling(Reason::RegionUnknown, message), self.vanished(), Look::Poll))
+    }
+
+    /// Those of them that an unanswered attempt may have made.
+    pub fn unnamed_and_perhaps_made(&self) -> Vec<&'a Service> {
+        let Some(attempt) = self.unsettled_attempt() else { return Vec::new() };
+        if !may_have_effect(attempt, &self.moment.holder, &self.moment.attempt) {
+            return Vec::new();
+        }
+        self.unnamed_services().filter(|service| attempt.may_have_made(service.id)).collect()
+    }
+
+    fn unnamed_services(&self) -> impl Iterator<Item = &'a Service> {
+        self.observed.services.value.iter().filter(|service| self.is_unnamed(service))
     }
 
     fn is_unnamed(&self, service: &Service) -> bool {

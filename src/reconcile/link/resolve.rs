@@ -12,7 +12,7 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
-        way::{self, Pace},
+        way,
     },
     reconcile::{
         Moment, Subject,
@@ -60,6 +60,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
         way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), None, false);
     let (services, caller) = seen?;
+    way::confirm(ctx, &desired.subject, services.read);
     let links = ctx.links.all(care).await.map_err(kube)?;
     let others = others(ctx, &links, &desired);
     let recorded_elsewhere = links
@@ -121,8 +122,8 @@ fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
 /// How recent the list must be.
 fn need(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired, care: Care) -> Need {
     let quiet = !desired.subject.deleting && way::is_quiet(link.status.as_ref());
-    let pace = Pace::of(link.status.as_ref(), &desired.subject, quiet, care);
-    way::need(ctx, &desired.subject, desired.project, pace)
+    let need = way::need(ctx, &desired.subject, desired.project, quiet, care);
+    Need { insist: way::insists(ctx, &desired.subject, link.status.as_ref()), ..need }
 }
 
 fn dependents(endpoints: &[Watched<AtlasInterfaceEndpoint>], link: &ObjectName) -> Vec<Dependent> {

@@ -1,0 +1,111 @@
+//! What is done when an object cannot be decided on, or Atlas did not take a write.
+
+use super::{
+    context::Context,
+    driver::{SOONEST, Trouble, write_status},
+    kind::Kind,
+    memory::{Wish, WritePause},
+};
+use crate::{
+    atlas::{
+        Caller, Failure,
+        error::{Class, Denial, Effect},
+    },
+    reconcile::{
+        Subject,
+        blocked::{self, Blocked, Confirmation},
+        report,
+    },
+};
+use kube::runtime::controller::Action;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// An unknown "not yet" of Atlas is taken for a "never" after this time.
+const PATIENCE_WITH_NOT_YET: Duration = Duration::from_secs(3600);
+
+/// The object cannot be decided on now.
+pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked: &Blocked) -> Result<Action, Trouble> {
+    let now = Instant::now();
+    let (confirmation, retry_at) = ctx.memories.with(&subject.uid, |memory| {
+        let known = Confirmation {
+            own_version: memory.foreign_version.is_none() && memory.own_version.is_some(),
+            version_at: memory.foreign_version.as_ref().map_or(now, |(_, _, at)| *at),
+            confirmed_at: memory.confirmed_at.unwrap_or(now),
+            patience: ctx.settings.patience(),
+        };
+        (known, blocked.retry_at)
+    });
+    let before = object.status().cloned().unwrap_or_default();
+    if let Some(status) = blocked::status(&before, subject, blocked, confirmation, (now, ctx.clock.now())) {
+        write_status(ctx, object, status).await?;
+    } else {
+        tracing::debug!(reason = %blocked.verdict.reason, "{}", blocked.verdict.message);
+    }
+    let due = retry_at.unwrap_or(now + ctx.settings.resync_interval);
+    // However late Atlas is asked again: when its silence has lasted too long, that is told in time.
+    let lost = Some(confirmation.confirmed_at + confirmation.patience).filter(|lost| *lost > now);
+    Ok(Action::requeue(lost.map_or(due, |lost| due.min(lost)).saturating_duration_since(now).max(SOONEST)))
+}
+
+/// Why the next write to Atlas has to wait: a refusal that holds for the whole project, or the object's own pause, in
+/// which it goes on saying what Atlas said last. A person who edits the object, or asks for a reconcile, ends both once.
+pub fn held_back<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: Option<&Caller>) -> Option<Blocked> {
+    let now = Instant::now();
+    let status = object.status();
+    // Nobody but a person who asks for it asks about a refusal of the whole project out of turn.
+    let asked = status.is_some_and(|status| report::asks_now(status, subject));
+    if let Some(refused) = caller.and_then(|caller| ctx.inventory.writes_refused(caller)).filter(|_| !asked) {
+        return Some(super::way::blocked(ctx, subject, &object.secret(ctx), &refused));
+    }
+    let pause = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
+    let pause = pause.filter(|pause| pause.wish == Wish::of(subject))?;
+    (pause.until > now).then_some(Blocked { retry_at: Some(pause.until), ..pause.told })
+}
+
+/// Whether the Secret holds another key by now than the one that Atlas refused: it takes effect at once.
+async fn rotated<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: &Caller, failure: &Failure) -> bool {
+    let refused_at = failure.sent.map_or_else(Instant::now, |sent| sent.at);
+    let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
+    held.is_ok_and(|held| held.id() != caller.credential.id())
+}
+
+/// Atlas did not take a write.
+pub async fn failed<K: Kind>(
+    ctx: &Context,
+    object: &K,
+    subject: &Subject,
+    caller: Option<&Caller>,
+    failure: &Failure,
+) -> Result<Action, Trouble> {
+    let now = Instant::now();
+    tracing::warn!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
+    if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {
+        return Ok(Action::requeue(SOONEST));
+    }
+    if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
+        if failure.error.class == Class::Denied(Denial::Credentials)
+            && rotated(ctx, object, subject, caller, failure).await
+        {
+            return Ok(Action::requeue(SOONEST));
+        }
+        ctx.inventory.refuse_writes(caller, failure.clone());
+    }
+    let before = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
+    let mut pause = WritePause::after(before, &failure.error, ctx.jitter.fraction(), now);
+    if let Class::Throttled(Some(after)) = failure.error.class {
+        pause.until = pause.until.max(now + after);
+    }
+    let mut told = Blocked::by_atlas(&failure.error, &object.secret(ctx), pause.until, true);
+    if failure.error.class == Class::NotYet && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
+        told = told.stalled();
+    }
+    let pause = WritePause { told: told.clone(), wish: Wish::of(subject), ..pause };
+    let first = pause.failures == 1;
+    ctx.memories.with(&subject.uid, |memory| memory.write_pause = Some(pause));
+    if let (Class::Exists | Class::Missing, true) = (failure.error.class, first) {
+        // Something is there, or not there any more: the next list tells. If it doesn't, the pause holds.
+        return Ok(Action::requeue(SOONEST));
+    }
+    stop(ctx, object, subject, &told).await
+}

@@ -1,0 +1,146 @@
+//! An endpoint that is being deleted: safety rules 1, 3, 4 and 7 of design.md.
+
+use crate::{
+    api::Origin,
+    atlas::model::ConnectionStatus,
+    reconcile::{
+        Farewell, Look,
+        attempt::{HOLD, SendingOutcome},
+        endpoint::{
+            Step, delete,
+            fixture::{Scene, addition, attachment, held, removal, scene},
+        },
+        fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
+        ownership::{Claim, Heard},
+        policy::Disposal,
+    },
+};
+
+fn leaving(origin: Origin, disposal: Disposal) -> Scene {
+    scene()
+        .holding(held(1, origin))
+        .listing(&attachment(1), ConnectionStatus::Available)
+        .deleting()
+        .with(|it| it.desired.disposal = disposal)
+}
+
+fn ours() -> Scene {
+    leaving(Origin::Created, Disposal::DeleteCreated)
+}
+
+fn let_go(farewell: Farewell) -> Option<Step> {
+    Some(Step::LetGo(farewell))
+}
+
+#[test]
+fn rule_3_only_ours_is_detached_unless_delete_says_otherwise() {
+    use Disposal::{DeleteAll, DeleteCreated, KeepAll};
+    for (origin, disposal, step) in [
+        (Origin::Created, DeleteCreated, Some(Step::Remove(attachment(1)))),
+        (Origin::Created, DeleteAll, Some(Step::Remove(attachment(1)))),
+        (Origin::Created, KeepAll, let_go(Farewell::Kept)),
+        (Origin::Adopted, DeleteCreated, let_go(Farewell::Kept)),
+        (Origin::Adopted, DeleteAll, Some(Step::Remove(attachment(1)))),
+        (Origin::Adopted, KeepAll, let_go(Farewell::Kept)),
+    ] {
+        assert_eq!(leaving(origin, disposal).plan().step, step, "{origin:?} {disposal:?}");
+    }
+}
+
+#[test]
+fn rule_4_the_finalizer_goes_last_once_everything_is_seen_gone() {
+    let removed = ours().with(|it| {
+        let ours = attachment(1);
+        it.moment.removed.insert((ours.service, ours.endpoint));
+    });
+    assert_eq!((removed.plan().step, removed.plan().look), (None, Look::Poll));
+    assert_eq!(scene().holding(held(1, Origin::Created)).deleting().plan().step, let_go(Farewell::Deleted));
+    assert_eq!(scene().deleting().plan().step, let_go(Farewell::NothingWasThere));
+    let bare = scene().deleting().with(|it| it.desired.subject.protected = false).plan();
+    assert_eq!((bare.step, bare.look), (None, Look::Never));
+}
+
+#[test]
+fn rule_4_what_is_retiring_goes_too() {
+    let both = ours().retiring(held(2, Origin::Created)).listing(&attachment(2), ConnectionStatus::Available);
+    assert_eq!(both.plan().step, Some(Step::Remove(attachment(1))));
+    let one = both.with(|it| {
+        it.observed.services.value[0].endpoints.remove(0);
+    });
+    assert_eq!(one.plan().step, Some(Step::Remove(attachment(2))));
+    let adopted = ours().retiring(held(2, Origin::Adopted)).listing(&attachment(2), ConnectionStatus::Available);
+    let left = adopted.with(|it| {
+        it.observed.services.value[0].endpoints.remove(0);
+    });
+    assert_eq!(left.plan().step, let_go(Farewell::Kept));
+}
+
+#[test]
+fn rule_4_retain_needs_no_atlas() {
+    let alone = |scene: Scene| delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step);
+    assert_eq!(alone(leaving(Origin::Created, Disposal::KeepAll)), Some(let_go(Farewell::Kept)));
+    assert_eq!(alone(leaving(Origin::Created, Disposal::DeleteCreated)), None);
+    assert_eq!(alone(scene().deleting()), Some(let_go(Farewell::NothingWasThere)));
+}
+
+#[test]
+fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
+    let own = addition(&here(), &attachment(1));
+    for disposal in [Disposal::KeepAll, Disposal::DeleteCreated, Disposal::DeleteAll] {
+        let lost = |age| {
+            scene().deleting().attempting(own.clone()).with(|it| {
+                it.desired.disposal = disposal;
+                let outcome = SendingOutcome::Unanswered { ended: sequence(5) };
+                it.moment.attempt = sending(&own, it.moment.now - seconds(age), outcome);
+            })
+        };
+        assert_eq!((lost(10).plan().step, lost(10).plan().look), (None, Look::At(lost(10).moment.now + seconds(80))));
+        assert!(matches!(lost(95).plan().step, Some(Step::LetGo(_))), "{disposal:?}");
+        let theirs = addition(&elsewhere(), &attachment(1));
+        let theirs = scene().deleting().attempting(theirs).with(|it| it.desired.disposal = disposal);
+        assert_eq!(theirs.plan().step, None, "{disposal:?}");
+    }
+}
+
+#[test]
+fn rule_1_what_another_holder_may_still_detach_is_left_to_it_for_ninety_seconds() {
+    let scene = ours().attempting(removal(&elsewhere(), &attachment(1)));
+    assert_eq!((scene.plan().step, scene.plan().look), (None, Look::At(scene.moment.now + HOLD)));
+}
+
+#[test]
+fn rule_2_what_an_unanswered_attempt_made_is_detached_and_what_a_refused_one_found_is_not() {
+    let found =
+        |attempt| scene().listing(&attachment(1), ConnectionStatus::Pending).attempting(attempt).deleting().plan().step;
+    assert_eq!(found(addition(&elsewhere(), &attachment(1))), Some(Step::Remove(attachment(1))));
+    let refused = addition(&elsewhere(), &attachment(1)).refused(refusal(false));
+    assert_eq!(found(refused), let_go(Farewell::NothingWasThere));
+}
+
+#[test]
+fn rule_7_every_other_live_object_is_heard_first_and_named() {
+    let unheard = Claim { heard: Heard::Nothing, ..claim("other", None) };
+    for scene in [
+        ours().sharing(&attachment(1), unheard.clone()),
+        ours().sharing(&attachment(1), claim("other", None)),
+        ours().with(|it| it.observed.unheard.push(unheard)),
+    ] {
+        let plan = scene.plan();
+        assert_eq!((plan.step, plan.look), (None, Look::Shortly));
+        assert!(plan.verdict.message.contains(r#""other""#), "{}", plan.verdict.message);
+    }
+    let lacking = Claim { heard: Heard::Lacking, ..claim("other", Some(Origin::Created)) };
+    assert_eq!(ours().sharing(&attachment(1), lacking).plan().step, Some(Step::Remove(attachment(1))));
+    assert_eq!(ours().sharing(&attachment(2), claim("other", None)).plan().step, Some(Step::Remove(attachment(1))));
+}
+
+#[test]
+fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
+    let heir = |origin| claim("heir", Some(origin));
+    let handing = ours().sharing(&attachment(1), heir(Origin::Adopted)).plan().step;
+    assert_eq!(handing, Some(Step::HandOver(heir(Origin::Adopted).object, held(1, Origin::Created))));
+    let handed = ours().sharing(&attachment(1), heir(Origin::Created)).plan().step;
+    assert_eq!(handed, let_go(Farewell::HandedOver));
+    let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), heir(Origin::Adopted));
+    assert_eq!(adopted.plan().step, let_go(Farewell::HandedOver));
+}

@@ -1,0 +1,138 @@
+//! Safety rule 6 of design.md: changing an id.
+
+use super::says;
+use crate::{
+    api::{Origin, Reason, Standing},
+    atlas::model::ConnectionStatus,
+    reconcile::{
+        Look,
+        attempt::{HOLD, SendingOutcome},
+        endpoint::{
+            Facts, Step,
+            fixture::{Scene, addition, attachment, held, scene},
+        },
+        fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
+        ownership::{Claim, Heard},
+    },
+};
+
+/// Number 1 is available, number 2 was replaced by it.
+fn replaced(origin: Origin) -> Scene {
+    scene()
+        .holding(held(1, Origin::Created))
+        .retiring(held(2, origin))
+        .listing(&attachment(1), ConnectionStatus::Available)
+        .listing(&attachment(2), ConnectionStatus::Available)
+}
+
+#[test]
+fn rule_6_the_old_one_retires_before_the_new_one_is_added() {
+    let edited = scene().holding(held(2, Origin::Created)).listing(&attachment(2), ConnectionStatus::Available);
+    let plan = edited.plan();
+    assert_eq!((plan.step.clone(), plan.facts.clone()), (Some(Step::Retire), Facts::Nothing));
+    assert_eq!(plan.retiring, [held(2, Origin::Created)]);
+    let next = edited.after(&edited.status());
+    assert!(matches!(next.plan().step, Some(Step::Add(to, _)) if to == attachment(1)));
+    assert_eq!(says(&next.plan()), (Standing::Reconciling, Reason::Replacing));
+}
+
+#[test]
+fn rule_6_an_edit_back_takes_it_out_of_the_list() {
+    let back = scene().retiring(held(1, Origin::Created)).listing(&attachment(1), ConnectionStatus::Available);
+    let plan = back.plan();
+    assert_eq!((plan.step.clone(), plan.retiring.len()), (Some(Step::Retire), 0));
+    assert_eq!(plan.facts, Facts::Restored(held(1, Origin::Created)));
+    assert_eq!(back.after(&back.status()).plan().verdict.standing, Standing::Ready);
+    // With the other one attached meanwhile, they change places.
+    let swapped = scene().holding(held(2, Origin::Created)).retiring(held(1, Origin::Adopted)).plan();
+    assert_eq!(
+        (swapped.facts, swapped.retiring),
+        (Facts::Restored(held(1, Origin::Adopted)), vec![held(2, Origin::Created)])
+    );
+}
+
+#[test]
+fn rule_6_the_old_one_is_detached_only_once_the_new_one_is_available() {
+    for connection in [ConnectionStatus::Pending, ConnectionStatus::Rejected, ConnectionStatus::None] {
+        let plan = replaced(Origin::Created)
+            .with(|it| it.observed.endpoint.as_mut().unwrap().value.status = connection.clone())
+            .plan();
+        assert!(!matches!(plan.step, Some(Step::RemoveRetired(..))), "{connection}");
+        assert_eq!(plan.retiring.len(), 1, "{connection}");
+    }
+    let Some(Step::RemoveRetired(old, _)) = replaced(Origin::Created).plan().step else { panic!() };
+    assert_eq!(old, attachment(2));
+}
+
+#[test]
+fn rule_6_the_old_one_leaves_the_list_when_it_is_gone_or_was_adopted() {
+    let dropped = |scene: Scene| {
+        let plan = scene.plan();
+        assert_eq!((plan.step, plan.retiring.len()), (Some(Step::Retire), 0));
+    };
+    dropped(replaced(Origin::Adopted));
+    dropped(replaced(Origin::Created).with(|it| it.observed.services.value[0].endpoints.truncate(1)));
+}
+
+#[test]
+fn rule_6_an_old_one_that_another_shares_is_handed_over() {
+    let heir = |origin| claim("heir", Some(origin));
+    let plan = replaced(Origin::Created).sharing(&attachment(2), heir(Origin::Adopted)).plan();
+    assert_eq!(plan.step, Some(Step::HandOver(heir(Origin::Adopted).object, held(2, Origin::Created))));
+    let owned = replaced(Origin::Created).sharing(&attachment(2), heir(Origin::Created)).plan();
+    assert_eq!((owned.step, owned.retiring.len()), (Some(Step::Retire), 0));
+}
+
+#[test]
+fn rule_7_nothing_is_detached_before_the_others_are_heard() {
+    let unheard = Claim { heard: Heard::Nothing, ..claim("other", None) };
+    let plan = replaced(Origin::Created).sharing(&attachment(2), unheard.clone()).plan();
+    assert_eq!((plan.step, plan.look), (None, Look::Shortly));
+    let plan = replaced(Origin::Created).with(|it| it.observed.unheard.push(unheard)).plan();
+    assert_eq!((plan.step, plan.look), (None, Look::Shortly));
+}
+
+#[test]
+fn a_removal_that_was_answered_is_not_asked_for_again() {
+    let removed = replaced(Origin::Created).with(|it| {
+        let old = attachment(2);
+        it.moment.removed.insert((old.service, old.endpoint));
+    });
+    assert_eq!((removed.plan().step, removed.plan().look), (None, Look::Poll));
+}
+
+#[test]
+fn rule_6_if_atlas_refuses_a_second_endpoint_nothing_is_detached() {
+    let refused = scene()
+        .retiring(held(2, Origin::Created))
+        .listing(&attachment(2), ConnectionStatus::Available)
+        .attempting(addition(&here(), &attachment(1)).refused(refusal(true)));
+    let plan = refused.plan();
+    assert_eq!((plan.step.clone(), says(&plan)), (None, (Standing::Stalled, Reason::InvalidRequest)));
+    assert!(plan.verdict.message.contains("interrupts traffic"), "{}", plan.verdict.message);
+    assert_eq!(plan.retiring.len(), 1);
+}
+
+#[test]
+fn rule_1_an_id_changed_during_an_unanswered_request_is_settled_first() {
+    let abandoned = scene().attempting(addition(&elsewhere(), &attachment(2)));
+    assert_eq!((abandoned.plan().step, abandoned.plan().look), (None, Look::At(abandoned.moment.now + HOLD)));
+    let found = abandoned.listing(&attachment(2), ConnectionStatus::Pending);
+    let plan = found.plan();
+    assert_eq!((plan.step, plan.retiring), (Some(Step::Retire), vec![held(2, Origin::Created)]));
+}
+
+#[test]
+fn the_record_of_another_endpoint_is_never_repeated_for_this_one() {
+    let own = addition(&here(), &attachment(2));
+    let scene = scene()
+        .retiring(held(2, Origin::Adopted))
+        .listing(&attachment(2), ConnectionStatus::Available)
+        .attempting(own.clone())
+        .with(|it| {
+            let outcome = SendingOutcome::Unanswered { ended: sequence(5) };
+            it.moment.attempt = sending(&own, it.moment.now - seconds(20), outcome);
+        });
+    let Some(Step::Add(to, attempt)) = scene.plan().step else { panic!("{:?}", scene.plan()) };
+    assert_eq!((to, attempt.write), (attachment(1), addition(&here(), &attachment(1)).write));
+}

@@ -1,0 +1,72 @@
+//! What an endpoint's status shows of a plan.
+
+use crate::{
+    api::{AtlasInterfaceEndpointStatus, Origin},
+    atlas::model::{ConnectionStatus, Endpoint},
+    reconcile::{
+        endpoint::{
+            Facts, Plan,
+            fixture::{attachment, endpoint, held, link_service, scene},
+            status::status,
+        },
+        fixture::{NOW, second, subject},
+    },
+};
+
+fn show(before: &AtlasInterfaceEndpointStatus, facts: Facts) -> AtlasInterfaceEndpointStatus {
+    let plan = Plan { facts, retiring: vec![held(2, Origin::Adopted)], ..scene().plan() };
+    status(before, &subject(), &plan, second(NOW))
+}
+
+fn seen() -> AtlasInterfaceEndpointStatus {
+    let endpoint = Endpoint {
+        delete_requested: true,
+        error_message: Some("no".into()),
+        ..endpoint(&attachment(1), ConnectionStatus::Rejected)
+    };
+    show(&AtlasInterfaceEndpointStatus::default(), Facts::Seen(held(1, Origin::Created), Box::new(endpoint)))
+}
+
+/// The id, the origin, and what is shown of the connection.
+fn summary(status: &AtlasInterfaceEndpointStatus) -> (Option<&str>, Option<Origin>, Option<&str>, bool, Option<&str>) {
+    (
+        status.interface_endpoint_id.as_deref(),
+        status.origin,
+        status.connection_status.as_deref(),
+        status.delete_requested.unwrap_or_default(),
+        status.error_message.as_deref(),
+    )
+}
+
+#[test]
+fn every_fact_of_the_endpoint_is_shown() {
+    let status = seen();
+    let created = Some(Origin::Created);
+    assert_eq!(summary(&status), (Some("vpce-00000001"), created, Some("REJECTED"), true, Some("no")));
+    assert_eq!(status.private_link_id, Some(link_service().to_string()));
+    assert_eq!((status.retiring.len(), status.retiring[0].interface_endpoint_id.as_str()), (1, "vpce-00000002"));
+    assert_eq!((status.retiring[0].origin, status.conditions.len()), (Origin::Adopted, 2));
+}
+
+#[test]
+fn what_is_gone_keeps_its_id_and_loses_its_connection() {
+    let gone = show(&seen(), Facts::Vanished);
+    assert_eq!(summary(&gone), (Some("vpce-00000001"), Some(Origin::Created), None, false, None));
+}
+
+#[test]
+fn what_retired_is_held_no_more_and_may_be_held_again() {
+    assert_eq!(summary(&show(&seen(), Facts::Nothing)), (None, None, None, false, None));
+    let restored = show(&seen(), Facts::Restored(held(2, Origin::Adopted)));
+    assert_eq!(summary(&restored), (Some("vpce-00000002"), Some(Origin::Adopted), None, false, None));
+}
+
+#[test]
+fn unchanged_facts_stay_and_fields_without_value_are_absent() {
+    assert_eq!(summary(&show(&seen(), Facts::Unchanged)), summary(&seen()));
+    let quiet = endpoint(&attachment(1), ConnectionStatus::Available);
+    let facts = Facts::Seen(held(1, Origin::Created), Box::new(quiet));
+    let fresh = serde_json::to_value(show(&AtlasInterfaceEndpointStatus::default(), facts)).unwrap();
+    let fresh = fresh.as_object().unwrap();
+    assert!(!fresh.contains_key("deleteRequested") && !fresh.contains_key("errorMessage"));
+}

@@ -1,0 +1,245 @@
+//! The operator is killed at every single write, and another one finds what it left, in a world that may have changed
+//! meanwhile: nothing is made twice, nothing stays behind, and the end is that of a life without a crash.
+
+use super::{
+    death::{self, Moment, Write},
+    life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
+    matrix::{self, eventually},
+    oracle,
+    world::*,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Provider, ServiceFailure, Standing},
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What happens while no operator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    Nothing,
+    /// Nothing, for two hours.
+    Hours,
+    Edited,
+    Deleted,
+    /// Both deleted, and made again under the same names as soon as they are gone.
+    Recreated,
+    /// The service is deleted in Atlas.
+    ServiceLost,
+}
+
+/// Whether Atlas makes everything at the first try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Luck {
+    Good,
+    /// The service fails once, the endpoint is rejected once.
+    Bad,
+}
+
+impl Luck {
+    /// How many services and endpoints are made in one life.
+    fn made(self) -> usize {
+        match self {
+            Self::Good => 1,
+            Self::Bad => 2,
+        }
+    }
+
+    fn befalls(self, world: &World) {
+        if self == Self::Good {
+            return;
+        }
+        world.change(Change::FailServices(ServiceFailure {
+            provider: Provider::Aws,
+            region: "US_EAST_1".to_owned(),
+            times: 1,
+            named: true,
+            message: "no luck".to_owned(),
+        }));
+        world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::RejectedTimes(1) });
+    }
+}
+
+struct Plan {
+    write: Write,
+    moment: Moment,
+    meanwhile: Meanwhile,
+    luck: Luck,
+    dialect: Dialect,
+}
+
+impl Plan {
+    fn name(&self) -> String {
+        let Self { write: Write { what, nth }, moment, meanwhile, luck, dialect } = self;
+        format!("{what} {nth}/{moment:?}/{meanwhile:?}/{luck:?}/{dialect}")
+    }
+}
+
+fn prepared(luck: Luck, dialect: Dialect) -> World {
+    let world = begin(dialect);
+    luck.befalls(&world);
+    world
+}
+
+/// The life that is cut off; gives how it looks in its middle.
+async fn whole_life(world: &World) -> Value {
+    get_ready(world).await;
+    world.pass(RESYNC).await;
+    let outcome = oracle::outcome(world);
+    delete_both(world);
+    end(world).await;
+    outcome
+}
+
+/// Every write of a life without a crash, and how that looks in its middle.
+async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Value) {
+    let mut world = prepared(luck, dialect);
+    let (operator, reaper) = death::start(&mut world, None);
+    let outcome = whole_life(&world).await;
+    oracle::created(&world, luck.made(), luck.made());
+    oracle::always(&world);
+    operator.stop().await;
+    (reaper.writes(), outcome)
+}
+
+async fn crash(plan: Plan, faultless: &Value) {
+    let mut world = prepared(plan.luck, plan.dialect);
+    let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
+    tokio::select! {
+        () = reaper.kill(&world, operator) => {}
+        _ = whole_life(&world) => panic!("the point was never reached"),
+    }
+    let leaving = world.find_link(NAMESPACE, "orders").is_none_or(|link| link.metadata.deletion_timestamp.is_some());
+    let old = uids(&world);
+    happens(&world, plan.meanwhile).await;
+    let operator = world.start();
+    match (leaving, plan.meanwhile) {
+        (_, Meanwhile::Recreated) => {
+            eventually(&world, 45 * MINUTE, "both made again", |world| make_again(world, &old)).await;
+            lives_on(&world, faultless).await;
+        }
+        (true, _) | (_, Meanwhile::Deleted) => end(&world).await,
+        (false, Meanwhile::ServiceLost) => settles(&world).await,
+        (false, Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited) => {
+            lives_on(&world, faultless).await;
+            oracle::created(&world, plan.luck.made(), plan.luck.made());
+        }
+    }
+    oracle::silence(&world).await;
+    let (services, endpoints) = match plan.meanwhile {
+        Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited | Meanwhile::Deleted => (0, 0),
+        Meanwhile::Recreated => (1, 1),
+        // The new service rejects what was made for the old one, three times more than the first.
+        Meanwhile::ServiceLost => (1, 4),
+    };
+    oracle::created_at_most(&world, plan.luck.made() + services, plan.luck.made() + endpoints);
+    oracle::always(&world);
+    oracle::no_storm(&world, 60);
+    operator.stop().await;
+}
+
+/// The rest of a life like any other.
+async fn lives_on(world: &World, faultless: &Value) {
+    get_ready(world).await;
+    world.pass(RESYNC).await;
+    assert_eq!(oracle::outcome(world), *faultless);
+    oracle::quiet_hour(world).await;
+    delete_both(world);
+    end(world).await;
+}
+
+/// The rest of a life in which the VPC endpoint may have been made for a service that is gone.
+async fn settles(world: &World) {
+    let settled = |world: &World| {
+        let stalled =
+            |reason| world.endpoint_is("orders-a", atlas_privatelink_operator::api::Standing::Stalled, reason);
+        world.link_ready("orders") && (both_are_ready(world) || stalled("ServiceReplaced") || stalled("Rejected"))
+    };
+    eventually(world, 45 * MINUTE, "Ready, or in need of another VPC endpoint", settled).await;
+    world.pass(RESYNC).await;
+    oracle::quiet_hour(world).await;
+    assert!(settled(world), "{}", world.picture());
+    delete_both(world);
+    end(world).await;
+}
+
+async fn happens(world: &World, meanwhile: Meanwhile) {
+    match meanwhile {
+        Meanwhile::Nothing => {}
+        Meanwhile::Hours => world.pass(120 * MINUTE).await,
+        Meanwhile::Edited => {
+            for (plural, name) in BOTH {
+                // One of them may be gone already.
+                drop(world.kube.patch(plural, NAMESPACE, name, json!({"spec": {"deletionPolicy": "Delete"}})));
+            }
+        }
+        Meanwhile::Deleted | Meanwhile::Recreated => {
+            for (plural, name) in BOTH {
+                // It may be gone already, or on its way.
+                drop(world.kube.delete(plural, NAMESPACE, name));
+            }
+            if meanwhile == Meanwhile::Recreated {
+                make_again(world, &[None, None]);
+            }
+        }
+        Meanwhile::ServiceLost => lose_services(world),
+    }
+}
+
+fn lose_services(world: &World) {
+    for service in ours(world) {
+        let service = service["id"].as_str().unwrap().to_owned();
+        world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
+    }
+}
+
+fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) {
+    let (writes, faultless) = matrix::alone(|| record(luck, dialect)).unwrap();
+    assert!(writes.len() >= 10, "{writes:?}");
+    let mut plans = Vec::new();
+    for write in &writes {
+        for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
+            plans.extend(all.iter().map(|meanwhile| Plan {
+                write: write.clone(),
+                moment,
+                meanwhile: *meanwhile,
+                luck,
+                dialect,
+            }));
+        }
+    }
+    matrix::run(plans, Plan::name, |plan| crash(plan, &faultless));
+}
+
+#[test]
+fn killed_at_every_write() {
+    crashes(Luck::Good, Dialect::V2, &[Meanwhile::Nothing, Meanwhile::Hours, Meanwhile::Edited]);
+}
+
+#[test]
+fn killed_at_every_write_and_deleted_meanwhile() {
+    crashes(Luck::Good, Dialect::V2, &[Meanwhile::Deleted, Meanwhile::Recreated]);
+}
+
+#[test]
+fn killed_at_every_write_and_the_service_lost_meanwhile() {
+    crashes(Luck::Good, Dialect::V2, &[Meanwhile::ServiceLost]);
+}
+
+#[test]
+fn killed_at_every_write_in_v1() {
+    crashes(Luck::Good, Dialect::V1, &[Meanwhile::Nothing, Meanwhile::Deleted]);
+}
+
+#[test]
+fn killed_at_every_write_of_an_unlucky_life() {
+    crashes(Luck::Bad, Dialect::V2, &[Meanwhile::Nothing, Meanwhile::Deleted]);
+}
+
+#[test]
+fn killed_at_every_write_of_an_unlucky_life_in_v1() {
+    crashes(Luck::Bad, Dialect::V1, &[Meanwhile::Nothing]);
+}

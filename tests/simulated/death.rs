@@ -1,0 +1,164 @@
+//! Ends an operator at a point of one of its writes, to Kubernetes or to Atlas: before the effect, after it and before
+//! the answer, or after the answer. A point is named by what is written, and the how many-th such write it is.
+
+use super::world::*;
+use atlas_privatelink_operator::{
+    atlas::transport::{Transport, TransportError},
+    testbed::kubernetes::{Decision, Phase, RequestRecord},
+};
+use bytes::Bytes;
+use futures::future::{BoxFuture, pending};
+use http::{Method, Request, Response, header};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Where in the life of a write the operator dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    BeforeEffect,
+    AfterEffect,
+    AfterAnswer,
+    /// The request stays on its way, and has its effect 25 seconds after the operator's end. To Atlas only.
+    EffectComesLate,
+}
+
+impl Moment {
+    pub const ALL: [Self; 4] = [Self::BeforeEffect, Self::AfterEffect, Self::AfterAnswer, Self::EffectComesLate];
+
+    pub fn concerns(self, write: &Write) -> bool {
+        self != Self::EffectComesLate || write.what.starts_with("Atlas")
+    }
+}
+
+/// What is written, and the how many-th such write it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Write {
+    pub what: String,
+    pub nth: usize,
+}
+
+/// Sees every write of an operator, and ends it at one of them.
+pub struct Reaper {
+    /// All writes so far, in order.
+    writes: Arc<Mutex<Vec<Write>>>,
+    reached: UnboundedReceiver<Moment>,
+}
+
+struct Eye {
+    writes: Arc<Mutex<Vec<Write>>>,
+    counts: Mutex<BTreeMap<String, usize>>,
+    victim: Option<(Write, Moment)>,
+    reached: UnboundedSender<Moment>,
+}
+
+impl Eye {
+    fn counted(&self, what: String) -> Write {
+        let mut counts = self.counts.lock().unwrap();
+        let nth = counts.entry(what.clone()).and_modify(|count| *count += 1).or_insert(1);
+        let write = Write { what, nth: *nth };
+        self.writes.lock().unwrap().push(write.clone());
+        write
+    }
+
+    fn is_here(&self, write: &Write, moment: Moment) -> bool {
+        let here = self.victim.as_ref().is_some_and(|(victim, when)| victim == write && *when == moment);
+        if here {
+            drop(self.reached.send(moment));
+        }
+        here
+    }
+}
+
+/// Starts an operator that dies at that point, or none, and counts its writes.
+pub fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, Reaper) {
+    let writes = Arc::<Mutex<Vec<Write>>>::default();
+    let (sender, reached) = unbounded_channel();
+    let eye = Arc::new(Eye { writes: writes.clone(), counts: Mutex::default(), victim, reached: sender });
+    watch_kubernetes(world, eye.clone());
+    let operator = world.start_over(Arc::new(Watched { inner: world.atlas.transport(), eye }));
+    (operator, Reaper { writes, reached })
+}
+
+impl Reaper {
+    /// All writes so far.
+    pub fn writes(&self) -> Vec<Write> {
+        self.writes.lock().unwrap().clone()
+    }
+
+    /// Waits for the point, and ends the operator there.
+    pub async fn kill(&mut self, world: &World, operator: Running) {
+        let moment = self.reached.recv().await.unwrap();
+        if moment == Moment::AfterAnswer {
+            // The answers of Kubernetes take 5 ms, those of Atlas are in.
+            tokio::time::sleep(Duration::from_millis(6)).await;
+        }
+        operator.kill().await;
+        world.kube.on_request_clear();
+    }
+}
+
+fn watch_kubernetes(world: &World, eye: Arc<Eye>) {
+    let under_way = Mutex::new(BTreeMap::new());
+    world.kube.on_request(move |point| {
+        let Some(what) = essential(&point.request) else { return Decision::Proceed };
+        let mut under_way = under_way.lock().unwrap();
+        let write = under_way.entry(point.request.order).or_insert_with(|| eye.counted(what)).clone();
+        let ends = match point.phase {
+            Phase::BeforeEffect => eye.is_here(&write, Moment::BeforeEffect),
+            Phase::AfterEffect => {
+                eye.is_here(&write, Moment::AfterAnswer);
+                eye.is_here(&write, Moment::AfterEffect)
+            }
+        };
+        if ends { Decision::Hang } else { Decision::Proceed }
+    });
+}
+
+/// What a write of Kubernetes is called, Events apart.
+fn essential(request: &RequestRecord) -> Option<String> {
+    let is_one = request.verb.writes() && [LINKS, ENDPOINTS].contains(&request.resource.as_str());
+    is_one.then(|| format!("{:?} {} {}", request.verb, request.resource, request.subresource).trim_end().to_owned())
+}
+
+/// The way to Atlas, watched.
+struct Watched {
+    inner: Arc<dyn Transport>,
+    eye: Arc<Eye>,
+}
+
+impl Transport for Watched {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let (eye, inner) = (self.eye.clone(), self.inner.clone());
+        Box::pin(async move {
+            // What asks for a challenge has no effect.
+            let signed = request.headers().contains_key(header::AUTHORIZATION);
+            if request.method() == Method::GET || !signed || !request.uri().path().contains("/groups/") {
+                return inner.send(request).await;
+            }
+            let nouns = ["endpoint", "interfaceEndpoints"];
+            let of_endpoint = request.uri().path().split('/').any(|part| nouns.contains(&part));
+            let kind = if of_endpoint { "endpoint" } else { "service" };
+            let write = eye.counted(format!("Atlas {} {kind}", request.method()));
+            if eye.is_here(&write, Moment::BeforeEffect) {
+                return pending().await;
+            }
+            if eye.is_here(&write, Moment::EffectComesLate) {
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(25)).await;
+                    inner.send(request).await
+                });
+                return pending().await;
+            }
+            let answer = inner.send(request).await;
+            if eye.is_here(&write, Moment::AfterEffect) {
+                return pending().await;
+            }
+            eye.is_here(&write, Moment::AfterAnswer);
+            answer
+        })
+    }
+}

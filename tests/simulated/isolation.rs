@@ -1,0 +1,88 @@
+//! One dead project, one bad object, one panic: the others go on.
+
+use super::{looks::*, oracle, world::*};
+use atlas_privatelink_operator::{
+    api::Standing,
+    atlas::transport::{Transport, TransportError},
+    testbed::simulator::{Fault, Rule},
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+
+const DEAD: &str = "5df264b8f10fab7d2cad2f99";
+
+/// What a link takes when nothing is in its way: 165 s in Atlas, and the look that finds out.
+const UNDISTURBED: Duration = Duration::from_secs(180);
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_project_with_many_links_does_not_delay_the_others() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    let mut rule = Rule::everywhere(Fault::HungBefore);
+    rule.when.project = Some(DEAD.to_owned());
+    world.atlas.inject(rule);
+    for number in 0..100 {
+        world.apply(with(link(&format!("dead-{number}")), json!({"spec": {"projectId": DEAD}})));
+    }
+    let _operator = world.start();
+    world.pass(MINUTE).await;
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world.until(UNDISTURBED, "Ready", |world| world.link_ready("orders")).await;
+    world.until(75 * Duration::from_secs(1), "attached", |world| world.endpoint_ready("orders-a")).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    world.until(2 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "orders").is_none()).await;
+    assert!(world.link_is("dead-0", Standing::Reconciling, "AtlasUnreachable"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_decoded_is_left_alone() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    let bad = |kind: &str| json!({"apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": kind, "metadata": {"name": "bad", "namespace": NAMESPACE}, "spec": {"region": 7}});
+    world.apply(bad("AtlasPrivateLink"));
+    world.apply(bad("AtlasInterfaceEndpoint"));
+    let _operator = world.start();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    both_ready(&world).await;
+    oracle::quiet_hour(&world).await;
+    // Not even a deletion, which looks at all objects, is held up.
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    world.until(5 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "orders").is_none()).await;
+    oracle::nothing_left(&world);
+    assert!(world.operator_writes().0.iter().all(|write| write.name != "bad"));
+}
+
+/// A way to Atlas on which requests of one project end in a panic.
+struct Panicking(Arc<dyn Transport>);
+
+impl Transport for Panicking {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+        let cursed = request.uri().path().contains(DEAD);
+        let sent = self.0.send(request);
+        Box::pin(async move {
+            assert!(!cursed, "this panic is part of the test");
+            sent.await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_contained_and_tried_again_with_growing_pauses() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    world.apply(with(link("cursed"), json!({"spec": {"projectId": DEAD}})));
+    let way = Arc::new(Panicking(world.atlas.transport()));
+    let operator = world.start_over(way);
+    world.apply(link("orders"));
+    world.until(UNDISTURBED, "Ready", |world| world.link_ready("orders")).await;
+    assert!(!operator.has_ended());
+    world.kube.delete(LINKS, NAMESPACE, "cursed").unwrap();
+    world.until(MINUTE, "gone", |world| world.find_link(NAMESPACE, "cursed").is_none()).await;
+    operator.stop().await;
+}

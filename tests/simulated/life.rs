@@ -1,0 +1,97 @@
+//! One life that many tests disturb: a link and an endpoint are made, both get Ready, both are deleted.
+
+use super::{
+    matrix::{eventually, says_ready},
+    oracle,
+    world::*,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Provider, Standing},
+};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Within this time all is well again after the last disturbance.
+const CONVERGENCE: Duration = Duration::from_secs(45 * 60);
+/// The link's list of endpoints follows with its next resync.
+pub const RESYNC: Duration = Duration::from_secs(20 * 60);
+
+/// The credentials and both objects are there, nobody works on them yet.
+pub fn begin(dialect: Dialect) -> World {
+    let world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world
+}
+
+/// A world in which somebody else has a service, with an endpoint, in another region of the same project.
+pub fn with_neighbours(dialect: Dialect) -> World {
+    let world = World::new(Nature::of(dialect));
+    let (project, region) = (PROJECT.to_owned(), "EU_WEST_1".to_owned());
+    let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
+    let service = world.change(made).unwrap();
+    let endpoint = "vpce-0fffffffffffffff0".to_owned();
+    world.change(Change::AddEndpoint { project: PROJECT.to_owned(), service, endpoint, ready: true });
+    world
+}
+
+/// The services that are not the neighbours'.
+pub fn ours(world: &World) -> Vec<Value> {
+    world.services().into_iter().filter(|service| service["region"] != "EU_WEST_1").collect()
+}
+
+pub fn both_are_ready(world: &World) -> bool {
+    says_ready(world, LINKS, "orders") && says_ready(world, ENDPOINTS, "orders-a")
+}
+
+pub async fn get_ready(world: &World) {
+    eventually(world, CONVERGENCE, "both Ready", both_are_ready).await;
+}
+
+/// Until both are Ready, and nothing has moved for a while.
+pub async fn first_half(dialect: Dialect) -> (World, Running) {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.pass(RESYNC).await;
+    (world, operator)
+}
+
+pub fn delete_both(world: &World) {
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+}
+
+/// Until both are gone, here and in Atlas.
+pub async fn end(world: &World) {
+    eventually(world, CONVERGENCE, "both gone", |world| {
+        world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
+    })
+    .await;
+    oracle::nothing_left(world);
+}
+
+/// Plural and name of both.
+pub const BOTH: [(&str, &str); 2] = [(ENDPOINTS, "orders-a"), (LINKS, "orders")];
+
+/// Who bears the names now.
+pub fn uids(world: &World) -> Vec<Option<Value>> {
+    BOTH.iter()
+        .map(|(plural, name)| Some(world.kube.get(plural, NAMESPACE, name)?["metadata"]["uid"].clone()))
+        .collect()
+}
+
+/// Makes those anew that are gone, and tells whether all are new.
+pub fn make_again(world: &World, old: &[Option<Value>]) -> bool {
+    let new = uids(world);
+    // Whoever makes them anew makes a VPC endpoint for the new service, too.
+    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::Undeclared });
+    for (uid, manifest) in new.iter().zip([endpoint("orders-a", "orders", VPCE), link("orders")]) {
+        if uid.is_none() {
+            world.apply(manifest);
+        }
+    }
+    new.iter().zip(old).all(|(new, old)| new.is_some() && new != old)
+}

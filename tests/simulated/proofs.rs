@@ -1,0 +1,181 @@
+//! What is proved to be ours when records are copied, lost, or written just before a crash (design.md, safety rules 1 and
+//! 2).
+
+use super::{looks::*, world::*};
+use atlas_privatelink_operator::testbed::{
+    kubernetes::{Decision, Phase},
+    simulator::{Change, Operation, Provider},
+};
+use serde_json::{Value, json};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+/// The objects with all that they carry, as a backup or a careless copy has them.
+fn copied(world: &World, plural: &str, name: &str) -> (Value, Value) {
+    let mut copy = object(world, plural, NAMESPACE, name);
+    let status = copy["status"].take();
+    let metadata = copy["metadata"].as_object_mut().unwrap();
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
+        metadata.remove(field);
+    }
+    copy.as_object_mut().unwrap().remove("status");
+    (copy, status)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_with_annotations_and_status_owns_nothing() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    let service = only_service(&world);
+    world.pass(Duration::from_secs(2)).await;
+    world.secret(ELSEWHERE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
+    for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+        let (copy, status) = copied(&world, plural, name);
+        world.apply(within(ELSEWHERE, copy));
+        world.kube.patch_status(plural, ELSEWHERE, name, json!({"status": status})).unwrap();
+    }
+    world.pass(20 * MINUTE).await;
+    for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+        assert!(ready_as(&world, plural, NAMESPACE, name, "Created"), "{}", world.picture());
+        world.kube.delete(plural, ELSEWHERE, name).unwrap();
+    }
+    let gone = |world: &World| {
+        world.kube.get(LINKS, ELSEWHERE, "orders").is_none()
+            && world.kube.get(ENDPOINTS, ELSEWHERE, "orders-a").is_none()
+    };
+    world.until(30 * MINUTE, "the copies gone", gone).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    assert_eq!(only_service(&world), service);
+    assert!(world.link_ready("orders") && world.endpoint_ready("orders-a"));
+}
+
+/// A status as a new object has it.
+fn lose_status(world: &World, plural: &str, name: &str) {
+    let fields = status(world, plural, name);
+    let mut patch = json!({});
+    for field in fields.as_object().unwrap().keys() {
+        patch[field] = Value::Null;
+    }
+    patch["observedGeneration"] = json!(-1);
+    world.kube.patch_status(plural, NAMESPACE, name, json!({"status": patch})).unwrap();
+}
+
+fn lose_attempt(world: &World, plural: &str, name: &str) {
+    let annotations = json!({"metadata": {"annotations": {"atlas.privatelink.dev/attempt": null}}});
+    world.kube.patch(plural, NAMESPACE, name, annotations).unwrap();
+}
+
+/// Ends the operator, so that nothing but the objects remembers anything, and starts another after `change`.
+async fn while_it_is_down(world: &mut World, operator: Running, change: impl Fn(&World)) -> Running {
+    operator.stop().await;
+    world.pass(HOUR).await;
+    change(world);
+    world.start()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_status_is_proved_again_by_the_attempt() {
+    let (mut world, operator) = ready_pair(Nature::default()).await;
+    let _operator = while_it_is_down(&mut world, operator, |world| {
+        lose_status(world, LINKS, "orders");
+        lose_status(world, ENDPOINTS, "orders-a");
+    })
+    .await;
+    world
+        .until(10 * MINUTE, "both proved again", |world| {
+            ready_as(world, LINKS, NAMESPACE, "orders", "Created")
+                && ready_as(world, ENDPOINTS, NAMESPACE, "orders-a", "Created")
+        })
+        .await;
+    assert_eq!(writes_to_atlas(&world), 2, "the POSTs of before");
+    for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+    }
+    gone_without_trace(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_status_and_attempt_lost_everything_is_adopted_and_kept() {
+    let (mut world, operator) = ready_pair(Nature::default()).await;
+    let service = only_service(&world);
+    let _operator = while_it_is_down(&mut world, operator, |world| {
+        for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+            lose_status(world, plural, name);
+            lose_attempt(world, plural, name);
+        }
+    })
+    .await;
+    world
+        .until(10 * MINUTE, "both adopted", |world| {
+            ready_as(world, LINKS, NAMESPACE, "orders", "Adopted")
+                && ready_as(world, ENDPOINTS, NAMESPACE, "orders-a", "Adopted")
+        })
+        .await;
+    for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+    }
+    world.until(HOUR, "gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    assert_eq!(only_service(&world), service);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_status_of_what_was_adopted_proves_nothing() {
+    let (mut world, operator) = empty();
+    let service = foreign_service(&world);
+    foreign_endpoint(&world, &service);
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", FOREIGN));
+    both_ready(&world).await;
+    let _operator = while_it_is_down(&mut world, operator, |world| {
+        lose_status(world, LINKS, "orders");
+        lose_status(world, ENDPOINTS, "orders-a");
+    })
+    .await;
+    both_ready(&world).await;
+    for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+        assert!(ready_as(&world, plural, NAMESPACE, name, "Adopted"));
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+    }
+    world.until(HOUR, "gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()).await;
+    assert_eq!(writes_to_atlas(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_refusal_proves_that_nothing_was_made() {
+    let (mut world, operator) = empty();
+    world.pass(MINUTE).await;
+    let (atlas, victim, writes) = (world.atlas.clone(), operator.abort_handle(), AtomicUsize::new(0));
+    world.kube.on_request(move |point| {
+        if point.request.resource != LINKS || !point.request.verb.writes() || point.phase != Phase::BeforeEffect {
+            return Decision::Proceed;
+        }
+        match writes.fetch_add(1, Ordering::SeqCst) {
+            // Somebody else is quicker, between the look at Atlas and the POST.
+            0 => {
+                let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+                let change =
+                    Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
+                atlas.change(change).unwrap();
+                Decision::Proceed
+            }
+            // The refusal is recorded; then the operator dies, before status says anything.
+            2 => {
+                victim.abort();
+                Decision::Hang
+            }
+            _ => Decision::Proceed,
+        }
+    });
+    world.apply(link("orders"));
+    world.pass(MINUTE).await;
+    assert_eq!(world.calls(Operation::CreateService), 1, "it was refused");
+    assert!(status(&world, LINKS, "orders")["origin"].is_null());
+    operator.kill().await;
+    let _operator = world.start();
+    world.until(10 * MINUTE, "adopted", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Adopted")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    world.until(10 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "orders").is_none()).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+}

@@ -1,0 +1,182 @@
+//! What was changed is replaced without an outage (design.md, safety rule 6).
+
+use super::{looks::*, oracle, world::*};
+use atlas_privatelink_operator::{
+    api::Standing,
+    testbed::simulator::{Change, Effect, EndpointState, Operation, Switches},
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub const NEW: &str = "vpce-0123456789abcdef0";
+
+pub fn change_id(world: &World, id: &str) {
+    world.kube.patch(ENDPOINTS, NAMESPACE, "orders-a", json!({"spec": {"interfaceEndpointId": id}})).unwrap();
+}
+
+/// Whether the endpoint is Ready with this id, and nothing is left to be detached.
+pub fn is_at(world: &World, id: &str) -> bool {
+    let status = status(world, ENDPOINTS, "orders-a");
+    world.endpoint_ready("orders-a") && status["interfaceEndpointId"] == id && status["retiring"].is_null()
+}
+
+fn attached(world: &World) -> Vec<String> {
+    let services = world.services();
+    let endpoints = services.iter().flat_map(|service| service["endpoints"].as_array().cloned().unwrap_or_default());
+    endpoints.map(|endpoint| endpoint["id"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+pub fn stalled(world: &World, reason: &str) -> bool {
+    world.endpoint_is("orders-a", Standing::Stalled, reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_endpoint_is_detached_only_after_the_new_one_is_available() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    change_id(&world, NEW);
+    world
+        .until(MINUTE, "being replaced", |world| world.endpoint_is("orders-a", Standing::Reconciling, "Replacing"))
+        .await;
+    world.until(5 * MINUTE, "replaced", |world| is_at(world, NEW)).await;
+    let is_new = |effect: &Effect| matches!(effect, Effect::EndpointChanged { endpoint, state: EndpointState::Available, .. } if endpoint == NEW);
+    let is_old =
+        |effect: &Effect| matches!(effect, Effect::EndpointDeleteRequested { endpoint, .. } if endpoint == VPCE);
+    let (available, detached) = (places(&world, is_new), places(&world, is_old));
+    assert_eq!((available.len(), detached.len()), (1, 1));
+    assert!(available < detached, "detached at {detached:?}, available at {available:?}");
+    assert_eq!(attached(&world), [NEW]);
+    assert_eq!(status(&world, ENDPOINTS, "orders-a")["origin"], "Created");
+    let mut events = told(&world, "orders-a");
+    events.sort();
+    assert_eq!(events, ["Created", "Created", "Detached", "Ready", "Ready"]);
+    world.pass(20 * MINUTE).await;
+    oracle::quiet_hour(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_back_in_mid_way_keeps_what_was_there() {
+    for pause in [0, 100, 1_000, 20_000, 45_000] {
+        let (world, _operator) = ready_pair(Nature::default()).await;
+        change_id(&world, NEW);
+        world.pass(Duration::from_millis(pause)).await;
+        change_id(&world, VPCE);
+        world.until(10 * MINUTE, &format!("back after {pause} ms"), |world| is_at(world, VPCE)).await;
+        world.pass(20 * MINUTE).await;
+        assert_eq!(attached(&world), [VPCE], "after {pause} ms");
+        assert!(!world.ledger().endpoint_deletes().contains(&VPCE), "after {pause} ms the old one is detached");
+        assert_eq!(status(&world, ENDPOINTS, "orders-a")["origin"], "Created", "after {pause} ms");
+        oracle::quiet_hour(&world).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_endpoint_that_is_replaced_is_kept() {
+    let (world, _operator) = ready_link(Nature::default()).await;
+    let (project, service, endpoint_id) = (PROJECT.to_owned(), only_service(&world), VPCE.to_owned());
+    world.change(Change::AddEndpoint { project, service, endpoint: endpoint_id, ready: true });
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    both_ready(&world).await;
+    change_id(&world, NEW);
+    world.until(5 * MINUTE, "replaced", |world| is_at(world, NEW)).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    assert_eq!(attached(&world), [VPCE, NEW]);
+    assert!(note(&world, "orders-a", "Kept").contains(VPCE));
+    assert_eq!(told(&world, "orders-a").iter().filter(|reason| *reason == "Kept").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_atlas_takes_one_endpoint_only_nothing_is_detached_first() {
+    let switches = Switches { single_endpoint: true, ..Switches::default() };
+    let (world, _operator) = ready_pair(Nature { switches, ..Nature::default() }).await;
+    change_id(&world, NEW);
+    let explained = |world: &World| {
+        let said = message(world, ENDPOINTS, NAMESPACE, "orders-a");
+        stalled(world, "InvalidRequest")
+            && said.contains("multiple private endpoints")
+            && said.contains("interrupts traffic")
+    };
+    world.until(MINUTE, "refused, with the way out", explained).await;
+    world.pass(HOUR).await;
+    assert_eq!(attached(&world), [VPCE]);
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    assert!(world.calls(Operation::AddEndpoint) <= 3, "{} requests", world.calls(Operation::AddEndpoint));
+    change_id(&world, VPCE);
+    world.until(MINUTE, "back", |world| is_at(world, VPCE)).await;
+    oracle::quiet_hour(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_endpoint_that_another_resource_shares_is_handed_over() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    world.until(MINUTE, "shared", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Adopted")).await;
+    change_id(&world, NEW);
+    world.until(5 * MINUTE, "replaced", |world| is_at(world, NEW)).await;
+    assert!(ready_as(&world, ENDPOINTS, NAMESPACE, "orders-b", "Created"), "{}", world.picture());
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    assert_eq!(attached(&world), [VPCE, NEW]);
+    for name in ["orders-a", "orders-b"] {
+        world.kube.delete(ENDPOINTS, NAMESPACE, name).unwrap();
+    }
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    gone_without_trace(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_in_the_middle_of_a_replacement_takes_both_away() {
+    for pause in [100, 20_000, 65_000] {
+        let (world, _operator) = ready_pair(Nature::default()).await;
+        change_id(&world, NEW);
+        world.pass(Duration::from_millis(pause)).await;
+        world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+        world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+        gone_without_trace(&world).await;
+    }
+}
+
+fn config_map(id: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "vpc", "namespace": NAMESPACE}, "data": {"id": id}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_from_a_config_map_may_come_late_and_change() {
+    let (world, _operator) = ready_link(Nature::default()).await;
+    let from = json!({"configMapKeyRef": {"name": "vpc", "key": "id"}});
+    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
+    world.apply(with(endpoint("orders-a", "orders", VPCE), spec));
+    let waits = |world: &World| world.endpoint_is("orders-a", Standing::Reconciling, "WaitingForEndpointId");
+    world.until(MINUTE, "waiting", waits).await;
+    let (writes, lists) = (world.operator_writes().len(), world.calls(Operation::ListServices));
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.operator_writes().len(), writes, "waiting writes nothing");
+    assert_eq!(world.calls(Operation::ListServices), lists, "waiting asks Atlas nothing");
+    world.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "vpc", "namespace": NAMESPACE}, "data": {"other": "x"}}));
+    world.pass(MINUTE).await;
+    assert!(waits(&world), "the key is still missing");
+    world.apply(config_map("not an id"));
+    world.until(MINUTE, "refused", |world| stalled(world, "InvalidRequest")).await;
+    world.apply(config_map(VPCE));
+    world.until(3 * MINUTE, "attached", |world| is_at(world, VPCE)).await;
+    world.apply(config_map(NEW));
+    world.until(20 * MINUTE, "replaced at the next resync", |world| is_at(world, NEW)).await;
+    assert_eq!(attached(&world), [NEW]);
+    world.pass(20 * MINUTE).await;
+    oracle::quiet_hour(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ready_endpoint_survives_the_loss_of_its_config_map() {
+    let (world, _operator) = ready_link(Nature::default()).await;
+    let from = json!({"configMapKeyRef": {"name": "vpc", "key": "id"}});
+    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
+    world.apply(config_map(VPCE));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), spec));
+    world.until(3 * MINUTE, "attached", |world| is_at(world, VPCE)).await;
+    world.kube.delete("configmaps", NAMESPACE, "vpc").unwrap();
+    world.pass(HOUR).await;
+    assert_eq!(attached(&world), [VPCE]);
+    // Its deletion needs no ConfigMap.
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    gone_without_trace(&world).await;
+}
