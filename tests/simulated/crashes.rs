@@ -128,7 +128,10 @@ async fn crash(plan: Plan, faultless: &Value) {
             oracle::created(&world, plan.luck.made(), plan.luck.made());
         }
     }
+    // What the dead one has still on its way arrives.
+    world.pass(MINUTE).await;
     oracle::silence(&world).await;
+    oracle::nothing_left(&world);
     let (services, endpoints) = match plan.meanwhile {
         Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited | Meanwhile::Deleted => (0, 0),
         Meanwhile::Recreated => (1, 1),

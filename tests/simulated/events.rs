@@ -258,7 +258,14 @@ async fn happens(world: &World, plan: Plan) {
             rotate(world);
             new_secret(world);
         }
-        Event::FinalizersStripped => patch_both(world, &json!({"metadata": {"finalizers": []}})),
+        Event::FinalizersStripped => {
+            patch_both(world, &json!({"metadata": {"finalizers": []}}));
+            let bare = |(plural, name): &(&str, &str)| {
+                let object = world.kube.get(plural, NAMESPACE, name);
+                object.is_none_or(|object| object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty))
+            };
+            assert!(BOTH.iter().all(bare), "the finalizers are still there");
+        }
         Event::ReconcileRequested => request(world),
         Event::EndpointLost => lose_endpoint(world),
         Event::ServiceLost => lose_service(world),
@@ -332,8 +339,10 @@ async fn event(plan: Plan, outcome: &Value) {
         }
         oracle::quiet_hour(&world).await;
         heals(&world, plan);
+        world.pass(if plan.event == Event::ServiceLost { RESYNC } else { Duration::ZERO }).await;
         if world.endpoint_is("orders-a", Standing::Stalled, "ServiceReplaced") {
             // What it says is to be done: this resource is for the endpoint of the service that is gone.
+            assert_eq!(world.endpoint("orders-a").status.unwrap().connection_status, None, "it is gone");
             replace_endpoint(&world).await;
         }
         get_ready(&world).await;

@@ -10,7 +10,7 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Fault, Operation, Rule},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
 /// How long a fault lasts that doesn't go away by itself.
@@ -160,4 +160,26 @@ fn faults_at_add_endpoint() {
 #[test]
 fn faults_at_delete_endpoint() {
     faults_at(Operation::DeleteEndpoint);
+}
+
+/// Five links and an endpoint of one project want to write at once, and every write takes ten seconds.
+#[tokio::test(start_paused = true)]
+async fn writes_of_a_project_wait_for_each_other() {
+    let mut world = begin(Dialect::V2);
+    for region in ["us-east-2", "us-west-1", "us-west-2", "sa-east-1"] {
+        world.apply(with(link(region), json!({"spec": {"region": region}})));
+    }
+    for operation in [Operation::CreateService, Operation::DeleteService, Operation::AddEndpoint] {
+        world.atlas.inject(Rule::always(operation, Fault::Slow { millis: 10_000 }));
+    }
+    let _operator = world.start();
+    get_ready(&world).await;
+    world.pass(RESYNC).await;
+    oracle::created(&world, 5, 1);
+    delete_both(&world);
+    for region in ["us-east-2", "us-west-1", "us-west-2", "sa-east-1"] {
+        world.kube.delete(LINKS, NAMESPACE, region).unwrap();
+    }
+    end(&world).await;
+    oracle::always(&world);
 }

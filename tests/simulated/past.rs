@@ -84,7 +84,8 @@ pub fn claims(versions: &[Version], now: Timestamp) -> Vec<Claim> {
         match open {
             Some(open) if ready && open.what == what => {}
             open => {
-                let new = open.is_none();
+                // An edit leaves standing what was said before it, until it is seen.
+                let new = open.is_none() && version.by.starts_with("operator");
                 if let Some(open) = open {
                     open.until = version.at;
                 }

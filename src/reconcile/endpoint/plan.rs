@@ -52,7 +52,9 @@ impl<'a> Case<'a> {
         match &recorded.held {
             Some(held) if held.attachment.endpoint != target.endpoint => self.retires(Some(held.clone()), target),
             None if recorded.retiring.iter().any(|old| old.attachment == *target) => self.retires(None, target),
-            Some(held) if held.attachment.service != target.service => self.service_replaced(target),
+            Some(held) if held.attachment.service != target.service => {
+                self.no_longer_showing(held, self.service_replaced(target))
+            }
             Some(held) => self.holds(held),
             None => self.attaches(target),
         }
@@ -243,8 +245,16 @@ impl<'a> Case<'a> {
         self.saying(Verdict::stalled(Reason::ServiceReplaced, message), Look::Resync)
     }
 
+    /// What the connection was is not told any more once the endpoint is gone with its service.
+    fn no_longer_showing(&self, held: &Held, plan: Plan) -> Plan {
+        let facts = if self.is_listed(&held.attachment) { plan.facts } else { Facts::Vanished };
+        Plan { facts, ..plan }
+    }
+
     fn holds(&self, held: &Held) -> Plan {
-        let Some(service) = self.service(held.attachment.service) else { return self.waits_for_link() };
+        let Some(service) = self.service(held.attachment.service) else {
+            return self.no_longer_showing(held, self.waits_for_link());
+        };
         if service.has_endpoint(&held.attachment.endpoint) {
             // What was adopted, was gone and was attached again by this resource is now its own.
             let ours = held.origin == Origin::Created || self.origin_of(&held.attachment) == Origin::Created;
