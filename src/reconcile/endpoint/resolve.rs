@@ -243,6 +243,10 @@ async fn look(
             // That asks for a list and proves nothing.
             let need = Need { after: Some(ctx.inventory.sequence()), ..need(quiet) };
             let (services, caller) = list(need).await?;
+            if lists(&services, &attachment) {
+                // It is there after all: that it is not shown says no more than no answer.
+                return Err(way::refused_or_silent(ctx, subject, &link.secret, &caller, &unseen).await);
+            }
             Ok(Sight { services, caller, endpoint: None })
         }
         Err(unseen) => Err(way::refused_or_silent(ctx, subject, &link.secret, &caller, &unseen).await),
