@@ -35,8 +35,6 @@ struct State<T> {
     seen: Option<Answer<T>>,
     flaw: Option<Flaw>,
     failures: u32,
-    /// How many fetches have ended, which tells one that waited that somebody has asked meanwhile.
-    fetches: u64,
     used: Instant,
 }
 
@@ -63,7 +61,7 @@ impl Flaw {
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        let state = State { seen: None, flaw: None, failures: 0, fetches: 0, used: Instant::now() };
+        let state = State { seen: None, flaw: None, failures: 0, used: Instant::now() };
         Self { flight: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 }
@@ -78,7 +76,6 @@ impl<T: Clone> Shared<T> {
         if let Some(known) = self.known(need) {
             return known;
         }
-        let fetches = self.state().fetches;
         // Whoever waits holds a place that an object of another project could use.
         let Ok(_flight) = tokio::time::timeout(WAIT_FOR_ANOTHER, self.flight.lock()).await else {
             return Err(Flaw::slow());
@@ -86,10 +83,6 @@ impl<T: Clone> Shared<T> {
         // The one before may have fetched what is needed, or have failed while this one waited.
         if let Some(known) = self.known(need) {
             return known;
-        }
-        // A failure that asks for no pause is still one for all who waited for it.
-        if let Some(flaw) = self.flaw_since(fetches).filter(|_| !need.insist) {
-            return Err(flaw);
         }
         let result = fetch().await;
         self.record(result)
@@ -117,11 +110,6 @@ impl<T> Shared<T> {
     /// The place of the request that showed what is known.
     pub fn seen(&self) -> Option<Sequence> {
         self.state().seen.as_ref().map(|seen| seen.sent.sequence)
-    }
-
-    fn flaw_since(&self, fetches: u64) -> Option<Flaw> {
-        let state = self.state();
-        state.flaw.clone().filter(|_| state.fetches != fetches)
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -153,7 +141,6 @@ impl<T: Clone> Shared<T> {
 
     fn record(&self, result: Result<Answer<T>, Failure>) -> Result<Answer<T>, Flaw> {
         let mut state = self.state();
-        state.fetches += 1;
         match result {
             Ok(answer) => {
                 state.failures = 0;

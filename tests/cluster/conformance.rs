@@ -1,6 +1,6 @@
 //! The script of calls that the in-process API server is judged by, made of a real one: what was recorded still holds.
 
-use super::world::ONE_MORE_CONTROL_PLANE;
+use super::plane::ONE_MORE_CONTROL_PLANE;
 use crate::simulated::conformance::{differences, script};
 use atlas_privatelink_operator::testbed::control_plane::{ControlPlane, Options};
 

@@ -8,7 +8,10 @@ mod copies;
 mod crds;
 mod deletion;
 mod demo;
+mod manifests;
 mod operators;
+mod plane;
+mod process;
 mod world;
 
 use serde_json::{Map, Value};

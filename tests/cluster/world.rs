@@ -3,25 +3,23 @@
 //! One control plane serves most tests, each in a namespace of its own; an Atlas is made for each.
 
 use super::fields;
+pub use super::{manifests::*, plane::*, process::Operator};
 use atlas_privatelink_operator::{
-    api::{Standing, Verdict, crds},
+    api::Standing,
     clock::Clock,
     testbed::{
-        control_plane::{ControlPlane, Guarded, Launch, Options, tail},
+        control_plane::{Launch, tail},
         simulator::{self, Change, Ledger, Operation, Secret, Simulator},
     },
 };
-use http::{Method, Request, header};
+use http::Method;
 use kube::Client;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
     sync::{
-        LazyLock, OnceLock,
+        OnceLock,
         atomic::{AtomicUsize, Ordering},
-        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -29,106 +27,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub const PROJECT: &str = "5df264b8f10fab7d2cad2f0d";
-pub const VPCE: &str = "vpce-0b9c5701325cb15dd";
 pub const PUBLIC: &str = "canarypub";
 pub const PRIVATE: &str = "canary-private-key-0123456789";
 pub const CLIENT_ID: &str = "mdb_sa_id_canary";
 pub const CLIENT_SECRET: &str = "mdb_sa_sk_canary";
-
-pub const SECRETS: &str = "secrets";
-pub const MAPS: &str = "configmaps";
-pub const EVENTS: &str = "events";
-pub const LINKS: &str = "atlasprivatelinks";
-pub const ENDPOINTS: &str = "atlasinterfaceendpoints";
-/// Who applies in these tests; everything else is the operator.
-pub const MANAGER: &str = "kubectl";
-
-/// Long enough for a busy machine; what waits for it fails a test only when something never comes.
-pub const SOON: Duration = Duration::from_secs(60);
-const FRAME: Duration = Duration::from_millis(50);
-
-/// One control plane is 350 MB: beside the shared one, one at a time.
-pub static ONE_MORE_CONTROL_PLANE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// How to reach a control plane from any runtime.
-#[derive(Clone)]
-pub struct Plane {
-    pub config: kube::Config,
-    pub kubeconfig: PathBuf,
-}
-
-impl Plane {
-    pub fn of(control_plane: &ControlPlane) -> Self {
-        Self { config: control_plane.config(), kubeconfig: control_plane.kubeconfig_path() }
-    }
-}
-
-/// The control plane that tests share. It runs on a thread of its own until this process ends, and then its
-/// supervisors end it.
-static SHARED: LazyLock<Plane> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(async {
-            let options = Options { controller_manager: true, ..Options::default() };
-            let control_plane = ControlPlane::start(options).await.expect("started");
-            let plane = Plane::of(&control_plane);
-            define(&control_plane.client()).await;
-            sender.send(plane).expect("somebody waits for it");
-            std::future::pending::<()>().await;
-        });
-    });
-    receiver.recv().expect("a control plane")
-});
-
-/// Applies the CustomResourceDefinitions, and waits until both kinds are served.
-pub async fn define(client: &Client) {
-    for crd in crds::all() {
-        let value = serde_json::to_value(&crd).expect("JSON");
-        let name = crd.metadata.name.expect("a name");
-        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-        send(client, Method::PATCH, &format!("{path}?fieldManager={MANAGER}&force=true"), APPLY, &value)
-            .await
-            .expect("the definition is taken");
-    }
-    for plural in [LINKS, ENDPOINTS] {
-        let path = format!("/apis/atlas.privatelink.dev/v1alpha1/{plural}");
-        until(SOON, plural, async || send(client, Method::GET, &path, JSON, &Value::Null).await.is_ok()).await;
-    }
-}
-
-pub const JSON: &str = "application/json";
-pub const MERGE: &str = "application/merge-patch+json";
-pub const APPLY: &str = "application/apply-patch+yaml";
-
-/// One request of the API server.
-pub async fn send(
-    client: &Client,
-    method: Method,
-    path: &str,
-    content_type: &str,
-    body: &Value,
-) -> Result<Value, kube::Error> {
-    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::CONTENT_TYPE, content_type)
-        .header(header::USER_AGENT, format!("{MANAGER}/1"))
-        .body(bytes)
-        .expect("a request");
-    client.request(request).await
-}
-
-/// Waits until `condition` holds.
-pub async fn until(within: Duration, what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + within;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        tokio::time::sleep(FRAME).await;
-    }
-}
 
 /// How a world is to be.
 pub struct Nature {
@@ -439,83 +341,10 @@ pub fn no_secret_in(what: &str, text: &str) {
     }
 }
 
-/// A running operator, killed when it is dropped.
-#[must_use]
-pub struct Operator {
-    process: Guarded,
-    log: PathBuf,
-    pid: PathBuf,
-    pub started: Instant,
-    address: OnceLock<String>,
-}
-
-impl Operator {
-    /// As SIGKILL: whatever it was doing is not finished.
-    pub async fn kill(self) {
-        self.process.stop().await;
-    }
-
-    /// SIGTERM; gives the exit status, and how long it took.
-    pub async fn terminate(mut self) -> (ExitStatus, Duration) {
-        let pid = std::fs::read_to_string(&self.pid).expect("its id");
-        let start = Instant::now();
-        let sent = Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill");
-        assert!(sent.success());
-        let mut status = None;
-        until(SOON, "it ends after SIGTERM", async || {
-            status = self.process.ended().expect("known");
-            status.is_some()
-        })
-        .await;
-        (status.expect("it has ended"), start.elapsed())
-    }
-
-    pub fn has_ended(&mut self) -> bool {
-        self.process.ended().expect("known").is_some()
-    }
-
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// GET of one of its own pages: status and body.
-    pub async fn page(&self, path: &str) -> (u16, String) {
-        if self.address.get().is_none() {
-            until(SOON, "it listens", async || self.listening().is_some()).await;
-        }
-        let address = self.address.get_or_init(|| self.listening().expect("it listens"));
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client")
-            .get(format!("http://{address}{path}"))
-            .send()
-            .await
-            .expect("an answer");
-        (answer.status().as_u16(), answer.text().await.expect("text"))
-    }
-
-    fn listening(&self) -> Option<String> {
-        let text = self.log();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["message"] == "starting").find_map(|line| line["http"].as_str().map(str::to_owned))
-    }
-}
-
 /// A name that nobody had before.
 pub fn fresh(prefix: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("{prefix}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst))
-}
-
-/// A project for each number.
-pub fn project(number: usize) -> String {
-    format!("5df264b8f10fab7d2cad{number:04x}")
-}
-
-/// A VPC endpoint for each number.
-pub fn vpce(number: usize) -> String {
-    format!("vpce-0b9c5701325cb{number:04x}")
 }
 
 fn found<T>(result: Result<T, kube::Error>) -> Option<T> {
@@ -523,96 +352,5 @@ fn found<T>(result: Result<T, kube::Error>) -> Option<T> {
         Ok(value) => Some(value),
         Err(kube::Error::Api(status)) if status.is_not_found() => None,
         Err(error) => panic!("{error}"),
-    }
-}
-
-fn plural_of(object: &Value) -> &'static str {
-    match object["kind"].as_str() {
-        Some("AtlasPrivateLink") => LINKS,
-        Some("AtlasInterfaceEndpoint") => ENDPOINTS,
-        Some("Secret") => SECRETS,
-        Some("ConfigMap") => MAPS,
-        other => panic!("no plural is known for {other:?}"),
-    }
-}
-
-/// Whether an object has this verdict, of its newest generation.
-pub fn says(object: &Value, standing: Standing, reason: &str) -> bool {
-    let conditions: Vec<_> = serde_json::from_value(object["status"]["conditions"].clone()).unwrap_or_default();
-    let (status, generation) = (&object["status"], &object["metadata"]["generation"]);
-    Verdict::of(&conditions) == Some((standing, reason)) && status["observedGeneration"] == *generation
-}
-
-pub fn is_ready(object: &Value) -> bool {
-    says(object, Standing::Ready, "Available")
-}
-
-/// The message of the condition Ready.
-pub fn message(object: &Value) -> String {
-    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
-    ready.and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned()
-}
-
-pub fn secret_named(name: &str, data: &[(&str, &str)]) -> Value {
-    let data: BTreeMap<_, _> = data.iter().copied().collect();
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
-}
-
-pub fn secret(data: &[(&str, &str)]) -> Value {
-    secret_named("atlas-credentials", data)
-}
-
-pub fn config_map(name: &str, key: &str, value: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: value}})
-}
-
-/// A manifest of a link in `us-east-1`.
-pub fn link(name: &str) -> Value {
-    json!({
-        "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasPrivateLink",
-        "metadata": {"name": name},
-        "spec": {"projectId": PROJECT, "provider": "AWS", "region": "us-east-1", "credentialsRef": {"name": "atlas-credentials"}},
-    })
-}
-
-/// A link of a project.
-pub fn link_of(name: &str, project: &str) -> Value {
-    with(link(name), &json!({"spec": {"projectId": project}}))
-}
-
-/// A manifest of an endpoint on the link of that name.
-pub fn endpoint(name: &str, link: &str, id: &str) -> Value {
-    json!({
-        "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasInterfaceEndpoint",
-        "metadata": {"name": name},
-        "spec": {"privateLinkRef": {"name": link}, "interfaceEndpointId": id},
-    })
-}
-
-/// An endpoint whose id stands in a ConfigMap.
-pub fn endpoint_from(name: &str, link: &str, map: &str, key: &str) -> Value {
-    let from = json!({"configMapKeyRef": {"name": map, "key": key}});
-    with(endpoint(name, link, ""), &json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}}))
-}
-
-/// The manifest with more (or other) values, as a JSON merge patch has them.
-pub fn with(mut manifest: Value, change: &Value) -> Value {
-    merge(&mut manifest, change);
-    manifest
-}
-
-fn merge(target: &mut Value, change: &Value) {
-    match (target, change) {
-        (Value::Object(target), Value::Object(change)) => {
-            for (key, value) in change {
-                if value.is_null() {
-                    target.remove(key);
-                } else {
-                    merge(target.entry(key).or_insert(Value::Null), value);
-                }
-            }
-        }
-        (target, change) => *target = change.clone(),
     }
 }

@@ -2,7 +2,10 @@
 //! stands in Atlas stays, and the new object owns it, wherever the operator dies in between.
 
 use super::{looks::*, oracle, world::*};
-use atlas_privatelink_operator::testbed::kubernetes::{Decision, Fault, Matcher, Phase, Rule, Verb};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::kubernetes::{Decision, Fault, Matcher, Phase, Rule, Verb},
+};
 use serde_json::json;
 use std::{
     sync::{
@@ -148,11 +151,11 @@ fn owns(world: &World, (plural, namespace, name): Name) -> bool {
 }
 
 /// Applies the new manifests, deletes the old ones and checks what came of it; gives the number of writes.
-async fn hand_over(change: Move, when: When, backwards: bool, crash: Crash) -> usize {
+async fn hand_over(dialect: Dialect, change: Move, when: When, backwards: bool, crash: Crash) -> usize {
     let scene = format!("{change:?}, {when:?}, backwards {backwards}, crash {crash:?}");
     // Every run meets the objects in another order.
     let seed = crash.map_or(0, |(nth, _)| nth as u64);
-    let (world, operator) = ready_pair(Nature { seed, ..Nature::default() }).await;
+    let (world, operator) = ready_pair(Nature { seed, ..Nature::of(dialect) }).await;
     let service = only_service(&world);
     let executioner = Executioner::waits(&world, &operator, crash);
     let mut play = Undying { world, operator: Some(operator), executioner };
@@ -197,13 +200,24 @@ async fn hand_over(change: Move, when: When, backwards: bool, crash: Crash) -> u
 
 /// The hand-over without a crash, then with one at every write of it.
 async fn everywhere(change: Move, when: When, backwards: bool) {
-    let writes = hand_over(change, when, backwards, None).await;
+    let writes = hand_over(Dialect::V2, change, when, backwards, None).await;
     assert!(writes >= 4, "only {writes} writes were seen");
     // The last two or more belong to the deletion of the successors.
     let last = writes - 2 * change.new().len();
     for nth in 0..last {
         for phase in [Phase::BeforeEffect, Phase::AfterEffect] {
-            hand_over(change, when, backwards, Some((nth, phase))).await;
+            hand_over(Dialect::V2, change, when, backwards, Some((nth, phase))).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_in_the_older_dialect() {
+    for change in [Move::Rename, Move::RenameEndpoint, Move::Namespace] {
+        for when in [When::Ready, When::Soon] {
+            for backwards in [false, true] {
+                hand_over(Dialect::V1, change, when, backwards, None).await;
+            }
         }
     }
 }

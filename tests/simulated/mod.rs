@@ -20,6 +20,7 @@ mod ownership;
 mod past;
 mod proofs;
 mod replace;
+mod restart;
 mod retry;
 mod unnamed;
 mod world;

@@ -98,6 +98,21 @@ pub fn claims(versions: &[Version], now: Timestamp) -> Vec<Claim> {
     claims
 }
 
+/// The endpoints that others have attached to a service, and not detached.
+pub fn foreign_endpoints(world: &World, id: &str) -> BTreeSet<String> {
+    let mut endpoints = BTreeSet::new();
+    for entry in world.ledger().iter().filter(|entry| entry.cause == Cause::BehindTheBack) {
+        match &entry.effect {
+            Effect::EndpointAdded { service, endpoint, .. } if service == id => {
+                drop(endpoints.insert(endpoint.clone()))
+            }
+            Effect::EndpointGone { service, endpoint, .. } if service == id => drop(endpoints.remove(endpoint)),
+            _ => {}
+        }
+    }
+    endpoints
+}
+
 /// The services that were made without a request and not unmade so.
 pub fn foreign_services(world: &World) -> BTreeSet<String> {
     let mut foreign = BTreeSet::new();

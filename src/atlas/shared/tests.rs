@@ -91,7 +91,7 @@ async fn nobody_waits_long_for_a_slow_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_goes_away_gives_its_flight_up() {
     let cell = Shared::default();
-    let never = cell.read(need(MINUTE), || std::future::pending());
+    let never = cell.read(need(MINUTE), std::future::pending);
     assert!(tokio::time::timeout(SECOND, never).await.is_err());
     assert!(read(&cell, need(MINUTE), Ok(answer(1, 1))).await.0);
 }

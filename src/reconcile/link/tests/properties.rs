@@ -213,12 +213,9 @@ proptest! {
         prop_assert!(scene.desired.subject.deleting);
         let recorded = &scene.desired.recorded;
         let listed = recorded.service.and_then(|id| scene.listed(id));
-        let origin = recorded.origin.or_else(|| listed.map(|service| {
-            if scene.may_be_made_by_the_attempt(service) { Origin::Created } else { Origin::Adopted }
-        }));
         match farewell {
             Farewell::NothingWasThere | Farewell::Deleted => prop_assert!(listed.is_none() || scene.desired.disposal == Disposal::KeepAll),
-            Farewell::Kept => prop_assert!(scene.desired.disposal == Disposal::KeepAll || origin != Some(Origin::Created)),
+            Farewell::Kept => prop_assert!(scene.desired.disposal == Disposal::KeepAll || recorded.origin != Some(Origin::Created)),
             Farewell::HandedOver => {
                 let counts = |other: &Sharer| other.claim.live && other.claim.heard == Heard::Listed;
                 let shared = scene.observed.others.iter().any(|other| counts(other) && other.service.is_some());

@@ -1,0 +1,74 @@
+//! The operator's own binary as a process.
+
+use super::plane::{SOON, until};
+use atlas_privatelink_operator::testbed::control_plane::Guarded;
+use serde_json::Value;
+use std::{
+    path::PathBuf,
+    process::{Command, ExitStatus},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// A running operator, killed when it is dropped.
+#[must_use]
+pub struct Operator {
+    pub(super) process: Guarded,
+    pub(super) log: PathBuf,
+    pub(super) pid: PathBuf,
+    pub started: Instant,
+    pub(super) address: OnceLock<String>,
+}
+
+impl Operator {
+    /// As SIGKILL: whatever it was doing is not finished.
+    pub async fn kill(self) {
+        self.process.stop().await;
+    }
+
+    /// SIGTERM; gives the exit status, and how long it took.
+    pub async fn terminate(mut self) -> (ExitStatus, Duration) {
+        let pid = std::fs::read_to_string(&self.pid).expect("its id");
+        let start = Instant::now();
+        let sent = Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill");
+        assert!(sent.success());
+        let mut status = None;
+        until(SOON, "it ends after SIGTERM", async || {
+            status = self.process.ended().expect("known");
+            status.is_some()
+        })
+        .await;
+        (status.expect("it has ended"), start.elapsed())
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().expect("known").is_some()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// GET of one of its own pages: status and body.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        if self.address.get().is_none() {
+            until(SOON, "it listens", async || self.listening().is_some()).await;
+        }
+        let address = self.address.get_or_init(|| self.listening().expect("it listens"));
+        let answer = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client")
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await
+            .expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    fn listening(&self) -> Option<String> {
+        let text = self.log();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == "starting").find_map(|line| line["http"].as_str().map(str::to_owned))
+    }
+}
