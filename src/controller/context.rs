@@ -55,7 +55,7 @@ const START: Duration = Duration::from_secs(10);
 impl Context {
     /// Waits, once, until the watches of both kinds have shown what is there: an endpoint whose link is merely not known
     /// yet must not be told that it has none. A watch that cannot begin, as for want of a permission in one namespace,
-    /// holds the others up no longer than [`START`].
+    /// holds the others up no longer than ten seconds.
     pub async fn started(&self) {
         let watches = 2 * self.settings.namespaces.len().max(1);
         let mut filled = self.filled.subscribe();

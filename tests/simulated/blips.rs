@@ -94,7 +94,7 @@ fn confirmed(world: &World, operation: Operation) -> Timestamp {
     let asked = |entry: &&atlas_privatelink_operator::testbed::simulator::Entry| {
         entry.request().is_some_and(|request| request.operation == Some(operation) && request.status == Some(200))
     };
-    ledger.iter().filter(asked).map(|entry| entry.at).last().unwrap()
+    ledger.iter().rev().find(asked).map(|entry| entry.at).unwrap()
 }
 
 /// What was said of Ready since then: when, the status, the reason.

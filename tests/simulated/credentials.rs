@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
+/// What a Secret holds.
+type Data = &'static [(&'static str, &'static str)];
+
 const KEYS: [(&str, &str); 2] = [("publicKey", PUBLIC), ("privateKey", PRIVATE)];
 const OTHER_PROJECT: &str = "5df264b8f10fab7d2cad2f99";
 
@@ -100,7 +103,7 @@ async fn a_missing_secret_is_waited_for_and_noticed_within_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_secret_is_named_and_mended_within_a_minute() {
-    let cases: [(&[(&str, &str)], &[&str]); 4] = [
+    let cases: [(Data, &[&str]); 4] = [
         (&[("publicKey", PUBLIC)], &["privateKey"]),
         (&[("clientSecret", CLIENT_SECRET)], &["clientId"]),
         (&[KEYS[0], KEYS[1], ("clientId", CLIENT_ID), ("clientSecret", CLIENT_SECRET)], &["both"]),

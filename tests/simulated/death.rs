@@ -67,7 +67,7 @@ impl Eye {
     fn is_here(&self, write: &Write, moment: Moment) -> bool {
         let here = self.victim.as_ref().is_some_and(|(victim, when)| victim == write && *when == moment);
         if here {
-            drop(self.reached.send(moment));
+            let _ = self.reached.send(moment);
         }
         here
     }

@@ -64,7 +64,7 @@ impl Move {
         }
     }
 
-    fn new(self) -> Vec<Name> {
+    fn successors(self) -> Vec<Name> {
         match self {
             Self::Rename => vec![(LINKS, NAMESPACE, "orders-new"), (ENDPOINTS, NAMESPACE, "orders-b")],
             Self::RenameEndpoint => vec![(LINKS, NAMESPACE, "orders"), (ENDPOINTS, NAMESPACE, "orders-b")],
@@ -165,7 +165,7 @@ async fn hand_over(dialect: Dialect, change: Move, when: When, backwards: bool, 
         When::Ready => {
             let ready = |world: &World| {
                 change
-                    .new()
+                    .successors()
                     .iter()
                     .all(|(p, ns, n)| object(world, p, ns, n)["status"]["conditions"][0]["status"] == "True")
             };
@@ -180,7 +180,7 @@ async fn hand_over(dialect: Dialect, change: Move, when: When, backwards: bool, 
         play.world.kube.delete(plural, namespace, name).unwrap();
     }
     let done = |world: &World| {
-        !old.iter().any(|name| is_there(world, *name)) && change.new().iter().all(|name| owns(world, *name))
+        !old.iter().any(|name| is_there(world, *name)) && change.successors().iter().all(|name| owns(world, *name))
     };
     play.until(&format!("{scene}: handed over"), done).await;
     // A crash after the last write that was waited for comes now, or never.
@@ -191,7 +191,7 @@ async fn hand_over(dialect: Dialect, change: Move, when: When, backwards: bool, 
     assert_eq!(deletes(&play.world), Vec::<String>::new(), "{scene}: a DELETE reached Atlas");
     assert_eq!(only_service(&play.world), service, "{scene}: the same service");
     assert!(done(&play.world), "{scene}: it stays so\n{}", play.world.picture());
-    for (plural, namespace, name) in change.new() {
+    for (plural, namespace, name) in change.successors() {
         play.world.kube.delete(plural, namespace, name).unwrap();
     }
     gone_without_trace(&play.world).await;
@@ -203,7 +203,7 @@ async fn everywhere(change: Move, when: When, backwards: bool) {
     let writes = hand_over(Dialect::V2, change, when, backwards, None).await;
     assert!(writes >= 4, "only {writes} writes were seen");
     // The last two or more belong to the deletion of the successors.
-    let last = writes - 2 * change.new().len();
+    let last = writes - 2 * change.successors().len();
     for nth in 0..last {
         for phase in [Phase::BeforeEffect, Phase::AfterEffect] {
             hand_over(Dialect::V2, change, when, backwards, Some((nth, phase))).await;
@@ -254,7 +254,7 @@ async fn old_first(change: Move, pause: Duration) {
     }
     world.pass(pause).await;
     change.apply(&world);
-    let [new_link, new_endpoint] = change.new()[..] else { panic!("a link and an endpoint") };
+    let [new_link, new_endpoint] = change.successors()[..] else { panic!("a link and an endpoint") };
     let settled = |world: &World| {
         let (_, namespace, name) = new_endpoint;
         let conditions = &object(world, ENDPOINTS, namespace, name)["status"]["conditions"];
@@ -281,7 +281,7 @@ async fn old_first(change: Move, pause: Duration) {
         world.pass(20 * MINUTE).await;
     }
     oracle::quiet_hour(&world).await;
-    for (plural, namespace, name) in change.new() {
+    for (plural, namespace, name) in change.successors() {
         world.kube.delete(plural, namespace, name).unwrap();
     }
     gone_without_trace(&world).await;
@@ -317,7 +317,7 @@ async fn a_deletion_waits_for_heirs_whose_secret_is_still_being_read() {
         }
         let done = |world: &World| {
             !old.iter().any(|name| is_there(world, *name))
-                && Move::Namespace.new().iter().all(|name| owns(world, *name))
+                && Move::Namespace.successors().iter().all(|name| owns(world, *name))
         };
         world.until(HOUR, "handed over", done).await;
         assert_eq!(deletes(&world), Vec::<String>::new(), "backwards {backwards}");

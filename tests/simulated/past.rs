@@ -104,7 +104,7 @@ pub fn foreign_endpoints(world: &World, id: &str) -> BTreeSet<String> {
     for entry in world.ledger().iter().filter(|entry| entry.cause == Cause::BehindTheBack) {
         match &entry.effect {
             Effect::EndpointAdded { service, endpoint, .. } if service == id => {
-                drop(endpoints.insert(endpoint.clone()))
+                endpoints.insert(endpoint.clone());
             }
             Effect::EndpointGone { service, endpoint, .. } if service == id => drop(endpoints.remove(endpoint)),
             _ => {}

@@ -78,15 +78,12 @@ pub struct World {
     pub clock: Clock,
     pub kube: ApiServer,
     pub atlas: Simulator,
-    born: Instant,
     operators: u32,
 }
 
 /// A running operator.
 pub struct Running {
     pub name: String,
-    pub health: Health,
-    pub metrics: Metrics,
     stop: CancellationToken,
     task: JoinHandle<Result<(), atlas_privatelink_operator::operator::Error>>,
 }
@@ -103,7 +100,7 @@ impl World {
         });
         let settings = simulator::Settings { switches: nature.switches, seed: nature.seed, ..nature.atlas.clone() };
         kube.create_namespace(NAMESPACE).unwrap();
-        Self { atlas: Simulator::new(settings, clock), nature, clock, kube, born: Instant::now(), operators: 0 }
+        Self { atlas: Simulator::new(settings, clock), nature, clock, kube, operators: 0 }
     }
 
     /// Another Kubernetes cluster on the same Atlas.
@@ -136,13 +133,13 @@ impl World {
             atlas,
             settings: self.nature.settings.clone(),
             clock: self.clock,
-            metrics: metrics.clone(),
+            metrics,
             holder: name.clone(),
             seed,
         };
-        let (health, stop) = (Health::default(), CancellationToken::new());
-        let task = tokio::spawn(operate(parts, health.clone(), stop.clone()));
-        Running { name, health, metrics, stop, task }
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(operate(parts, Health::default(), stop.clone()));
+        Running { name, stop, task }
     }
 
     /// Applies an object as a user would.
@@ -190,10 +187,6 @@ impl World {
     /// Lets time pass.
     pub async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
-    }
-
-    pub fn elapsed(&self) -> Duration {
-        self.born.elapsed()
     }
 
     pub fn change(&self, change: Change) -> Option<String> {
