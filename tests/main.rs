@@ -1,5 +1,3 @@
 mod clients;
 mod cluster;
 mod simulated;
-
-use proptest as _;

@@ -165,4 +165,15 @@ mod tests {
         let third = Verdict::ready("c").conditions(&second, Some(2), at(30));
         assert_eq!(third[0].last_transition_time, Time(at(30)));
     }
+
+    #[test]
+    fn the_readme_explains_every_reason() {
+        let source = include_str!("condition.rs");
+        let readme = include_str!("../../README.md");
+        let (_, words) = source.split_once("pub enum Reason {").unwrap();
+        let (words, _) = words.split_once('}').unwrap();
+        for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            assert!(readme.contains(&format!("`{word}`")), "README.md does not explain the reason {word}");
+        }
+    }
 }

@@ -105,7 +105,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let case = match object.resolve(ctx, subject.clone(), care).await {
             Ok(case) => case,
-            Err(_) if subject.suspended && !subject.deleting => return suspended(ctx, &object, &subject).await,
+            Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Err(blocked) => return stop(ctx, &object, &subject, &blocked).await,
         };
         if subject.suspended && !subject.deleting {
@@ -113,7 +113,11 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let before = object.status().cloned().unwrap_or_default();
         let decision = K::decide(&before, &case, ctx.clock.now());
-        let Some(step) = decision.step.as_ref() else { return settle(ctx, &object, decision, K::project(&case)).await };
+        let Some(step) = decision.step.as_ref() else {
+            let decision =
+                if subject.suspended { waiting_suspended(ctx, &subject, before, decision) } else { decision };
+            return settle(ctx, &object, decision, K::project(&case)).await;
+        };
         match K::demand(step) {
             Demand::Record => {}
             Demand::Status => {
@@ -259,6 +263,18 @@ pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::
         ctx.events.publish(&written, item).await;
     }
     Ok(written)
+}
+
+/// A suspended object that is being deleted goes on waiting, and says how to go on.
+fn waiting_suspended<K: Kind>(
+    ctx: &Context,
+    subject: &Subject,
+    before: K::Status,
+    decision: Decision<K>,
+) -> Decision<K> {
+    let mut status = before;
+    report::tell_suspended(&mut status, subject, ctx.clock.now());
+    Decision { status, ..decision }
 }
 
 async fn suspended<K: Kind>(ctx: &Context, object: &K, subject: &Subject) -> Result<Action, Trouble> {

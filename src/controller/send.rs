@@ -48,10 +48,10 @@ async fn remembered<T>(
     call: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let uid = &subject.uid;
-    let (last, at) = (attempt.last, Instant::now());
-    let before = ctx
-        .memories
-        .with(uid, |memory| memory.attempt.sending.replace(Sending { last, at, outcome: SendingOutcome::InFlight }));
+    let at = Instant::now();
+    let sending =
+        |outcome| Sending { first: attempt.first, write: attempt.write.clone(), last: attempt.last, at, outcome };
+    let before = ctx.memories.with(uid, |memory| memory.attempt.sending.replace(sending(SendingOutcome::InFlight)));
     let result = call.await;
     let ended = ctx.inventory.sequence();
     let outcome = match &result {
@@ -64,7 +64,7 @@ async fn remembered<T>(
     };
     ctx.memories.with(uid, |memory| {
         memory.attempt.sending = match outcome {
-            Some(outcome) => Some(Sending { last, at, outcome }),
+            Some(outcome) => Some(sending(outcome)),
             None => before,
         };
         if result.is_err() {

@@ -194,7 +194,10 @@ pub fn claimed(object: &impl Resource, origin: Origin) -> Origin {
 /// What this process knows of the last request of an attempt that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
-    /// The attempt's `last`, which tells one request of it from another.
+    /// The attempt's `first` and `write`, which tell it from another attempt.
+    pub first: Timestamp,
+    pub write: AttemptedWrite,
+    /// Its `last`, which tells one request of it from another.
     pub last: Timestamp,
     /// When the request was handed over.
     pub at: Instant,
@@ -226,7 +229,7 @@ pub struct AttemptMemory {
 impl AttemptMemory {
     /// The last request of this very attempt.
     fn sending_of(&self, attempt: &Attempt) -> Option<&Sending> {
-        self.sending.as_ref().filter(|sending| sending.last >= attempt.first)
+        self.sending.as_ref().filter(|sending| sending.first == attempt.first && sending.write == attempt.write)
     }
 
     /// Remembers when an attempt of another holder was first seen.

@@ -104,5 +104,8 @@ pub fn refusal(for_good: bool) -> Refusal {
 
 /// What this process remembers of the only request of `attempt`.
 pub fn sending(attempt: &Attempt, at: Instant, outcome: SendingOutcome) -> AttemptMemory {
-    AttemptMemory { sending: Some(Sending { last: attempt.last, at, outcome }), foreign: None }
+    AttemptMemory {
+        sending: Some(Sending { first: attempt.first, write: attempt.write.clone(), last: attempt.last, at, outcome }),
+        foreign: None,
+    }
 }

@@ -1,6 +1,6 @@
 //! What to do next for an endpoint that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
 
-use super::{Attachment, Desired, Held, Plan, Step, plan::Case};
+use super::{Attachment, Desired, Held, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{

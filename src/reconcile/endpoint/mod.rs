@@ -1,5 +1,7 @@
 //! `AtlasInterfaceEndpoint`: one endpoint attached to the service of a link.
 
+mod case;
+mod connection;
 pub mod delete;
 #[cfg(test)]
 mod fixture;

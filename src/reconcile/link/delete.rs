@@ -1,6 +1,6 @@
 //! What to do next for a link that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
 
-use super::{Dependent, Desired, Facts, Plan, Step, plan::Case};
+use super::{Dependent, Desired, Facts, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     atlas::{

@@ -1,5 +1,7 @@
 //! `AtlasPrivateLink`: one endpoint service for each (project, provider, region).
 
+mod case;
+mod create;
 pub mod delete;
 #[cfg(test)]
 mod fixture;

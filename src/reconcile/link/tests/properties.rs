@@ -87,7 +87,13 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
     let mut memory = AttemptMemory::default();
     let Some(attempt) = attempt else { return memory };
     memory.notice(attempt, &here(), now() - seconds(noticed));
-    memory.sending = sent.map(|(age, outcome)| Sending { last: attempt.last, at: now() - seconds(age), outcome });
+    memory.sending = sent.map(|(age, outcome)| Sending {
+        first: attempt.first,
+        write: attempt.write.clone(),
+        last: attempt.last,
+        at: now() - seconds(age),
+        outcome,
+    });
     memory
 }
 

@@ -1,0 +1,159 @@
+//! What a plan for an endpoint may look at, and what it can read from it. Pure.
+
+use super::{Attachment, Desired, Facts, Observed, Plan, Step};
+use crate::{
+    api::{AdoptionPolicy, Origin, Reason, Verdict},
+    atlas::{ids::ServiceId, model::Service},
+    reconcile::{
+        Look, Moment,
+        attempt::{Attempt, AttemptedWrite, Progress, hold_until, may_have_effect, progress},
+        ownership::{self, Claim, Heard},
+    },
+};
+use tokio::time::Instant;
+
+/// Everything that a plan may look at.
+pub(super) struct Case<'a> {
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    pub moment: &'a Moment,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn service(&self, id: ServiceId) -> Option<&'a Service> {
+        self.observed.services.value.iter().find(|service| service.id == id)
+    }
+
+    /// Whether Atlas lists the endpoint, in whatever state.
+    pub(super) fn is_listed(&self, attachment: &Attachment) -> bool {
+        self.service(attachment.service).is_some_and(|service| service.has_endpoint(&attachment.endpoint))
+    }
+
+    /// The attempt to attach, unless status shows what came of it.
+    pub(super) fn unsettled_attempt(&self) -> Option<(&'a Attempt, Attachment)> {
+        let attempt = self.desired.recorded.attempt.as_ref()?;
+        let AttemptedWrite::AddEndpoint { service, endpoint } = &attempt.write else { return None };
+        let attachment = Attachment { service: *service, endpoint: endpoint.clone() };
+        let held = self.desired.recorded.held.iter().chain(&self.desired.recorded.retiring);
+        let mut answered = held.filter(|held| held.origin == Origin::Created).map(|held| &held.attachment);
+        (!answered.any(|answered| *answered == attachment)).then_some((attempt, attachment))
+    }
+
+    /// Where the attempt stands, given that what it was to attach is not listed.
+    pub(super) fn progress(&self) -> Progress {
+        self.unsettled_attempt().map_or(Progress::Settled, |(attempt, _)| self.progress_of(attempt))
+    }
+
+    /// The same, if it was to attach this.
+    pub(super) fn progress_towards(&self, target: &Attachment) -> Progress {
+        self.attempt_for(target).map_or(Progress::Settled, |attempt| self.progress_of(attempt))
+    }
+
+    pub(super) fn attempt_for(&self, target: &Attachment) -> Option<&'a Attempt> {
+        self.unsettled_attempt().filter(|(_, attempted)| attempted == target).map(|(attempt, _)| attempt)
+    }
+
+    pub(super) fn progress_of(&self, attempt: &Attempt) -> Progress {
+        let (holder, memory) = (&self.moment.holder, &self.moment.attempt);
+        progress(attempt, holder, memory, self.observed.services.read, self.moment.now)
+    }
+
+    /// Rule 2: whether a listed endpoint that status doesn't record is the work of this object's attempt, before which
+    /// a LIST did not show it.
+    pub(super) fn origin_of(&self, attachment: &Attachment) -> Origin {
+        let ours = self
+            .attempt_for(attachment)
+            .is_some_and(|attempt| may_have_effect(attempt, &self.moment.holder, &self.moment.attempt));
+        let claimed = self.others_of(attachment).iter().any(|other| other.origin == Some(Origin::Created));
+        if ours && !claimed { Origin::Created } else { Origin::Adopted }
+    }
+
+    pub(super) fn others_of(&self, attachment: &Attachment) -> Vec<Claim> {
+        let all = self.observed.others.iter();
+        all.filter(|(other, _)| other == attachment).map(|(_, claim)| claim.clone()).collect()
+    }
+
+    pub(super) fn owner_name(&self, attachment: &Attachment) -> Option<String> {
+        let subject = &self.desired.subject;
+        let held = self.desired.recorded.held.as_ref().filter(|held| held.attachment == *attachment);
+        let own = Claim {
+            object: subject.object.clone(),
+            uid: subject.uid.clone(),
+            created: subject.created,
+            live: true,
+            heard: Heard::Listed,
+            adoption: AdoptionPolicy::AdoptOrCreate,
+            origin: held.map(|held| held.origin),
+        };
+        ownership::owner(&own, &self.others_of(attachment))
+            .map(|owner| owner.object.seen_from(&subject.object.namespace))
+    }
+
+    pub(super) fn saying(&self, verdict: Verdict, look: Look) -> Plan {
+        let recorded = &self.desired.recorded;
+        Plan {
+            step: None,
+            facts: Facts::Unchanged,
+            retiring: recorded.retiring.clone(),
+            verdict,
+            look,
+            tries: recorded.tries,
+        }
+    }
+
+    pub(super) fn reconciling(&self, reason: Reason, message: impl Into<String>, look: Look) -> Plan {
+        // While an old endpoint still serves, what is under way is its replacement.
+        let reason = if self.desired.recorded.retiring.is_empty() { reason } else { Reason::Replacing };
+        self.saying(Verdict::reconciling(reason, message), look)
+    }
+
+    /// The finalizer is there before status records an origin, and is restored where one is recorded or an attempt is
+    /// unsettled.
+    pub(super) fn protected_first(&self, plan: Plan) -> Plan {
+        let recorded = &self.desired.recorded;
+        let claims = matches!(plan.facts, Facts::Seen(..) | Facts::Restored(_))
+            || recorded.held.is_some()
+            || !recorded.retiring.is_empty()
+            || !plan.retiring.is_empty()
+            || self.progress() != Progress::Settled;
+        let step = if claims && !self.desired.subject.protected { Some(Step::Protect) } else { plan.step };
+        Plan { step, ..plan }
+    }
+
+    /// Rule 1: while another holder's attempt may still have its effect, this one only reads Atlas.
+    pub(super) fn reading_while_another_writes(&self, plan: Plan) -> Plan {
+        let writes = match &plan.step {
+            Some(Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_)) => true,
+            Some(Step::Protect | Step::Retire | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_))
+            | None => false,
+        };
+        match self.written_elsewhere() {
+            Some(until) if writes => Plan { step: None, look: Look::At(until), ..plan },
+            Some(_) | None => plan,
+        }
+    }
+
+    /// Until when another holder's attempt, whose effect the list doesn't show, is left to itself.
+    pub(super) fn written_elsewhere(&self) -> Option<Instant> {
+        let attempt = self.desired.recorded.attempt.as_ref().filter(|attempt| attempt.holder != self.moment.holder)?;
+        let settled = match &attempt.write {
+            AttemptedWrite::AddEndpoint { .. } => self.unsettled_attempt().is_none_or(|(_, attempted)| {
+                self.is_listed(&attempted) && self.origin_of(&attempted) == Origin::Created
+            }),
+            AttemptedWrite::RemoveEndpoint { service, endpoint } => {
+                !self.is_listed(&Attachment { service: *service, endpoint: endpoint.clone() })
+            }
+            AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => true,
+        };
+        if settled { None } else { hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now) }
+    }
+
+    pub(super) fn attempt(&self, write: AttemptedWrite) -> Attempt {
+        Attempt::new(&self.desired.subject.uid, &self.moment.holder, write, self.moment.atlas_time)
+    }
+
+    /// Whether this process' request to remove it was answered: what is listed then is on its way out.
+    pub(super) fn is_being_removed(&self, attachment: &Attachment) -> bool {
+        self.moment.removed.contains(&(attachment.service, attachment.endpoint.clone()))
+    }
+}

@@ -1,0 +1,136 @@
+//! What to do about an endpoint that is listed: its connection decides (design.md, safety rules 5 and 6). Pure.
+
+use super::{Attachment, Facts, Held, Plan, Step, case::Case};
+use crate::{
+    api::{Origin, Reason, Verdict},
+    atlas::model::{ConnectionStatus, Endpoint},
+    reconcile::{
+        Look,
+        attempt::AttemptedWrite,
+        ownership::{self},
+        retry::{self, Retry},
+    },
+};
+
+impl<'a> Case<'a> {
+    /// The endpoint is listed; its connection decides.
+    pub(super) fn connection(&self, held: &Held) -> Plan {
+        let Some(view) = &self.observed.endpoint else {
+            // Listed, and yet not found: it came or went between the two answers.
+            return self.reconciling(Reason::Attaching, "waiting for Atlas to show the endpoint", Look::Poll);
+        };
+        let endpoint = &view.value;
+        let plan = match &endpoint.status {
+            _ if endpoint.delete_requested => self.leaving(),
+            ConnectionStatus::Available => self.available(held),
+            ConnectionStatus::None => self.pending("AWS has not created the VPC endpoint's connection yet"),
+            ConnectionStatus::PendingAcceptance => {
+                self.pending("AWS has received the connection request, Atlas is about to accept it")
+            }
+            ConnectionStatus::Pending => self.pending("AWS is establishing the connection"),
+            ConnectionStatus::Rejected | ConnectionStatus::Failed => self.rejected(held, endpoint),
+            ConnectionStatus::Deleting => self.leaving(),
+            ConnectionStatus::Unknown(word) => {
+                let message = format!(
+                    "Atlas says {word}, which this version of the operator does not know; waiting for a state that it knows"
+                );
+                self.reconciling(Reason::PendingAcceptance, message, Look::Poll)
+            }
+        };
+        Plan { facts: Facts::Seen(held.clone(), Box::new(endpoint.clone())), ..plan }
+    }
+
+    pub(super) fn leaving(&self) -> Plan {
+        let reason = if self.desired.recorded.tries > 0 { Reason::Retrying } else { Reason::Attaching };
+        self.reconciling(reason, "Atlas is removing the endpoint; it is added again when it is gone", Look::Poll)
+    }
+
+    pub(super) fn pending(&self, message: &str) -> Plan {
+        self.reconciling(Reason::PendingAcceptance, message, Look::Poll)
+    }
+
+    pub(super) fn available(&self, held: &Held) -> Plan {
+        let message = match self.owner_name(&held.attachment) {
+            Some(owner) => format!("connected; it is shared, and owned by {owner}"),
+            None => "connected".to_owned(),
+        };
+        let plan = Plan { tries: 0, ..self.saying(Verdict::ready(message), Look::Resync) };
+        match self.desired.recorded.retiring.first() {
+            Some(old) => self.retired(old, plan),
+            None => plan,
+        }
+    }
+
+    /// Rule 6, after the new endpoint is available: the old one is detached, handed over, or kept.
+    pub(super) fn retired(&self, old: &Held, plan: Plan) -> Plan {
+        let mut dropped = plan.clone();
+        dropped.retiring.retain(|other| other != old);
+        dropped.step = Some(Step::Retire);
+        let gone = !self.is_listed(&old.attachment);
+        if gone || old.origin == Origin::Adopted {
+            return dropped;
+        }
+        match ownership::succession(&self.others_of(&old.attachment)) {
+            _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
+            ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
+            ownership::Succession::Owned(_) => dropped,
+            ownership::Succession::HandOver(heir) => {
+                Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan }
+            }
+            ownership::Succession::HeldBy(_) => dropped,
+            ownership::Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
+            ownership::Succession::Free => {
+                let Attachment { service, endpoint } = old.attachment.clone();
+                let attempt = self.attempt(AttemptedWrite::RemoveEndpoint { service, endpoint });
+                Plan { step: Some(Step::RemoveRetired(old.attachment.clone(), attempt)), look: Look::Poll, ..plan }
+            }
+        }
+    }
+
+    /// Rule 5, for endpoints.
+    pub(super) fn rejected(&self, held: &Held, endpoint: &Endpoint) -> Plan {
+        let said = endpoint.error_message.as_deref().unwrap_or("Atlas gives no cause");
+        if let Some(owner) = self.owner_name(&held.attachment) {
+            let message = format!("the endpoint was rejected ({said}); its owner, {owner}, has to mend it");
+            return self.reconciling(Reason::WaitingForService, message, Look::Resync);
+        }
+        let service = self
+            .service(held.attachment.service)
+            .and_then(|service| service.endpoint_service_name.as_deref())
+            .unwrap_or("the link's service");
+        let stalled = |hint: &str| {
+            let message = format!("the connection was rejected: {said}. {hint}");
+            self.saying(Verdict::stalled(Reason::Rejected, message), Look::Resync)
+        };
+        if held.origin == Origin::Adopted {
+            return stalled(
+                "The endpoint was not attached by this resource, so it is left alone: remove it in Atlas to have it added again",
+            );
+        }
+        let tries = self.desired.recorded.tries;
+        match retry::next(tries, self.moment.failed_since, self.moment.now) {
+            Retry::Exhausted => stalled(&format!(
+                "Check that the VPC endpoint exists, is in a subnet, and was made for {service}; then put another id here, or set the annotation atlas.privatelink.dev/reconcile-requested-at to try anew"
+            )),
+            Retry::At(due) => {
+                let message = format!(
+                    "the connection was rejected: {said}. The endpoint is removed and added again (try {} of {})",
+                    tries + 1,
+                    retry::LIMIT
+                );
+                self.saying(Verdict::reconciling(Reason::Retrying, message), Look::At(due))
+            }
+            Retry::Now => {
+                let Attachment { service, endpoint } = held.attachment.clone();
+                let attempt = self.attempt(AttemptedWrite::RemoveEndpoint { service, endpoint }).with_tries(tries + 1);
+                let message = format!(
+                    "the rejected endpoint is being removed, to be added again (try {} of {})",
+                    tries + 1,
+                    retry::LIMIT
+                );
+                let plan = self.saying(Verdict::reconciling(Reason::Retrying, message), Look::Poll);
+                Plan { step: Some(Step::RemoveFailed(held.attachment.clone(), attempt)), ..plan }
+            }
+        }
+    }
+}
