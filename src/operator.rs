@@ -82,6 +82,8 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
     let mut config = kube::Config::infer().await.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
     // Its own retries can block a call for minutes; ours know the object.
     config.default_retry = false;
+    // `--https-proxy` is for Atlas only, and so is whatever the environment says of proxies.
+    config.proxy_url = None;
     let metrics = Metrics::default();
     let clock = Clock::system();
     let holder = holder();

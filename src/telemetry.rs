@@ -23,8 +23,8 @@ pub fn start(format: LogFormat, directives: &str) -> Result<(), ParseError> {
         .parse::<Targets>()?
         .with_targets(quiet.map(|target| (target, LevelFilter::INFO)))
         .with_target("kube_runtime", LevelFilter::WARN)
-        // It warns of an answer that it cannot decode by showing it, and that may be a Secret.
-        .with_target("kube_client", LevelFilter::ERROR);
+        // It warns of an answer that it cannot decode by showing it, and that may be a Secret. What fails is told by ours.
+        .with_target("kube_client", LevelFilter::OFF);
     let layer = fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
         LogFormat::Text => layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed(),
