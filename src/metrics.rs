@@ -1,9 +1,6 @@
 //! Metrics in OpenMetrics text. Labels are bounded: words of this program, never names from Atlas or the cluster.
 
-use crate::atlas::{
-    dialect::Dialect,
-    observe::{CallReport, Observer},
-};
+use crate::atlas::observe::{CallReport, Observer};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -26,13 +23,6 @@ struct KindLabels {
 
 fn durations() -> Histogram {
     Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
-}
-
-fn dialect_label(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::V1 => "v1.0",
-        Dialect::V2 => "v2",
-    }
 }
 
 /// Everything that is counted.
@@ -107,7 +97,7 @@ impl Observer for Metrics {
         let labels = CallLabels {
             operation: report.operation,
             class: report.outcome.map_or_else(|class| class.label(), |()| "ok"),
-            dialect: dialect_label(report.dialect),
+            dialect: report.dialect.as_str(),
         };
         self.calls.get_or_create(&labels).inc();
         self.latency.get_or_create(&labels).observe(report.latency.as_secs_f64());

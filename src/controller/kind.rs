@@ -46,6 +46,11 @@ pub enum Applied<K> {
     Failed(Failure, Box<K>),
 }
 
+/// The object as it is after a step that only Kubernetes had to take.
+pub fn changed<K>(object: K) -> Result<Applied<K>, kube::Error> {
+    Ok(Applied::Changed(Box::new(object)))
+}
+
 /// A custom resource and its phases.
 pub trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>

@@ -5,6 +5,7 @@ use super::{
     driver::{SOONEST, Trouble, write_status},
     kind::Kind,
     memory::{Wish, WritePause},
+    way,
 };
 use crate::{
     atlas::{
@@ -56,18 +57,11 @@ pub fn held_back<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: 
     // Nobody but a person who asks for it asks about a refusal of the whole project out of turn.
     let asked = status.is_some_and(|status| report::asks_now(status, subject));
     if let Some(refused) = caller.and_then(|caller| ctx.inventory.writes_refused(caller)).filter(|_| !asked) {
-        return Some(super::way::blocked(ctx, subject, &object.secret(ctx), &refused));
+        return Some(way::blocked(ctx, subject, &object.secret(ctx), &refused));
     }
     let pause = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
     let pause = pause.filter(|pause| pause.wish == Wish::of(subject))?;
     (pause.until > now).then_some(Blocked { retry_at: Some(pause.until), ..pause.told })
-}
-
-/// Whether the Secret holds another key by now than the one that Atlas refused: it takes effect at once.
-async fn rotated<K: Kind>(ctx: &Context, object: &K, subject: &Subject, caller: &Caller, failure: &Failure) -> bool {
-    let refused_at = failure.sent.map_or_else(Instant::now, |sent| sent.at);
-    let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, &object.secret(ctx)).await;
-    held.is_ok_and(|held| held.id() != caller.credential.id())
 }
 
 /// Atlas did not take a write.
@@ -85,7 +79,7 @@ pub async fn failed<K: Kind>(
     }
     if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
         if failure.error.class == Class::Denied(Denial::Credentials)
-            && rotated(ctx, object, subject, caller, failure).await
+            && way::rotated(ctx, subject, &object.secret(ctx), caller, failure).await.is_some()
         {
             return Ok(Action::requeue(SOONEST));
         }

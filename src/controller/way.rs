@@ -7,7 +7,8 @@ use super::{
 use crate::{
     api::{CommonStatus, Reason, Standing, Verdict},
     atlas::{
-        Caller, Sent,
+        Caller, Failure, Sent,
+        credential::Credential,
         error::{Class, Denial},
         ids::ProjectId,
         inventory::{Need, Services, Unseen},
@@ -23,7 +24,7 @@ use crate::{
         report,
     },
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How soon what is missing in the cluster is looked for again.
@@ -106,13 +107,12 @@ pub async fn services(
     let first = ctx.inventory.services(&caller, provider, need).await;
     let (result, caller) = match first {
         Err(unseen) if unseen.failure.error.class == Class::Denied(Denial::Credentials) => {
-            let refused_at = unseen.failure.sent.map_or_else(Instant::now, |sent| sent.at);
-            match ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await {
-                Ok(credential) if credential.id() != caller.credential.id() => {
+            match rotated(ctx, subject, secret, &caller, &unseen.failure).await {
+                Some(credential) => {
                     let caller = Caller { credential, ..caller };
                     (ctx.inventory.services(&caller, provider, need).await, caller)
                 }
-                Ok(_) | Err(_) => (Err(unseen), caller),
+                None => (Err(unseen), caller),
             }
         }
         first => (first, caller),
@@ -129,6 +129,19 @@ pub async fn services(
 /// Remembers that Atlas confirmed the object when it was asked then.
 pub fn confirm(ctx: &Context, subject: &Subject, read: Sent) {
     ctx.memories.with(&subject.uid, |memory| memory.confirmed_at = memory.confirmed_at.max(Some(read.at)));
+}
+
+/// The credential that the Secret holds by now, if it is another than the one that Atlas refused: it takes effect at once.
+pub async fn rotated(
+    ctx: &Context,
+    subject: &Subject,
+    secret: &str,
+    caller: &Caller,
+    failure: &Failure,
+) -> Option<Arc<Credential>> {
+    let refused_at = failure.sent.map_or_else(Instant::now, |sent| sent.at);
+    let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await;
+    held.ok().filter(|held| held.id() != caller.credential.id())
 }
 
 async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId) -> Result<Caller, Blocked> {
@@ -160,12 +173,10 @@ pub async fn refused_or_silent(
     unseen: &Unseen,
 ) -> Blocked {
     let mut blocked = blocked(ctx, subject, secret, unseen);
-    if unseen.failure.error.class == Class::Denied(Denial::Credentials) {
-        let refused_at = unseen.failure.sent.map_or_else(Instant::now, |sent| sent.at);
-        let fresh = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await;
-        if fresh.is_ok_and(|fresh| fresh.id() != caller.credential.id()) {
-            (blocked.cause, blocked.retry_at) = (Cause::Silence, Some(Instant::now()));
-        }
+    if unseen.failure.error.class == Class::Denied(Denial::Credentials)
+        && rotated(ctx, subject, secret, caller, &unseen.failure).await.is_some()
+    {
+        (blocked.cause, blocked.retry_at) = (Cause::Silence, Some(Instant::now()));
     }
     blocked
 }

@@ -42,12 +42,19 @@ impl FromStr for Dialect {
     }
 }
 
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Dialect {
+    /// The word for it, as on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::V1 => "v1.0",
             Self::V2 => "v2",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

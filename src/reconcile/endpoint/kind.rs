@@ -11,7 +11,7 @@ use crate::{
     controller::{
         context::{Care, Context, Objects, Watched},
         events::News,
-        kind::{Applied, Decision, Demand, Kind},
+        kind::{Applied, Decision, Demand, Kind, changed},
         send, write,
     },
     reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
@@ -251,10 +251,6 @@ impl AtlasInterfaceEndpoint {
         }
         changed(self.clone())
     }
-}
-
-fn changed<K>(object: K) -> Result<Applied<K>, kube::Error> {
-    Ok(Applied::Changed(Box::new(object)))
 }
 
 fn remember_removal(ctx: &Context, object: &AtlasInterfaceEndpoint, attachment: &Attachment) {

@@ -11,7 +11,7 @@ use crate::{
     controller::{
         context::{Care, Context, Objects},
         events::News,
-        kind::{Applied, Decision, Demand, Kind},
+        kind::{Applied, Decision, Demand, Kind, changed},
         send, write,
     },
     reconcile::{
@@ -243,10 +243,6 @@ impl AtlasPrivateLink {
         }
         changed(self.clone())
     }
-}
-
-fn changed<K>(object: K) -> Result<Applied<K>, kube::Error> {
-    Ok(Applied::Changed(Box::new(object)))
 }
 
 fn basis(case: &Case, observed: &Observed) -> Basis {
