@@ -14,6 +14,7 @@ pub use samples::{Error as SampleError, Samples};
 
 use super::control_plane::{self, ControlPlane, Options, Places, Tool, by_hand};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::runtime::reflector::store::WriterDropped;
 use screen::Screen;
 use stage::Stage;
 use std::{io, path::PathBuf, process::ExitStatus};
@@ -47,6 +48,8 @@ pub enum Error {
     Sample(#[from] SampleError),
     #[error("cannot define the resources: {0}")]
     Define(Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot follow the resources: {0}")]
+    Watch(WriterDropped),
     #[error("cannot {action}: {source}")]
     Io { action: &'static str, source: io::Error },
     #[error("the operator ended with {status}; its last words:\n{tail}")]

@@ -1,14 +1,13 @@
 //! Shows the demo: redrawn in place on a terminal, one line per change elsewhere.
 
 use super::{
-    rows::{Key, Row},
+    rows::Key,
     table::{Scene, age, plain},
 };
 use std::{
     collections::BTreeMap,
     env,
     io::{self, IsTerminal, Write},
-    time::Duration,
 };
 
 /// Where the demo is shown.
@@ -56,7 +55,7 @@ impl Screen {
         if self.terminal {
             self.draw(&scene.lines());
         } else {
-            self.tell(scene.rows, scene.elapsed);
+            self.tell(scene);
         }
     }
 
@@ -75,20 +74,21 @@ impl Screen {
         write(&text);
     }
 
-    fn tell(&mut self, rows: &[Row], elapsed: Duration) {
+    fn tell(&mut self, scene: &Scene<'_>) {
         // Before the operator has looked at a resource there is nothing to tell of it.
-        for row in rows.iter().filter(|row| row.reason.is_some() || row.state.is_some()) {
+        for row in scene.passed.iter().filter(|row| row.reason.is_some() || row.state.is_some()) {
             let line = plain(row);
             if self.told.get(&row.key()) != Some(&line) {
-                write(&format!("{:>6}  {line}\n", age(elapsed)));
+                write(&format!("{:>6}  {line}\n", age(scene.elapsed)));
                 self.told.insert(row.key(), line);
             }
         }
-        let gone = |key: &Key| !rows.iter().any(|row| row.kind == key.0 && row.name == key.1);
-        for (kind, name) in self.told.keys().filter(|key| gone(key)) {
-            write(&format!("{:>6}  {} {name}: gone\n", age(elapsed), kind.name()));
+        let is_there =
+            |key: &Key| scene.rows.iter().chain(scene.passed).any(|row| row.kind == key.0 && row.name == key.1);
+        for (kind, name) in self.told.keys().filter(|key| !is_there(key)) {
+            write(&format!("{:>6}  {} {name}: gone\n", age(scene.elapsed), kind.name()));
         }
-        self.told.retain(|key, _| !gone(key));
+        self.told.retain(|key, _| is_there(key));
     }
 }
 

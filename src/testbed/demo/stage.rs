@@ -67,7 +67,7 @@ impl<'a> Stage<'a> {
         let operator = start_operator(args, setup, control_plane)?;
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let watch = Watch::start(&client);
+        let watch = Watch::start(&client).await.map_err(Error::Watch)?;
         let mut stage =
             Stage { args, samples, screen, client, operator, log, watch, trails: Trails::default(), frames, start };
         let result = stage.acts(&setup.atlas).await;
@@ -145,11 +145,13 @@ impl<'a> Stage<'a> {
     async fn frame(&mut self, phase: Phase) -> Result<Vec<Row>, Error> {
         self.frames.tick().await;
         self.check_operator()?;
-        let (rows, instant) = (self.watch.rows(), Instant::now());
+        // In this order: what passes in between is told now, and is in the rows of the next moment.
+        let (rows, passed, instant) = (self.watch.rows(), self.watch.passed(), Instant::now());
         self.trails.update(&rows, instant);
         self.screen.show(&Scene {
             phase,
             rows: &rows,
+            passed: &passed,
             trails: &self.trails,
             expected: self.samples.resources(),
             elapsed: self.start.elapsed(),

@@ -26,6 +26,8 @@ pub enum Phase {
 pub struct Scene<'a> {
     pub phase: Phase,
     pub rows: &'a [Row],
+    /// Every version of a row since the last moment, in their order.
+    pub passed: &'a [Row],
     pub trails: &'a Trails,
     /// Of how many resources.
     pub expected: usize,
@@ -267,6 +269,7 @@ mod tests {
         Scene {
             phase: Phase::Applied,
             rows,
+            passed: rows,
             trails,
             expected: 2,
             elapsed: Duration::from_secs(65),

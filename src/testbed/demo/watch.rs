@@ -10,33 +10,60 @@ use kube::{
     api::DynamicObject,
     runtime::{
         WatchStreamExt, reflector,
-        reflector::{Store, store::Writer},
+        reflector::{
+            Store,
+            store::{Writer, WriterDropped},
+        },
         watcher,
     },
 };
-use tokio::task::JoinSet;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinSet,
+};
 
 /// The resources as the API server has them, kept up to date until this is dropped.
 pub struct Watch {
     stores: Vec<(Kind, Store<DynamicObject>)>,
+    changes: UnboundedReceiver<Row>,
     _tasks: JoinSet<()>,
 }
 
 impl Watch {
-    /// Starts to follow both kinds.
-    pub fn start(client: &Client) -> Self {
+    /// Follows both kinds, from the moment at which this comes back.
+    ///
+    /// # Errors
+    /// When a watch has ended before it began.
+    pub async fn start(client: &Client) -> Result<Self, WriterDropped> {
         let mut tasks = JoinSet::new();
+        let (told, changes) = unbounded_channel();
         let follow = |kind: Kind| {
             let resource = kind.resource();
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &resource);
             let writer = Writer::new(resource);
             let store = writer.as_reader();
             let events = watcher(api, watcher::Config::default()).default_backoff();
-            tasks.spawn(reflector(writer, events).for_each(|_| ready(())));
+            let told = told.clone();
+            tasks.spawn(reflector(writer, events).applied_objects().for_each(move |object| {
+                if let Ok(object) = object {
+                    // Nobody listens when the demo is about to end.
+                    let _ = told.send(Row::read(kind, &object));
+                }
+                ready(())
+            }));
             (kind, store)
         };
-        let stores = Kind::ALL.map(follow).into();
-        Self { stores, _tasks: tasks }
+        let stores: Vec<_> = Kind::ALL.map(follow).into();
+        for (_, store) in &stores {
+            store.wait_until_ready().await?;
+        }
+        Ok(Self { stores, changes, _tasks: tasks })
+    }
+
+    /// Every version of every resource that was seen since this was last asked for, in their order: a state may have
+    /// passed between two looks at [`rows`](Self::rows).
+    pub fn passed(&mut self) -> Vec<Row> {
+        std::iter::from_fn(|| self.changes.try_recv().ok()).collect()
     }
 
     /// All resources: links first, and the older before the younger.
