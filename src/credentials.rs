@@ -88,13 +88,18 @@ impl Credentials {
         Ok(Credential::from_secret_data(&data)?)
     }
 
+    /// Forgets the credentials that would be older than [`LIFETIME`] when this is called `again_in` that time.
+    pub fn forget_before_they_are_old(&self, again_in: Duration) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, slot| {
+            let young = |at: &Instant| at.elapsed() + again_in <= LIFETIME;
+            let is_read = Arc::strong_count(slot) > 1;
+            is_read || slot.try_lock().is_ok_and(|known| known.as_ref().is_some_and(|(at, _)| young(at)))
+        });
+    }
+
     fn slot(&self, namespace: &str, name: &str) -> Slot {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody holds a credential past its time because nobody asked again.
-        known.retain(|_, slot| {
-            slot.try_lock().is_ok_and(|known| known.as_ref().is_none_or(|(at, _)| at.elapsed() < LIFETIME))
-                || Arc::strong_count(slot) > 1
-        });
         known.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
     }
 }

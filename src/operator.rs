@@ -14,6 +14,7 @@ use crate::{
         context::{Context, Jitter, Objects},
         driver::reconcile,
         events::Events,
+        housekeeping,
         kind::Kind,
         memory::Memories,
         settings::Settings,
@@ -38,7 +39,7 @@ use kube::{
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Everything that the operator is built from; a test brings its own.
 pub struct Parts {
@@ -162,6 +163,7 @@ pub async fn operate(parts: Parts, health: Health, stop: CancellationToken) -> R
         scopes.iter().zip(woken).map(|(scope, woken)| watches(&ctx, scope.as_deref(), &wakers, woken)).collect();
     ctx.links.fill_from(watches.iter().map(|(links, _)| links.store.clone()).collect());
     ctx.endpoints.fill_from(watches.iter().map(|(_, endpoints)| endpoints.store.clone()).collect());
+    let _housekeeping = AbortOnDropHandle::new(tokio::spawn(housekeeping::run(ctx.clone())));
     let mut running = Vec::new();
     for (links, endpoints) in watches {
         running.push(drive(links, ctx.clone(), metrics.clone(), stop.clone()).boxed());

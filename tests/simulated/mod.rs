@@ -1,5 +1,6 @@
 //! What is tested in simulated time.
 
+mod bereft;
 mod blips;
 mod conditions;
 pub(crate) mod conformance;

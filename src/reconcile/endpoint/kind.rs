@@ -1,9 +1,9 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Held, Observed, Step, plan,
+    Attachment, Observed, Step, plan,
     resolve::{self, Case, Seen},
-    status::{self, status},
+    status::{inherited, status},
 };
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, AtlasPrivateLink, Origin},
@@ -11,13 +11,15 @@ use crate::{
     controller::{
         context::{Care, Context, Objects, Watched},
         events::News,
+        handover,
         kind::{Applied, Decision, Demand, Kind, changed},
         send, write,
     },
-    reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+    reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 impl Kind for AtlasInterfaceEndpoint {
     const NAME: &'static str = "endpoint";
@@ -89,7 +91,12 @@ impl Kind for AtlasInterfaceEndpoint {
             (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
             (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
-            (Step::HandOver(heir, held), _) => self.hand_over(ctx, &heir, &held).await,
+            (Step::HandOver(heir, held), _) => {
+                let note = format!("owns {} from now on", held.attachment.endpoint);
+                let inherit = |before: &AtlasInterfaceEndpointStatus| Some(inherited(before, &held));
+                handover::record::<Self>(ctx, &heir, inherit, note).await?;
+                changed(self.clone())
+            }
             (Step::Add(attachment, attempt), Seen::Atlas(observed, caller)) => {
                 self.add(ctx, observed, caller, &attachment, &attempt).await
             }
@@ -218,44 +225,11 @@ impl AtlasInterfaceEndpoint {
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
     }
-
-    /// Records in the heir's status what is now its own. The heir has adopted it already, so its finalizer is on.
-    async fn hand_over(&self, ctx: &Context, heir: &ObjectName, held: &Held) -> Result<Applied<Self>, kube::Error> {
-        let Some(heir) = ctx.endpoints.api(&heir.namespace).get_opt(&heir.name).await? else {
-            return changed(self.clone());
-        };
-        let mut next = heir.status.clone().unwrap_or_default();
-        let theirs = status::retiring(held);
-        let current = next.private_link_id.as_ref() == Some(&theirs.private_link_id)
-            && next.interface_endpoint_id.as_ref() == Some(&theirs.interface_endpoint_id);
-        if current {
-            next.origin = Some(held.origin);
-        }
-        let same = |old: &&mut crate::api::Retiring| {
-            old.interface_endpoint_id == theirs.interface_endpoint_id && old.private_link_id == theirs.private_link_id
-        };
-        if let Some(old) = next.retiring.iter_mut().find(same) {
-            old.origin = held.origin;
-        }
-        let changes = heir.status.as_ref() != Some(&next) && Subject::of(&heir, false).protected;
-        if changes && heir.metadata.deletion_timestamp.is_none() {
-            let heir = write::forget_original(ctx, heir).await?;
-            let heir = write::status(ctx, &heir, next).await?;
-            tracing::info!(endpoint = %held.attachment.endpoint, heir = heir.name_any(), "handed the endpoint over");
-            ctx.events
-                .publish(
-                    &heir,
-                    News::normal("HandedOver", "Inherit", format!("owns {} from now on", held.attachment.endpoint)),
-                )
-                .await;
-        }
-        changed(self.clone())
-    }
 }
 
 fn remember_removal(ctx: &Context, object: &AtlasInterfaceEndpoint, attachment: &Attachment) {
     let removed = (attachment.service, attachment.endpoint.clone());
-    ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.removed.insert(removed));
+    ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.removed.insert(removed, Instant::now()));
 }
 
 fn basis(attachment: &Attachment, observed: &Observed) -> Basis {

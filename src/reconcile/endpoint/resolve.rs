@@ -13,7 +13,7 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
-        memory::Hearing,
+        memory::{Hearing, Way},
         way,
     },
     reconcile::{
@@ -54,6 +54,20 @@ struct Link {
     service: Option<ServiceId>,
     standing: Option<Standing>,
     leaving: bool,
+}
+
+impl Link {
+    /// One that is gone, as far as an endpoint needs it to detach itself.
+    fn remembered(way: Way) -> Self {
+        Self {
+            project: way.caller.project,
+            provider: way.provider,
+            secret: way.secret,
+            service: None,
+            standing: None,
+            leaving: true,
+        }
+    }
 }
 
 /// Resolves an endpoint.
@@ -135,10 +149,12 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     let waits = |message: String| Blocked::by_cluster(Verdict::reconciling(Reason::WaitingForLink, message), None);
     let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
     let found = ctx.links.find(&subject.object.namespace, name);
-    let found = found
-        .as_ref()
-        .and_then(Watched::get)
-        .ok_or_else(|| waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace")))?;
+    let Some(found) = found.as_ref().and_then(Watched::get) else {
+        // A link that was removed by force took nothing with it: the way through it is remembered.
+        let last = ctx.memories.with(&subject.uid, |memory| memory.way.clone()).filter(|_| subject.deleting);
+        let missing = || waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace"));
+        return last.map(Link::remembered).ok_or_else(missing);
+    };
     let link = link(found)
         .ok_or_else(|| refused(format!("the AtlasPrivateLink {name:?} is not valid; see its conditions")))?;
     if link.provider != Provider::Aws {
@@ -275,7 +291,7 @@ async fn others(
     for other in
         endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
     {
-        let subject = Subject::of(other, false);
+        let subject = Subject::of(other, other.spec.suspend.unwrap_or_default());
         let hearing = ctx.memories.hearing(&subject.uid);
         let other_link = links.iter().filter_map(Watched::get).find(|candidate| is_link_of(other, candidate));
         let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == link.project.to_string());
@@ -301,7 +317,8 @@ fn has_answered(
 ) -> bool {
     let Some(heard) = hearing.heard else { return false };
     let Some(link) = link else { return heard == Heard::Lacking };
-    if key_of(link).as_ref() != key {
+    // Without a key, that of a link that is gone, any of the project may be meant.
+    if key.is_some_and(|key| key_of(link).as_ref() != Some(key)) {
         return true;
     }
     if heard == Heard::Listed && hearing.target.is_some() {
@@ -322,7 +339,8 @@ fn has_answered(
 
 /// What an object names: what its status records, what is retiring, and what it was found to want.
 fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hearing) -> Vec<(Attachment, Claim)> {
-    let recorded = recorded(other, subject, None);
+    let attempt = Attempt::read(other.metadata.annotations.as_ref(), &subject.uid);
+    let recorded = recorded(other, subject, attempt);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let held = recorded.held.iter().chain(&recorded.retiring);
     let mut all: Vec<_> =
@@ -330,7 +348,8 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     if let Some(target) = &hearing.target
         && all.iter().all(|(attachment, _)| attachment != target)
     {
-        all.push((target.clone(), claim(subject, heard, None)));
+        let blank = subject.suspended && all.is_empty() && recorded.attempt.is_none();
+        all.push((target.clone(), Claim { blank, ..claim(subject, heard, None) }));
     }
     all
 }
@@ -344,5 +363,6 @@ fn claim(subject: &Subject, heard: Heard, origin: Option<crate::api::Origin>) ->
         heard,
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,
+        blank: false,
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Observed, Step, plan,
     resolve::{self, Case, Seen},
-    status::status,
+    status::{inherited, status},
 };
 use crate::{
     api::{AtlasPrivateLink, AtlasPrivateLinkStatus, Origin},
@@ -11,6 +11,7 @@ use crate::{
     controller::{
         context::{Care, Context, Objects},
         events::News,
+        handover,
         kind::{Applied, Decision, Demand, Kind, changed},
         send, write,
     },
@@ -18,7 +19,6 @@ use crate::{
         Farewell, Subject,
         attempt::{Attempt, AttemptedWrite},
         blocked::Blocked,
-        ownership::ObjectName,
         report,
     },
 };
@@ -94,7 +94,12 @@ impl Kind for AtlasPrivateLink {
             (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
             (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
-            (Step::HandOver(heir, service, origin), _) => self.hand_over(ctx, &heir, service, origin).await,
+            (Step::HandOver(heir, service, origin), _) => {
+                let note = format!("owns the endpoint service {service} from now on");
+                let inherit = |before: &AtlasPrivateLinkStatus| inherited(before, service, origin);
+                handover::record::<Self>(ctx, &heir, inherit, note).await?;
+                changed(self.clone())
+            }
             (Step::Create(attempt), Seen::Atlas(observed, caller)) => {
                 self.create(ctx, case, observed, caller, &attempt).await
             }
@@ -214,34 +219,6 @@ impl AtlasPrivateLink {
         report::farewell(ctx, self, farewell, &format!("the endpoint service {service}")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
-    }
-
-    /// Records in the heir's status what is now its own. The heir has adopted the service already, so its finalizer is on.
-    async fn hand_over(
-        &self,
-        ctx: &Context,
-        heir: &ObjectName,
-        service: ServiceId,
-        origin: Origin,
-    ) -> Result<Applied<Self>, kube::Error> {
-        let Some(heir) = ctx.links.api(&heir.namespace).get_opt(&heir.name).await? else {
-            return changed(self.clone());
-        };
-        let status = heir.status.clone().unwrap_or_default();
-        let fits =
-            status.private_link_id.as_deref() == Some(&service.to_string()) && Subject::of(&heir, false).protected;
-        if fits && heir.metadata.deletion_timestamp.is_none() {
-            let heir = write::forget_original(ctx, heir).await?;
-            let heir = write::status(ctx, &heir, AtlasPrivateLinkStatus { origin: Some(origin), ..status }).await?;
-            tracing::info!(%service, heir = heir.name_any(), "handed the endpoint service over");
-            ctx.events
-                .publish(
-                    &heir,
-                    News::normal("HandedOver", "Inherit", format!("owns the endpoint service {service} from now on")),
-                )
-                .await;
-        }
-        changed(self.clone())
     }
 }
 

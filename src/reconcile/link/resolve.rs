@@ -88,7 +88,7 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
     }
     if ctx.inventory.dialect() == Dialect::V1 && !region.accepted_by_v1() {
         return Err(refused(format!(
-            "Atlas' API v1.0 does not take the region {:?}: run the operator with --atlas-api-version v2",
+            "Atlas' API v1.0 has no region {:?}: check its spelling; regions that are newer than this API need --atlas-api-version v2",
             spec.region
         )));
     }
@@ -171,9 +171,11 @@ fn service_of(link: &AtlasPrivateLink) -> Option<ServiceId> {
 }
 
 fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
-    let subject = Subject::of(link, false);
+    let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
     let status = link.status.as_ref();
+    let attempted = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid).is_some();
     Claim {
+        blank: subject.suspended && !attempted && status.is_none_or(|status| status.private_link_id.is_none()),
         heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
         adoption: link.spec.adoption_policy.unwrap_or_default(),
         origin: status
