@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::CommonStatus,
-    atlas::{Sent, ids::ProjectId},
+    atlas::{Caller, Sent},
     reconcile::{Look, Subject, report},
 };
 use futures::FutureExt;
@@ -103,8 +103,8 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             object = write::record(ctx, &object, None).await?;
             continue;
         }
-        let case = match object.resolve(ctx, subject.clone(), care).await {
-            Ok(case) => case,
+        let situation = match object.resolve(ctx, subject.clone(), care).await {
+            Ok(situation) => situation,
             Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Err(blocked) => return stop(ctx, &object, &subject, &blocked).await,
         };
@@ -112,11 +112,11 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             return suspended(ctx, &object, &subject).await;
         }
         let before = object.status().cloned().unwrap_or_default();
-        let decision = K::decide(&before, &case, ctx.clock.now());
+        let (decision, read) = situation.decide(&before, ctx.clock.now());
         let Some(step) = decision.step.as_ref() else {
             let decision =
                 if subject.suspended { waiting_suspended(ctx, &subject, before, decision) } else { decision };
-            return settle(ctx, &object, decision, K::project(&case)).await;
+            return settle(ctx, &object, decision, read, situation.caller()).await;
         };
         match K::demand(step) {
             Demand::Record => {}
@@ -126,11 +126,11 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             }
             Demand::Atlas(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Demand::Atlas(needed) => {
-                if let Some(blocked) = held_back(ctx, &object, &subject, K::caller(&case)) {
+                if let Some(blocked) = held_back(ctx, &object, &subject, situation.caller()) {
                     return stop(ctx, &object, &subject, &blocked).await;
                 }
                 if care < needed || turn.is_none() {
-                    if let (None, Some(caller)) = (&turn, K::caller(&case)) {
+                    if let (None, Some(caller)) = (&turn, situation.caller()) {
                         let Ok(taken) = tokio::time::timeout(TURN, ctx.inventory.turn(caller.project)).await else {
                             return Ok(Action::requeue(SHORTLY));
                         };
@@ -151,14 +151,14 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let Some(step) = decision.step else { break };
         tracing::debug!(?step, "taking a step");
-        match object.apply(ctx, &case, step).await? {
+        match object.apply(ctx, &situation, step).await? {
             Applied::Changed(changed) => object = *changed,
             Applied::Gone => {
                 ctx.memories.forget(&subject.uid);
                 return Ok(Action::await_change());
             }
             Applied::Failed(failure, changed) => {
-                return failed(ctx, &*changed, &subject, K::caller(&case), &failure).await;
+                return failed(ctx, &*changed, &subject, situation.caller(), &failure).await;
             }
         }
         care = Care::Normal;
@@ -205,7 +205,8 @@ async fn settle<K: Kind>(
     ctx: &Context,
     object: &K,
     decision: Decision<K>,
-    project: Option<ProjectId>,
+    read: Option<Sent>,
+    caller: Option<&Caller>,
 ) -> Result<Action, Trouble> {
     let failed = K::has_failed(&decision.status);
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
@@ -215,8 +216,8 @@ async fn settle<K: Kind>(
         }
     });
     write_status(ctx, object, decision.status).await?;
-    let resync = project.map_or(ctx.settings.resync_interval, |project| ctx.resync_interval(&project));
-    Ok(next_look(decision.look, decision.read, ctx.settings.poll_interval, resync))
+    let resync = caller.map_or(ctx.settings.resync_interval, |caller| ctx.resync_interval(&caller.project));
+    Ok(next_look(decision.look, read, ctx.settings.poll_interval, resync))
 }
 
 fn next_look(look: Look, read: Option<Sent>, poll: Duration, resync: Duration) -> Action {

@@ -1,21 +1,20 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Observed, Step, plan,
-    resolve::{self, Case, Seen},
+    Attachment, Desired, Observed, Plan, Step, plan, resolve,
     status::{inherited, status},
 };
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, AtlasPrivateLink, Origin},
-    atlas::{Basis, Caller, WriteKey, model::ConnectionStatus},
+    atlas::{Basis, Caller, Sent, WriteKey, model::ConnectionStatus},
     controller::{
         context::{Care, Context, Objects, Watched},
         events::News,
         handover,
-        kind::{Applied, Decision, Demand, Kind, changed},
+        kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
         send, write,
     },
-    reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, report},
+    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -25,7 +24,9 @@ impl Kind for AtlasInterfaceEndpoint {
     const NAME: &'static str = "endpoint";
 
     type Status = AtlasInterfaceEndpointStatus;
-    type Case = Case;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Plan = Plan;
     type Step = Step;
 
     fn status(&self) -> Option<&Self::Status> {
@@ -54,19 +55,23 @@ impl Kind for AtlasInterfaceEndpoint {
         &ctx.endpoints
     }
 
-    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Case, Blocked> {
+    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Situation<Self>, Blocked> {
         resolve::resolve(ctx, self, subject, care).await
     }
 
-    fn decide(before: &Self::Status, case: &Case, now: Timestamp) -> Decision<Self> {
-        let (plan, read) = match &case.seen {
-            Seen::Cluster(plan) => ((**plan).clone(), None),
-            Seen::Atlas(observed, _) => (plan::plan(&case.desired, observed, &case.moment), Some(observed.read())),
-        };
-        let status = status(before, &case.desired.subject, &plan, now);
-        let polls_for_id = case.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
+    fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
+        plan::plan(desired, observed, moment)
+    }
+
+    fn read(observed: &Observed) -> Sent {
+        observed.read()
+    }
+
+    fn conclude(before: &Self::Status, desired: &Desired, plan: Plan, now: Timestamp) -> Decision<Self> {
+        let status = status(before, &desired.subject, &plan, now);
+        let polls_for_id = desired.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
         let look = if polls_for_id { Look::Poll } else { plan.look };
-        Decision { step: plan.step, status, look, read }
+        Decision { step: plan.step, status, look }
     }
 
     fn demand(step: &Step) -> Demand {
@@ -79,18 +84,16 @@ impl Kind for AtlasInterfaceEndpoint {
         }
     }
 
-    fn caller(case: &Case) -> Option<&Caller> {
-        match &case.seen {
-            Seen::Cluster(_) => None,
-            Seen::Atlas(_, caller) => Some(caller),
-        }
-    }
-
-    async fn apply(&self, ctx: &Context, case: &Case, step: Step) -> Result<Applied<Self>, kube::Error> {
-        match (step, &case.seen) {
+    async fn apply(
+        &self,
+        ctx: &Context,
+        situation: &Situation<Self>,
+        step: Step,
+    ) -> Result<Applied<Self>, kube::Error> {
+        match (step, &situation.seen) {
             (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
-            (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
+            (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
             (Step::HandOver(heir, held), _) => {
                 let note = format!("owns {} from now on", held.attachment.endpoint);
                 let inherit = |before: &AtlasInterfaceEndpointStatus| Some(inherited(before, &held));
@@ -218,9 +221,19 @@ impl AtlasInterfaceEndpoint {
         applied.await
     }
 
-    async fn let_go(&self, ctx: &Context, case: &Case, farewell: Farewell) -> Result<Applied<Self>, kube::Error> {
-        let endpoint =
-            case.desired.recorded.held.as_ref().map(|held| held.attachment.endpoint.to_string()).unwrap_or_default();
+    async fn let_go(
+        &self,
+        ctx: &Context,
+        situation: &Situation<Self>,
+        farewell: Farewell,
+    ) -> Result<Applied<Self>, kube::Error> {
+        let endpoint = situation
+            .desired
+            .recorded
+            .held
+            .as_ref()
+            .map(|held| held.attachment.endpoint.to_string())
+            .unwrap_or_default();
         report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)

@@ -1,6 +1,6 @@
 //! Finds out what is wanted of an endpoint and what is there. Reads only.
 
-use super::{Attachment, Desired, Held, Observed, Plan, Recorded, delete};
+use super::{Attachment, Desired, Held, Observed, Recorded, delete};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Reason, Standing, Verdict},
     atlas::{
@@ -13,6 +13,7 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
+        kind::{Seen, Situation},
         memory::{Hearing, Way},
         way,
     },
@@ -28,23 +29,6 @@ use crate::{
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt};
 use tokio::time::Instant;
-
-/// What a plan for an endpoint rests on.
-pub struct Case {
-    pub desired: Desired,
-    pub moment: Moment,
-    pub seen: Seen,
-    /// The id is read from a ConfigMap, which nobody watches.
-    pub id_may_change: bool,
-}
-
-/// How much had to be looked at.
-pub enum Seen {
-    /// The cluster alone decides.
-    Cluster(Box<Plan>),
-    /// Atlas, too.
-    Atlas(Box<Observed>, Caller),
-}
 
 /// What an endpoint needs of its link.
 struct Link {
@@ -79,13 +63,13 @@ pub async fn resolve(
     object: &AtlasInterfaceEndpoint,
     subject: Subject,
     care: Care,
-) -> Result<Case, Blocked> {
+) -> Result<Situation<AtlasInterfaceEndpoint>, Blocked> {
     let attempt = Attempt::read(object.metadata.annotations.as_ref(), &subject.uid);
     let moment = way::moment(ctx, &subject, attempt.as_ref());
-    let id_may_change = object.spec.interface_endpoint_id_from.is_some();
     let mut desired = Desired {
         target: None,
         link_leaving: false,
+        id_may_change: object.spec.interface_endpoint_id_from.is_some(),
         disposal: Disposal::of(object.spec.deletion_policy, ctx.settings.default_deletion_policy),
         recorded: recorded(object, &subject, attempt),
         subject,
@@ -93,7 +77,7 @@ pub async fn resolve(
     if desired.subject.deleting
         && let Some(plan) = delete::without_atlas(&desired, &moment)
     {
-        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)), id_may_change });
+        return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
     let found = find(ctx, object, &mut desired).await;
     let link = match found {
@@ -111,7 +95,7 @@ pub async fn resolve(
     let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, endpoint, others, unheard };
-    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller), id_may_change })
+    Ok(Situation { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
 }
 
 fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<Attempt>) -> Recorded {

@@ -1,7 +1,6 @@
 //! Finds out what is wanted of a link and what is there. Reads only.
 
-use super::{Dependent, Desired, Observed, Plan, Recorded, Sharer, delete};
-use crate::atlas::Caller;
+use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
     atlas::{
@@ -12,6 +11,7 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
+        kind::{Seen, Situation},
         way,
     },
     reconcile::{
@@ -24,26 +24,16 @@ use crate::{
 };
 use kube::ResourceExt;
 
-/// What a plan for a link rests on.
-pub struct Case {
-    pub desired: Desired,
-    pub moment: Moment,
-    pub seen: Seen,
-}
-
-/// How much had to be looked at.
-pub enum Seen {
-    /// The cluster alone decides.
-    Cluster(Box<Plan>),
-    /// Atlas, too.
-    Atlas(Box<Observed>, Caller),
-}
-
 /// Resolves a link.
 ///
 /// # Errors
 /// When it cannot be decided on now.
-pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, care: Care) -> Result<Case, Blocked> {
+pub async fn resolve(
+    ctx: &Context,
+    link: &AtlasPrivateLink,
+    subject: Subject,
+    care: Care,
+) -> Result<Situation<AtlasPrivateLink>, Blocked> {
     let desired = desired(ctx, link, subject)?;
     let kube = |error| way::by_kubernetes(&error);
     let endpoints = ctx.endpoints.all(care).await.map_err(kube)?;
@@ -52,7 +42,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
     if desired.subject.deleting
         && let Some(plan) = delete::without_atlas(&desired, &dependents, &moment)
     {
-        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
+        return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
     let provider = desired.region.provider();
     let need = need(ctx, link, &desired, care);
@@ -71,7 +61,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
         .collect();
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, others, recorded_elsewhere, dependents };
-    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
+    Ok(Situation { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
 }
 
 fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<Desired, Blocked> {
