@@ -1,6 +1,7 @@
 //! What is tested in simulated time.
 
 mod blips;
+mod capture;
 mod conditions;
 pub(crate) mod conformance;
 mod crashes;
@@ -13,8 +14,10 @@ mod isolation;
 mod kubernetes;
 mod life;
 mod lifecycle;
+mod logs;
 mod looks;
 mod matrix;
+mod notes;
 mod oracle;
 mod ownership;
 mod past;

@@ -10,7 +10,7 @@ use crate::{
     atlas::{Basis, Caller, WriteKey, model::ConnectionStatus},
     controller::{
         context::{Care, Context, Objects, Watched},
-        events::News,
+        events::{News, announce, announce_deed},
         kind::{Applied, Decision, Demand, Kind, changed},
         send, write,
     },
@@ -183,9 +183,8 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.removed.clear());
-            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
             let note = format!("attached {} to the endpoint service {}", attachment.endpoint, attachment.service);
-            ctx.events.publish(self, News::normal("Created", "Attach", note)).await;
+            announce_deed(ctx, self, News::normal("Created", "Attach", note)).await;
             Ok(())
         });
         applied.await
@@ -204,8 +203,7 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             remember_removal(ctx, self, attachment);
-            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
-            ctx.events.publish(self, news).await;
+            announce_deed(ctx, self, news).await;
             Ok(())
         });
         applied.await
@@ -241,13 +239,8 @@ impl AtlasInterfaceEndpoint {
         if changes && heir.metadata.deletion_timestamp.is_none() {
             let heir = write::forget_original(ctx, heir).await?;
             let heir = write::status(ctx, &heir, next).await?;
-            tracing::info!(endpoint = %held.attachment.endpoint, heir = heir.name_any(), "handed the endpoint over");
-            ctx.events
-                .publish(
-                    &heir,
-                    News::normal("HandedOver", "Inherit", format!("owns {} from now on", held.attachment.endpoint)),
-                )
-                .await;
+            let note = format!("owns {} from now on", held.attachment.endpoint);
+            announce(ctx, &heir, News::normal("HandedOver", "Inherit", note)).await;
         }
         changed(self.clone())
     }

@@ -10,7 +10,7 @@ use crate::{
     atlas::{Basis, Caller, WriteKey, ids::ServiceId, model::ServiceState},
     controller::{
         context::{Care, Context, Objects},
-        events::News,
+        events::{News, announce, announce_deed},
         kind::{Applied, Decision, Demand, Kind, changed},
         send, write,
     },
@@ -180,9 +180,8 @@ impl AtlasPrivateLink {
         let (region, basis) = (&case.desired.region, basis(case, observed));
         let applied = send::attempt(ctx, self, attempt, async || {
             let answer = ctx.inventory.create_service(caller, region, &basis).await?;
-            tracing::info!(service = %answer.value.id, "created the endpoint service");
             let note = format!("created the endpoint service {} in {}", answer.value.id, region.atlas_name());
-            ctx.events.publish(self, News::normal("Created", "Create", note)).await;
+            announce_deed(ctx, self, News::normal("Created", "Create", note)).await;
             Ok(())
         });
         applied.await
@@ -200,10 +199,9 @@ impl AtlasPrivateLink {
         let basis = basis(case, observed);
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.delete_service(caller, case.desired.region.provider(), service, &basis).await?;
-            tracing::info!(%service, "deleted the failed endpoint service, to create it again");
             let note =
                 format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
-            ctx.events.publish(self, News::warning("Retried", "Delete", note)).await;
+            announce_deed(ctx, self, News::warning("Retried", "Delete", note)).await;
             Ok(())
         });
         applied.await
@@ -233,13 +231,8 @@ impl AtlasPrivateLink {
         if fits && heir.metadata.deletion_timestamp.is_none() {
             let heir = write::forget_original(ctx, heir).await?;
             let heir = write::status(ctx, &heir, AtlasPrivateLinkStatus { origin: Some(origin), ..status }).await?;
-            tracing::info!(%service, heir = heir.name_any(), "handed the endpoint service over");
-            ctx.events
-                .publish(
-                    &heir,
-                    News::normal("HandedOver", "Inherit", format!("owns the endpoint service {service} from now on")),
-                )
-                .await;
+            let note = format!("owns the endpoint service {service} from now on");
+            announce(ctx, &heir, News::normal("HandedOver", "Inherit", note)).await;
         }
         changed(self.clone())
     }
