@@ -25,5 +25,6 @@ mod proofs;
 mod replace;
 mod restart;
 mod retry;
+mod states;
 mod unnamed;
 mod world;
