@@ -25,6 +25,7 @@ mod proofs;
 mod replace;
 mod restart;
 mod retry;
+mod secrets;
 mod states;
 mod unnamed;
 mod world;
