@@ -103,3 +103,36 @@ impl Credentials {
         known.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
     }
 }
+
+#[cfg(all(test, feature = "testbed"))]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        testbed::kubernetes::{ApiServer, Options},
+    };
+    use serde_json::json;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_dropped_after_a_minute_though_nobody_asks_again() {
+        let kube = ApiServer::with(Options::new(Clock::system()));
+        kube.create_namespace("payments").unwrap();
+        kube.apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "payments", "name": "key"},
+            "data": {"publicKey": "cHVibGlj", "privateKey": "cHJpdmF0ZQ=="},
+        }))
+        .unwrap();
+        let credentials = Credentials::new(kube.client_as("operator"));
+        let first = credentials.get("payments", "key").await.unwrap();
+        tokio::time::sleep(LIFETIME / 2).await;
+        let again = credentials.get("payments", "key").await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again), "it is kept while it is used");
+        let held = Arc::downgrade(&first);
+        drop((first, again));
+        credentials.forget_before_they_are_old(Duration::from_secs(10));
+        assert!(held.upgrade().is_some());
+        tokio::time::sleep(LIFETIME / 2).await;
+        credentials.forget_before_they_are_old(Duration::from_secs(10));
+        assert!(held.upgrade().is_none(), "it is still in memory");
+    }
+}

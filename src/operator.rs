@@ -190,7 +190,7 @@ fn context(parts: Parts) -> Context {
         clock,
         memories: Memories::default(),
         jitter: Jitter::new(seed),
-        events: Events::new(client.clone(), holder.clone()),
+        events: Events::new(client.clone(), holder.clone(), clock),
         holder: Holder::new(holder),
         links: Objects::new(client.clone(), namespaces.clone()),
         endpoints: Objects::new(client.clone(), namespaces),

@@ -2,6 +2,7 @@
 
 use super::{
     context::{Care, Context},
+    events,
     kind::{Applied, Decision, Demand, Kind},
     memory::is_older,
     setback::{failed, held_back, stop},
@@ -47,15 +48,7 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let whereabouts = object.whereabouts(&ctx).unwrap_or_default();
-    let span = tracing::info_span!(
-        "reconcile",
-        kind = %K::kind(&()),
-        namespace = object.namespace(),
-        name = object.name_any(),
-        project = whereabouts.0,
-        region = whereabouts.1
-    );
+    let span = events::span(&ctx, &object);
     let run = AssertUnwindSafe(run(&ctx, object)).catch_unwind();
     match tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await {
         Ok(Ok(Ok(action))) => {
@@ -252,17 +245,13 @@ fn says_the_same<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> bool
 }
 
 pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Result<K, kube::Error> {
-    if says_the_same(ctx, object, &status) {
-        return Ok(object.clone());
-    }
-    let news = object.news(&status);
-    let written = write::status(ctx, object, status).await?;
-    if let Some(ready) = written.status().and_then(|status| status.conditions().first()) {
-        tracing::info!(ready = ready.status, reason = ready.reason, "{}", ready.message);
-    }
-    for item in news {
-        ctx.events.publish(&written, item).await;
-    }
+    let (written, news) = if says_the_same(ctx, object, &status) {
+        (object.clone(), Vec::new())
+    } else {
+        let news = object.news(&status);
+        (write::status(ctx, object, status).await?, news)
+    };
+    events::announce_change(ctx, &object.status().cloned().unwrap_or_default(), &written, news).await;
     Ok(written)
 }
 

@@ -1,6 +1,11 @@
 //! The hand-over of what several objects share, when its owner goes (design.md, safety rule 7).
 
-use super::{context::Context, events::News, kind::Kind, write};
+use super::{
+    context::Context,
+    events::{News, announce},
+    kind::Kind,
+    write,
+};
 use crate::reconcile::{Subject, ownership::ObjectName};
 
 /// Records in the heir's status what it inherits: before that its finalizer, which one that is suspended may not have.
@@ -24,7 +29,6 @@ pub async fn record<K: Kind>(
         heir = write::record(ctx, &heir, None).await?;
     }
     let heir = write::status(ctx, &heir, status).await?;
-    tracing::info!(heir = %name, "{note}");
-    ctx.events.publish(&heir, News::normal("HandedOver", "Inherit", note)).await;
+    announce(ctx, &heir, News::normal("HandedOver", "Inherit", note)).await;
     Ok(())
 }

@@ -41,6 +41,8 @@ pub struct Memory {
     pub troubles: u32,
     /// The way to Atlas that the object last used, for its deletion.
     pub way: Option<Way>,
+    /// What was done for it has been told, and its status has not been looked at since.
+    pub told_deed: bool,
 }
 
 impl Memory {

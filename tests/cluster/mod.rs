@@ -12,6 +12,7 @@ mod manifests;
 mod operators;
 mod plane;
 mod process;
+mod rules;
 mod world;
 
 use serde_json::{Map, Value};

@@ -2,6 +2,7 @@
 
 mod bereft;
 mod blips;
+mod capture;
 mod conditions;
 pub(crate) mod conformance;
 mod crashes;
@@ -14,8 +15,10 @@ mod isolation;
 mod kubernetes;
 mod life;
 mod lifecycle;
+mod logs;
 mod looks;
 mod matrix;
+mod notes;
 mod oracle;
 mod ownership;
 mod past;
@@ -23,5 +26,7 @@ mod proofs;
 mod replace;
 mod restart;
 mod retry;
+mod secrets;
+mod states;
 mod unnamed;
 mod world;

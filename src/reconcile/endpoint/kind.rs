@@ -9,7 +9,7 @@ use crate::{
     atlas::{Basis, Caller, Sent, WriteKey, model::ConnectionStatus},
     controller::{
         context::{Care, Context, Objects, Watched},
-        events::News,
+        events::{News, announce_deed},
         handover,
         kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
         send, write,
@@ -193,9 +193,8 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.removed.clear());
-            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
             let note = format!("attached {} to the endpoint service {}", attachment.endpoint, attachment.service);
-            ctx.events.publish(self, News::normal("Created", "Attach", note)).await;
+            announce_deed(ctx, self, News::normal("Created", "Attach", note)).await;
             Ok(())
         });
         applied.await
@@ -214,8 +213,7 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             remember_removal(ctx, self, attachment);
-            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
-            ctx.events.publish(self, news).await;
+            announce_deed(ctx, self, news).await;
             Ok(())
         });
         applied.await

@@ -9,7 +9,7 @@ use crate::{
     atlas::{Basis, Caller, Sent, WriteKey, ids::ServiceId, model::ServiceState},
     controller::{
         context::{Care, Context, Objects},
-        events::News,
+        events::{News, announce_deed},
         handover,
         kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
         send, write,
@@ -186,9 +186,8 @@ impl AtlasPrivateLink {
         let (region, basis) = (&situation.desired.region, basis(&situation.desired, observed));
         let applied = send::attempt(ctx, self, attempt, async || {
             let answer = ctx.inventory.create_service(caller, region, &basis).await?;
-            tracing::info!(service = %answer.value.id, "created the endpoint service");
             let note = format!("created the endpoint service {} in {}", answer.value.id, region.atlas_name());
-            ctx.events.publish(self, News::normal("Created", "Create", note)).await;
+            announce_deed(ctx, self, News::normal("Created", "Create", note)).await;
             Ok(())
         });
         applied.await
@@ -206,10 +205,9 @@ impl AtlasPrivateLink {
         let basis = basis(&situation.desired, observed);
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.delete_service(caller, situation.desired.region.provider(), service, &basis).await?;
-            tracing::info!(%service, "deleted the failed endpoint service, to create it again");
             let note =
                 format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
-            ctx.events.publish(self, News::warning("Retried", "Delete", note)).await;
+            announce_deed(ctx, self, News::warning("Retried", "Delete", note)).await;
             Ok(())
         });
         applied.await
