@@ -1,4 +1,4 @@
-//! Forgets what was kept of secrets when its time is over, whether or not anybody asks again.
+//! Forgets sessions and tokens when their time is over, whether or not anybody asks again.
 
 use super::context::Context;
 use std::{sync::Arc, time::Duration};
@@ -10,7 +10,6 @@ const EVERY: Duration = Duration::from_secs(10);
 pub async fn run(ctx: Arc<Context>) {
     loop {
         tokio::time::sleep(EVERY).await;
-        ctx.credentials.forget_before_they_are_old(EVERY);
         ctx.inventory.forget_expired_secrets();
     }
 }
