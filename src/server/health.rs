@@ -35,7 +35,7 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// There was an answer, or a piece of one.
+    /// There was an answer.
     pub fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
