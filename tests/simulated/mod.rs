@@ -13,6 +13,7 @@ mod faults;
 mod handover;
 mod isolation;
 mod kubernetes;
+mod lease;
 mod life;
 mod lifecycle;
 mod logs;
