@@ -27,7 +27,7 @@ rules: [{level: Metadata, resources: [{group: '', resources: [configmaps]}]}]
 
 /// Waits until `condition` holds.
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !condition().await {
         assert!(Instant::now() < deadline, "never came about: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -7,7 +7,6 @@ use std::{
     path::PathBuf,
     process::{Command, ExitStatus},
     sync::OnceLock,
-    time::{Duration, Instant},
 };
 
 /// A running operator, killed when it is dropped.
@@ -16,7 +15,6 @@ pub struct Operator {
     pub(super) process: Guarded,
     pub(super) log: PathBuf,
     pub(super) pid: PathBuf,
-    pub started: Instant,
     pub(super) address: OnceLock<String>,
 }
 
@@ -26,10 +24,9 @@ impl Operator {
         self.process.stop().await;
     }
 
-    /// SIGTERM; gives the exit status, and how long it took.
-    pub async fn terminate(mut self) -> (ExitStatus, Duration) {
+    /// SIGTERM; gives the exit status.
+    pub async fn terminate(mut self) -> ExitStatus {
         let pid = std::fs::read_to_string(&self.pid).expect("its id");
-        let start = Instant::now();
         let sent = Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill");
         assert!(sent.success());
         let mut status = None;
@@ -38,7 +35,7 @@ impl Operator {
             status.is_some()
         })
         .await;
-        (status.expect("it has ended"), start.elapsed())
+        status.expect("it has ended")
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -144,7 +144,7 @@ impl World {
             .env("RUST_BACKTRACE", "1")
             .log_to(&log)
             .expect("started");
-        Operator { process, log, pid, started: Instant::now(), address: OnceLock::new() }
+        Operator { process, log, pid, address: OnceLock::new() }
     }
 
     fn path(&self, namespace: &str, plural: &str) -> String {
@@ -240,11 +240,18 @@ impl World {
     /// Waits until an object has this verdict.
     pub async fn until_says(&self, plural: &str, name: &str, standing: Standing, reason: &str) -> Value {
         let what = format!("{name} is {standing:?} ({reason})");
-        self.until(SOON, &what, async |world: &Self| {
-            world.get(plural, name).await.is_some_and(|object| says(&object, standing, reason))
+        self.until_is(plural, name, &what, |object| says(object, standing, reason)).await
+    }
+
+    /// Waits until an object is as it should be, and gives it as it was then.
+    pub async fn until_is(&self, plural: &str, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut seen = None;
+        self.until(SOON, what, async |world: &Self| {
+            seen = world.get(plural, name).await.filter(&is_so);
+            seen.is_some()
         })
         .await;
-        self.get(plural, name).await.expect("it was there a moment ago")
+        seen.expect("it was seen")
     }
 
     pub async fn until_ready(&self, plural: &str, name: &str) -> Value {

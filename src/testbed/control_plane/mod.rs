@@ -33,6 +33,8 @@ use tempfile::TempDir;
 
 /// How long the API server may take to be ready: far more than it ever took, for machines that have much else to do.
 const READY_DEADLINE: Duration = Duration::from_secs(180);
+/// A connection that died with the API server before gives no answer; a slow machine takes its time for one.
+const PROBE_DEADLINE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
 /// How often other ports are tried when chosen ones turn out to be taken.
 const PORT_ATTEMPTS: usize = 5;
@@ -261,7 +263,7 @@ impl ControlPlane {
     /// Asks the API server once; what it answered, if that is not yet what it should be.
     async fn probe(&self, path: &str) -> Result<(), String> {
         let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
-        match tokio::time::timeout(Duration::from_secs(3), self.client.request_text(request)).await {
+        match tokio::time::timeout(PROBE_DEADLINE, self.client.request_text(request)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer to GET {path}")),
