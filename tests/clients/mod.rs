@@ -1,4 +1,6 @@
-//! The simulated Atlas, asked by `curl`: the commands of the v1.0 pages as printed, and a few more (see README.md).
+//! The simulated Atlas, asked by clients that nobody here wrote (see README.md): `curl` in this file.
+
+mod digest;
 
 use atlas_privatelink_operator::{
     clock::Clock,
@@ -36,14 +38,21 @@ impl Got {
     }
 }
 
+fn settings() -> Settings {
+    Settings {
+        api_keys: vec![Secret::new("abcdefgh", "01234567-89ab-cdef-0123-456789abcdef")],
+        service_accounts: vec![Secret::new("mdb_sa_id_1", "mdb_sa_sk_1")],
+        time_scale: 1000.0,
+        ..Settings::default()
+    }
+}
+
 impl Served {
     async fn start() -> Self {
-        let settings = Settings {
-            api_keys: vec![Secret::new("abcdefgh", "01234567-89ab-cdef-0123-456789abcdef")],
-            service_accounts: vec![Secret::new("mdb_sa_id_1", "mdb_sa_sk_1")],
-            time_scale: 1000.0,
-            ..Settings::default()
-        };
+        Self::with(settings()).await
+    }
+
+    async fn with(settings: Settings) -> Self {
         let simulator = Simulator::new(settings, Clock::system());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

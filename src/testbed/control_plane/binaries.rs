@@ -97,7 +97,7 @@ impl Places {
     pub fn ensure(&self, controller_manager: bool) -> Result<Binaries, BuildError> {
         let ensure = |tool| match self.find(tool) {
             Some(file) => Ok(file),
-            None => go_build::build(tool, &self.build_directory),
+            None => go_build::build_tool(tool, &self.build_directory),
         };
         Ok(Binaries {
             etcd: ensure(Tool::Etcd)?,
