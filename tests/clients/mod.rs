@@ -1,6 +1,8 @@
 //! The simulated Atlas, asked by clients that nobody here wrote (see README.md): `curl` in this file.
 
+mod deadline;
 mod digest;
+mod simulator;
 
 use atlas_privatelink_operator::{
     clock::Clock,

@@ -73,7 +73,8 @@ async fn a_secret_that_went_first_still_serves_the_deletion() {
     world.delete(SECRETS, "atlas-credentials").await;
     world.until_gone(SECRETS, "atlas-credentials").await;
     // After a minute nothing of it is used any more, except for a deletion.
-    world.until_says(LINKS, "orders", Standing::Reconciling, "WaitingForCredentials").await;
+    let is_so = |link: &Value| message(link).contains("the Secret \"atlas-credentials\" does not exist");
+    world.until_is(LINKS, "orders", "the Secret is missed", is_so).await;
     world.delete(LINKS, "orders").await;
     world.until_says(LINKS, "orders", Standing::Reconciling, "DeletionBlocked").await;
     world.delete(ENDPOINTS, "orders-a").await;

@@ -1,9 +1,12 @@
 //! The control plane that tests share, and how it is asked.
 
-use super::manifests::{ENDPOINTS, LINKS};
+use super::{
+    audit::POLICY,
+    manifests::{ENDPOINTS, LINKS},
+};
 use atlas_privatelink_operator::{
     api::crds,
-    testbed::control_plane::{ControlPlane, Options},
+    testbed::control_plane::{AuditLog, ControlPlane, Options},
 };
 use http::{Method, Request, header};
 use kube::Client;
@@ -29,11 +32,16 @@ pub static ONE_MORE_CONTROL_PLANE: tokio::sync::Mutex<()> = tokio::sync::Mutex::
 pub struct Plane {
     pub config: kube::Config,
     pub kubeconfig: PathBuf,
+    pub audit: AuditLog,
 }
 
 impl Plane {
     pub fn of(control_plane: &ControlPlane) -> Self {
-        Self { config: control_plane.config(), kubeconfig: control_plane.kubeconfig_path() }
+        Self {
+            config: control_plane.config(),
+            kubeconfig: control_plane.kubeconfig_path(),
+            audit: control_plane.audit_log(),
+        }
     }
 }
 
@@ -44,7 +52,7 @@ pub static SHARED: LazyLock<Plane> = LazyLock::new(|| {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
-            let options = Options { controller_manager: true, ..Options::default() };
+            let options = Options { controller_manager: true, audit_policy: Some(POLICY.to_owned()) };
             let control_plane = ControlPlane::start(options).await.expect("started");
             let plane = Plane::of(&control_plane);
             define(&control_plane.client()).await;

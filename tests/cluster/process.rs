@@ -48,19 +48,18 @@ impl Operator {
 
     /// GET of one of its own pages: status and body.
     pub async fn page(&self, path: &str) -> (u16, String) {
+        let answer = self.get(path).await;
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// GET of one of its own pages.
+    pub async fn get(&self, path: &str) -> reqwest::Response {
         if self.address.get().is_none() {
             until(SOON, "it listens", async || self.listening().is_some()).await;
         }
         let address = self.address.get_or_init(|| self.listening().expect("it listens"));
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client")
-            .get(format!("http://{address}{path}"))
-            .send()
-            .await
-            .expect("an answer");
-        (answer.status().as_u16(), answer.text().await.expect("text"))
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        client.get(format!("http://{address}{path}")).send().await.expect("an answer")
     }
 
     fn listening(&self) -> Option<String> {

@@ -11,12 +11,14 @@
 //! # }
 //! ```
 
+mod audit;
 mod binaries;
 mod go_build;
 mod identity;
 mod ports;
 mod processes;
 
+pub use audit::AuditLog;
 pub use binaries::{Binaries, Places, Tool};
 pub use go_build::{BuildError, Program, build, by_hand};
 pub use processes::{Guarded, Launch, tail};
@@ -45,7 +47,7 @@ const LOG_LINES: usize = 20;
 pub struct Options {
     /// Whether kube-controller-manager runs too.
     pub controller_manager: bool,
-    /// An audit policy (YAML); with one, [`ControlPlane::audit_events`] tells what the API server was asked.
+    /// An audit policy (YAML); with one, [`ControlPlane::audit_log`] tells what the API server was asked.
     pub audit_policy: Option<String>,
 }
 
@@ -199,20 +201,9 @@ impl ControlPlane {
         self.wait_until_ready().await
     }
 
-    /// What the API server was asked since it first started, oldest first. Empty without an audit policy.
-    ///
-    /// # Errors
-    /// When the audit log cannot be read.
-    pub fn audit_events(&self) -> Result<Vec<serde_json::Value>, Error> {
-        let text = match fs::read_to_string(audit_log_in(&self.directory)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(Error::io("read the audit log"))?,
-        };
-        // A line without its end is still being written.
-        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).enumerate();
-        lines
-            .map(|(n, line)| serde_json::from_str(line).map_err(|source| Error::Audit { line: n + 1, source }))
-            .collect()
+    /// What the API server was asked; empty without an audit policy.
+    pub fn audit_log(&self) -> AuditLog {
+        AuditLog { path: audit_log_in(&self.directory) }
     }
 
     /// Stops everything and removes the files.

@@ -133,6 +133,8 @@ impl<'a> Stage<'a> {
         loop {
             let rows = self.frame(Phase::Deleted).await?;
             if rows.is_empty() {
+                // What was still told of in this moment is seen to be gone in the next.
+                self.frame(Phase::Deleted).await?;
                 return Ok(());
             }
             if start.elapsed() > self.args.timeout().get() {
