@@ -62,6 +62,7 @@ async fn it_answers_and_keeps_its_data_over_a_restart() {
     assert_eq!(created_config_maps(&control_plane), ["before", "between"]);
 
     service_accounts_have_tokens(&control_plane).await;
+    kill(&directory, "/kube-controller-manager --");
     namespaces_are_deleted(&client).await;
     control_plane.stop().await.expect("stopped");
     assert!(!directory.exists(), "the files are still there");
@@ -149,19 +150,39 @@ fn spawn_owner() -> (Child, PathBuf) {
 
 /// The command lines of all processes that mention `directory`.
 fn processes_of(directory: &Path) -> Vec<String> {
+    running_in(directory).into_iter().map(|(_, command)| command).collect()
+}
+
+/// The ids and command lines of all processes that mention `directory`.
+fn running_in(directory: &Path) -> Vec<(String, String)> {
     let directory = directory.to_str().expect("a printable path");
     let all = if Path::new("/proc/self/cmdline").exists() { command_lines_of_proc() } else { command_lines_of_ps() };
-    all.into_iter().filter(|command| command.contains(directory)).collect()
+    all.into_iter().filter(|(_, command)| command.contains(directory)).collect()
 }
 
-fn command_lines_of_proc() -> Vec<String> {
+/// Kills the program of a control plane whose command line begins with a path that ends so; not the shells around it.
+fn kill(directory: &Path, program: &str) {
+    let of_program =
+        |(_, command): &(String, String)| command.find(program).is_some_and(|at| !command[..at].contains(' '));
+    let (pid, _) = running_in(directory).into_iter().find(of_program).expect("it runs");
+    assert!(Command::new("kill").args(["-KILL", &pid]).status().expect("kill").success());
+}
+
+fn command_lines_of_proc() -> Vec<(String, String)> {
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     // A process that ends meanwhile has no command line any more.
-    let read = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    read.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " ")).collect()
+    let command = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace('\0', " ");
+    entries
+        .filter_map(|entry| {
+            let bytes = std::fs::read(entry.path().join("cmdline")).ok()?;
+            Some((entry.file_name().into_string().ok()?, command(bytes)))
+        })
+        .collect()
 }
 
-fn command_lines_of_ps() -> Vec<String> {
-    let output = Command::new("ps").args(["-axww", "-o", "args="]).output().expect("ps");
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+fn command_lines_of_ps() -> Vec<(String, String)> {
+    let output = Command::new("ps").args(["-axww", "-o", "pid=", "-o", "args="]).output().expect("ps");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let parts = text.lines().filter_map(|line| line.trim_start().split_once(' '));
+    parts.map(|(pid, command)| (pid.to_owned(), command.trim_start().to_owned())).collect()
 }

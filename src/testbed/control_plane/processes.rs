@@ -17,7 +17,7 @@ use std::{
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 
 /// How long a supervisor may take for its work, beside the grace that its child has.
-const SUPERVISOR_TIME: Duration = Duration::from_secs(10);
+const SUPERVISOR_TIME: Duration = Duration::from_secs(60);
 
 /// What to run. Built up by its methods, then [`Launch::log_to`] or [`Launch::piped`] starts it.
 #[derive(Debug)]
