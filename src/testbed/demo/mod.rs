@@ -98,7 +98,7 @@ pub async fn run<A: SimulatedAtlas>(args: DemoArgs, setup: Setup<A>) -> Result<(
 /// What a person may want to know for a second terminal.
 fn instructions(control_plane: &ControlPlane, atlas: &str) -> String {
     let places = Places::of_this_machine();
-    let kubectl = how_to_watch(places.find_kubectl().as_deref(), places.build_directory());
+    let kubectl = how_to_look(places.find_kubectl().as_deref(), places.build_directory());
     format!(
         "\nFor a second terminal:\n\n  export KUBECONFIG={}\n  {kubectl}\n  tail -f {}\n\nThe simulated Atlas listens at {atlas}\n",
         control_plane.kubeconfig_path().display(),
@@ -106,10 +106,10 @@ fn instructions(control_plane: &ControlPlane, atlas: &str) -> String {
     )
 }
 
-/// The command that shows the resources, or the one that builds what it takes.
-fn how_to_watch(kubectl: Option<&Path>, build_directory: &Path) -> String {
+/// The command that shows the resources (kubectl watches one kind at a time only), or the one that builds what it takes.
+fn how_to_look(kubectl: Option<&Path>, build_directory: &Path) -> String {
     match kubectl {
-        Some(kubectl) => format!("{} get atlas --watch", kubectl.display()),
+        Some(kubectl) => format!("{} get atlas", kubectl.display()),
         None => format!(
             "# kubectl was not found; this builds it, from the same go.mod:\n  {}",
             by_hand(Tool::Kubectl, build_directory)
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn who_has_no_kubectl_is_told_how_to_build_it() {
         let directory = Path::new("/repository/target/control-plane");
-        assert_eq!(how_to_watch(Some(Path::new("kubectl")), directory), "kubectl get atlas --watch");
-        let hint = how_to_watch(None, directory);
+        assert_eq!(how_to_look(Some(Path::new("kubectl")), directory), "kubectl get atlas");
+        let hint = how_to_look(None, directory);
         assert!(hint.contains("kubectl was not found"), "{hint}");
         let command = "(cd tests/control-plane && CGO_ENABLED=0 go build -o /repository/target/control-plane/kubectl \
                        k8s.io/kubernetes/cmd/kubectl)";
