@@ -27,7 +27,8 @@ pub enum Problem {
 
 /// Namespace and name of a Secret.
 type Name = (String, String);
-type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Credential>)>>>;
+type Kept = tokio::sync::Mutex<Option<(Instant, Arc<Credential>)>>;
+type Slot = Arc<Kept>;
 
 /// The credentials in use.
 #[derive(Clone)]
@@ -102,7 +103,7 @@ impl Credentials {
 }
 
 /// Drops what was read then once its time is over, though nobody asks again.
-async fn forget(slot: Weak<tokio::sync::Mutex<Option<(Instant, Arc<Credential>)>>>, read_at: Instant) {
+async fn forget(slot: Weak<Kept>, read_at: Instant) {
     tokio::time::sleep_until(read_at + LIFETIME).await;
     if let Some(slot) = slot.upgrade() {
         slot.lock().await.take_if(|(known, _)| *known == read_at);

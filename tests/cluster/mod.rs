@@ -9,6 +9,7 @@ mod crds;
 mod deletion;
 mod demo;
 mod manifests;
+mod notes;
 mod operators;
 mod plane;
 mod process;
