@@ -12,6 +12,7 @@ mod demo;
 mod flags;
 mod lease;
 mod manifests;
+mod notes;
 mod operators;
 mod plane;
 mod process;

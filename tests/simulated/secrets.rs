@@ -41,14 +41,12 @@ fn reads(world: &World) -> Vec<RequestRecord> {
     world.kube.log().matching(asked).0
 }
 
-/// The Secrets that objects have ever named, each in the namespace of the object.
+/// The Secrets that links have ever named, each in the namespace of the link.
 fn named(world: &World) -> BTreeSet<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let versions = past::objects(world).into_iter().flat_map(|(_, versions)| versions);
-    let objects = versions.map(|version| version.object);
-    objects
-        .map(|object| (text(&object["metadata"]["namespace"]), text(&object["spec"]["credentialsRef"]["name"])))
-        .collect()
+    let links = world.kube.past(LINKS).into_iter().map(|version| version.object);
+    let named = |link: Value| (text(&link["metadata"]["namespace"]), text(&link["spec"]["credentialsRef"]["name"]));
+    links.map(named).collect()
 }
 
 /// Whether the Secret held a credential then.

@@ -91,6 +91,12 @@ impl ApiServer {
         key(&state, plural, namespace, name).map_or_else(|_| Vec::new(), |key| state.store.history(&key))
     }
 
+    /// Every version that any object of a resource ever had.
+    pub fn past(&self, plural: &str) -> Vec<Version> {
+        let state = self.shared.lock();
+        state.store.row(plural).map_or_else(Vec::new, |resource| state.store.past(resource))
+    }
+
     pub(super) fn change<T>(
         &self,
         who: &str,

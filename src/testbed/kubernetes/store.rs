@@ -185,6 +185,11 @@ impl Store {
         self.versions.iter().filter(|version| version.key == *key).cloned().collect()
     }
 
+    /// Every version of every object of a resource.
+    pub(super) fn past(&self, resource: usize) -> Vec<Version> {
+        self.versions.iter().filter(|version| version.key.resource == resource).cloned().collect()
+    }
+
     /// Writes the next version of an object, and gives it as it now stands.
     pub(super) fn record(&mut self, key: Key, mut entry: Entry, change: Change, by: &Author) -> Value {
         self.revision += 1;
