@@ -1,6 +1,7 @@
 //! What is tested in simulated time.
 
 mod bereft;
+mod beside;
 mod blips;
 mod capture;
 mod conditions;
@@ -28,6 +29,6 @@ mod replace;
 mod restart;
 mod retry;
 mod secrets;
-mod states;
+
 mod unnamed;
 mod world;
