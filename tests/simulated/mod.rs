@@ -22,5 +22,6 @@ mod proofs;
 mod replace;
 mod restart;
 mod retry;
+mod sessions;
 mod unnamed;
 mod world;
