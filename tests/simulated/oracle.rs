@@ -18,12 +18,22 @@ pub fn always(world: &World) {
 
 /// The same, where several operators write to one project, each in its own turn.
 pub fn among_several(world: &World) {
+    only_ours_is_deleted(world);
+    foreign_things_stand(world);
+    sound(world);
+}
+
+/// The same, where a manifest says that what others have made is to be deleted.
+pub fn told_to_delete(world: &World) {
+    sound(world);
+    one_write_at_a_time(world);
+}
+
+fn sound(world: &World) {
     let ledger = world.ledger();
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
     no_secret_is_shown(world);
-    only_ours_is_deleted(world);
-    foreign_things_stand(world);
     no_status_lies(world);
     no_finalizer_goes_too_early(world);
 }
