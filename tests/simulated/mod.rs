@@ -2,6 +2,7 @@
 
 mod blips;
 mod conditions;
+mod conflicts;
 pub(crate) mod conformance;
 mod crashes;
 mod credentials;
@@ -19,11 +20,13 @@ mod oracle;
 mod own_calls;
 mod ownership;
 mod past;
+mod policies;
 mod proofs;
 mod replace;
 mod restart;
 mod retry;
 mod sessions;
+mod states;
 mod stories;
 mod unnamed;
 mod world;

@@ -8,14 +8,12 @@ use super::{
     matrix::{self, eventually},
     oracle,
     replace::{NEW, change_id, is_at},
+    states::make_behind_the_back,
     world::*,
 };
-use atlas_privatelink_operator::{
-    atlas::dialect::Dialect,
-    testbed::simulator::{Change, Provider},
-};
+use atlas_privatelink_operator::atlas::dialect::Dialect;
 use serde_json::{Value, json};
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 /// How long no operator runs.
@@ -34,16 +32,13 @@ enum Story {
 }
 
 impl Story {
-    fn begin(self, dialect: Dialect) -> World {
+    async fn begin(self, dialect: Dialect) -> World {
         let world = match self {
             Self::IdChanges => return begin_with(dialect, &KEY),
             Self::ServiceAccount => return begin_with(dialect, &ACCOUNT),
             Self::Adopts | Self::AdoptsAndDeletes => with_neighbours(dialect),
         };
-        let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
-        let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
-        let (project, service) = (PROJECT.to_owned(), world.change(made).unwrap());
-        world.change(Change::AddEndpoint { project, service, endpoint: VPCE.to_owned(), ready: true });
+        make_behind_the_back(&world).await;
         let policy = if self == Self::Adopts { json!({}) } else { json!({"spec": {"deletionPolicy": "Delete"}}) };
         world.credentials();
         world.apply(with(link("orders"), policy.clone()));
@@ -120,7 +115,7 @@ impl Plan {
 
 /// Every write of the story without a crash, and how that looks before the deletion.
 async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Value) {
-    let mut world = story.begin(dialect);
+    let mut world = story.begin(dialect).await;
     let (operator, reaper) = death::start(&mut world, None);
     let outcome = story.goes_on(&world).await;
     story.ends(&world);
@@ -129,20 +124,17 @@ async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Value) {
 }
 
 async fn crash(plan: Plan, faultless: &Value) {
-    let mut world = plan.story.begin(plan.dialect);
+    let mut world = plan.story.begin(plan.dialect).await;
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write, plan.moment)));
     let mut afterwards = world.clone();
-    let mut story = pin!(plan.story.goes_on(&world));
     let successor = async {
         reaper.kill(&world, operator).await;
         world.pass(plan.pause).await;
         afterwards.start()
     };
-    let operator = tokio::select! {
-        successor = successor => successor,
-        _ = &mut story => panic!("the point was never reached"),
-    };
-    assert_eq!(story.await, *faultless);
+    let (outcome, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(2 * PATIENCE, successor));
+    assert_eq!(outcome, *faultless);
+    let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     // What the dead one has still on its way arrives.
     world.pass(Duration::from_secs(60)).await;
     oracle::silence(&world).await;

@@ -164,10 +164,6 @@ impl World {
         self.secret(NAMESPACE, "atlas-credentials", &KEY);
     }
 
-    pub fn link(&self, name: &str) -> AtlasPrivateLink {
-        self.find_link(NAMESPACE, name).unwrap_or_else(|| panic!("no link {name}"))
-    }
-
     pub fn find_link(&self, namespace: &str, name: &str) -> Option<AtlasPrivateLink> {
         self.kube.get(LINKS, namespace, name).map(|value| serde_json::from_value(value).unwrap())
     }
