@@ -37,7 +37,7 @@ async fn refused(operation: Operation, dialect: Dialect) -> (World, Running, (&'
     match operation {
         Operation::CreateService => world.apply(link("orders")),
         Operation::AddEndpoint => world.apply(endpoint("orders-a", "orders", VPCE)),
-        _ => drop(world.kube.delete(object.0, NAMESPACE, object.1).unwrap()),
+        _ => world.kube.delete(object.0, NAMESPACE, object.1).unwrap(),
     }
     (world, operator, object)
 }

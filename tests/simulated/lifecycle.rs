@@ -116,8 +116,8 @@ impl Holder {
                 let (project, service, endpoint) = (PROJECT.to_owned(), only_service(world), FOREIGN.to_owned());
                 world.change(Change::DeleteEndpoint { project, service, endpoint });
             }
-            Self::AdoptOnly => drop(world.kube.delete(LINKS, NAMESPACE, "sharer").unwrap()),
-            Self::Dependent => drop(world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap()),
+            Self::AdoptOnly => world.kube.delete(LINKS, NAMESPACE, "sharer").unwrap(),
+            Self::Dependent => world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap(),
         }
     }
 }

@@ -38,9 +38,11 @@ impl<'a> Case<'a> {
         let recorded = &self.desired.recorded;
         match &recorded.held {
             Some(held) if held.attachment.endpoint != target.endpoint => self.retires(Some(held.clone()), target),
-            None if recorded.retiring.iter().any(|old| old.attachment == *target) => self.retires(None, target),
             Some(held) if held.attachment.service != target.service => {
                 self.no_longer_showing(held, self.service_replaced(target))
+            }
+            Some(_) | None if recorded.retiring.iter().any(|old| old.attachment == *target) => {
+                self.retires(None, target)
             }
             Some(held) => self.holds(held),
             None => self.attaches(target),
@@ -77,7 +79,8 @@ impl<'a> Case<'a> {
             "the new endpoint is attached before the old one is detached",
             Look::Poll,
         );
-        let wanted_again = plan.retiring.iter().find(|old| old.attachment == *target).cloned();
+        let known = self.desired.recorded.held.iter().chain(&plan.retiring).filter(|one| one.attachment == *target);
+        let wanted_again = known.max_by_key(|one| one.origin == Origin::Created).cloned();
         plan.retiring.retain(|old| old.attachment != *target);
         plan.retiring.extend(held);
         plan.facts = match wanted_again {
