@@ -1,7 +1,7 @@
 //! What is deleted and what is kept: the manifest's `deletionPolicy`, the operator's `--default-deletion-policy`, and who
 //! made the thing, for both kinds.
 
-use super::{looks::*, oracle, world::*};
+use super::{looks::*, oracle, states::make_behind_the_back, world::*};
 use atlas_privatelink_operator::{api::Standing, reconcile::policy::DefaultDeletionPolicy};
 use serde_json::{Value, json};
 
@@ -25,14 +25,13 @@ fn policy(policy: Option<&str>) -> Value {
 /// Link and endpoint with this policy, Ready; `adopted`: both were there already.
 async fn pair(default: DefaultDeletionPolicy, adopted: bool, of: Option<&str>) -> (World, Running) {
     let mut world = World::new(nature(default));
-    let operator = world.start();
     world.credentials();
     if adopted {
-        let service = foreign_service(&world);
-        foreign_endpoint(&world, &service);
+        make_behind_the_back(&world).await;
     }
+    let operator = world.start();
     world.apply(with(link("orders"), policy(of)));
-    world.apply(with(endpoint("orders-a", "orders", FOREIGN), policy(of)));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), policy(of)));
     both_ready(&world).await;
     (world, operator)
 }
@@ -77,7 +76,7 @@ async fn under_a_default_of_retain_each_kind_is_deleted_only_where_its_own_manif
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     world.until(10 * MINUTE, "gone", |world| world.kube.list(LINKS).is_empty()).await;
-    assert_eq!(world.ledger().endpoint_deletes(), [FOREIGN]);
+    assert_eq!(world.ledger().endpoint_deletes(), [VPCE]);
     assert_eq!(only_service(&world), service);
     // The service is to go and cannot: the endpoint was let go, and is still attached.
     let (world, _operator) = pair(default, false, None).await;
@@ -86,7 +85,7 @@ async fn under_a_default_of_retain_each_kind_is_deleted_only_where_its_own_manif
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     let held = |world: &World| world.link_is("orders", Standing::Reconciling, "DeletionBlocked");
     world.until(5 * MINUTE, "held back", held).await;
-    assert!(message(&world, LINKS, NAMESPACE, "orders").contains(FOREIGN));
+    assert!(message(&world, LINKS, NAMESPACE, "orders").contains(VPCE));
     oracle::quiet_deletion(&world).await;
     world.kube.patch(LINKS, NAMESPACE, "orders", json!({"spec": {"deletionPolicy": null}})).unwrap();
     world.until(MINUTE, "let go, for the default keeps it", |world| world.kube.list(LINKS).is_empty()).await;
