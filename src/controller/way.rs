@@ -105,17 +105,13 @@ pub async fn services(
 ) -> Result<(Services, Caller), Blocked> {
     let caller = caller(ctx, subject, secret, project).await?;
     let first = ctx.inventory.services(&caller, provider, need).await;
-    let (result, caller) = match first {
-        Err(unseen) if unseen.failure.error.class == Class::Denied(Denial::Credentials) => {
-            match rotated(ctx, subject, secret, &caller, &unseen.failure).await {
-                Some(credential) => {
-                    let caller = Caller { credential, ..caller };
-                    (ctx.inventory.services(&caller, provider, need).await, caller)
-                }
-                None => (Err(unseen), caller),
-            }
-        }
-        first => (first, caller),
+    let newer = match &first {
+        Err(unseen) => after_rotation(ctx, subject, secret, &caller, &unseen.failure).await,
+        Ok(_) => None,
+    };
+    let (result, caller) = match newer {
+        Some(caller) => (ctx.inventory.services(&caller, provider, need).await, caller),
+        None => (first, caller),
     };
     match result {
         Ok(services) => {
@@ -165,21 +161,19 @@ async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: Project
     }
 }
 
-/// The same for a look at one endpoint; a key that has been rotated meanwhile is not held against the object.
-pub async fn refused_or_silent(
+/// Who is to ask once more, if Atlas refused the credential and the Secret holds another one by now.
+pub async fn after_rotation(
     ctx: &Context,
     subject: &Subject,
     secret: &str,
     caller: &Caller,
-    unseen: &Unseen,
-) -> Blocked {
-    let mut blocked = blocked(ctx, subject, secret, unseen);
-    if unseen.failure.error.class == Class::Denied(Denial::Credentials)
-        && rotated(ctx, subject, secret, caller, &unseen.failure).await.is_some()
-    {
-        (blocked.cause, blocked.retry_at) = (Cause::Silence, Some(Instant::now()));
+    failure: &Failure,
+) -> Option<Caller> {
+    if failure.error.class != Class::Denied(Denial::Credentials) {
+        return None;
     }
-    blocked
+    let credential = rotated(ctx, subject, secret, caller, failure).await?;
+    Some(Caller { credential, ..caller.clone() })
 }
 
 /// What a failed look at Atlas means for the object.

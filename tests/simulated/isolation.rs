@@ -9,7 +9,11 @@ use atlas_privatelink_operator::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::Instant;
 
 const DEAD: &str = "5df264b8f10fab7d2cad2f99";
 
@@ -58,12 +62,15 @@ async fn an_object_that_cannot_be_decoded_is_left_alone() {
     assert!(world.operator_writes().0.iter().all(|write| write.name != "bad"));
 }
 
-/// A way to Atlas on which requests of one project end in a panic.
-struct Panicking(Arc<dyn Transport>);
+/// A way to Atlas on which requests of one project end in a panic, and when they did.
+struct Panicking(Arc<dyn Transport>, Arc<Mutex<Vec<Instant>>>);
 
 impl Transport for Panicking {
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
         let cursed = request.uri().path().contains(DEAD);
+        if cursed {
+            self.1.lock().unwrap().push(Instant::now());
+        }
         let sent = self.0.send(request);
         Box::pin(async move {
             assert!(!cursed, "this panic is part of the test");
@@ -77,12 +84,20 @@ async fn a_panic_is_contained_and_tried_again_with_growing_pauses() {
     let mut world = World::new(Nature::default());
     world.credentials();
     world.apply(with(link("cursed"), json!({"spec": {"projectId": DEAD}})));
-    let way = Arc::new(Panicking(world.atlas.transport()));
+    let panics = Arc::<Mutex<Vec<Instant>>>::default();
+    let way = Arc::new(Panicking(world.atlas.transport(), panics.clone()));
     let operator = world.start_over(way);
     world.apply(link("orders"));
     world.until(UNDISTURBED, "Ready", |world| world.link_ready("orders")).await;
+    world.pass(10 * MINUTE).await;
+    let times = panics.lock().unwrap().clone();
+    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1].duration_since(pair[0])).collect();
+    // 1, 2, 4 … 32 seconds, then every 60, and a tenth of it at most.
+    let (growing, steady) = pauses.split_at(6);
+    assert!(growing.windows(2).all(|pair| pair[1] > pair[0].mul_f64(1.5)), "{pauses:?}");
+    assert!(!steady.is_empty() && steady.iter().all(|pause| (60..=70).contains(&pause.as_secs())), "{pauses:?}");
     assert!(!operator.has_ended());
     world.kube.delete(LINKS, NAMESPACE, "cursed").unwrap();
-    world.until(MINUTE, "gone", |world| world.find_link(NAMESPACE, "cursed").is_none()).await;
+    world.until(2 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "cursed").is_none()).await;
     operator.stop().await;
 }

@@ -240,7 +240,7 @@ async fn the_lease_is_released_after_the_last_write() {
     let log = world.kube.log().of(&name).writes();
     let last = log.0.iter().rfind(|record| record.resource != "events").expect("a write");
     assert_eq!((last.resource.as_str(), &last.body["spec"]["holderIdentity"]), (LEASES, &json!("")), "{last:#?}");
-    assert_eq!(world.link("orders").status.unwrap().origin, Some(Origin::Created));
+    assert_eq!(world.find_link(NAMESPACE, "orders").unwrap().status.unwrap().origin, Some(Origin::Created));
     until_leads(&world, &standby).await;
     get_ready(&world).await;
     oracle::created(&world, 1, 1);

@@ -19,8 +19,13 @@ pub const RESYNC: Duration = Duration::from_secs(20 * 60);
 
 /// The credentials and both objects are there, nobody works on them yet.
 pub fn begin(dialect: Dialect) -> World {
+    begin_with(dialect, &KEY)
+}
+
+/// The same with these credentials.
+pub fn begin_with(dialect: Dialect, credentials: &[(&str, &str)]) -> World {
     let world = with_neighbours(dialect);
-    world.credentials();
+    world.secret(NAMESPACE, "atlas-credentials", credentials);
     world.apply(link("orders"));
     world.apply(endpoint("orders-a", "orders", VPCE));
     world

@@ -31,6 +31,10 @@ pub const PUBLIC: &str = "canarypub";
 pub const PRIVATE: &str = "canary-private-key-0123456789";
 pub const CLIENT_ID: &str = "mdb_sa_id_canary";
 pub const CLIENT_SECRET: &str = "mdb_sa_sk_canary";
+/// What the Secret of an API key holds.
+pub const KEY: [(&str, &str); 2] = [("publicKey", PUBLIC), ("privateKey", PRIVATE)];
+/// What the Secret of a service account holds.
+pub const ACCOUNT: [(&str, &str); 2] = [("clientId", CLIENT_ID), ("clientSecret", CLIENT_SECRET)];
 
 pub const LINKS: &str = "atlasprivatelinks";
 pub const ENDPOINTS: &str = "atlasinterfaceendpoints";
@@ -75,7 +79,8 @@ impl Nature {
     }
 }
 
-/// The world.
+/// The world. Clones are the same one.
+#[derive(Clone)]
 pub struct World {
     pub nature: Nature,
     pub clock: Clock,
@@ -165,11 +170,7 @@ impl World {
 
     /// The Secret that the manifests name.
     pub fn credentials(&self) {
-        self.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
-    }
-
-    pub fn link(&self, name: &str) -> AtlasPrivateLink {
-        self.find_link(NAMESPACE, name).unwrap_or_else(|| panic!("no link {name}"))
+        self.secret(NAMESPACE, "atlas-credentials", &KEY);
     }
 
     pub fn find_link(&self, namespace: &str, name: &str) -> Option<AtlasPrivateLink> {

@@ -55,7 +55,10 @@ impl<'a> Case<'a> {
             None => "connected".to_owned(),
         };
         let plan = Plan { tries: 0, ..self.saying(Verdict::ready(message), Look::Resync) };
-        match self.desired.recorded.retiring.first() {
+        let recorded = &self.desired.recorded;
+        match recorded.retiring.first() {
+            // The record of the next write takes the place of the one that proves whose the new endpoint is.
+            Some(_) if recorded.held.as_ref() != Some(held) => Plan { step: Some(Step::Retire), ..plan },
             Some(old) => self.retired(old, plan),
             None => plan,
         }

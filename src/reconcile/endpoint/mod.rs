@@ -95,7 +95,8 @@ impl Observed {
 pub enum Step {
     /// Set the finalizer, before status records an origin.
     Protect,
-    /// Record in status that the old endpoint is to be detached later, or is wanted again, or that it has vanished.
+    /// Record in status that the old endpoint is to be detached later, or is wanted again, or that it has vanished, or
+    /// whose the new one is.
     Retire,
     /// Record the attempt, then attach the endpoint.
     Add(Attachment, Attempt),

@@ -38,11 +38,11 @@ impl<'a> Case<'a> {
         let recorded = &self.desired.recorded;
         match &recorded.held {
             Some(held) if held.attachment.endpoint != target.endpoint => self.retires(Some(held.clone()), target),
-            held if held.as_ref().is_none_or(|held| held.attachment == *target) && self.is_retiring(target) => {
-                self.retires(None, target)
-            }
             Some(held) if held.attachment.service != target.service => {
                 self.no_longer_showing(held, self.service_replaced(target))
+            }
+            Some(_) | None if recorded.retiring.iter().any(|old| old.attachment == *target) => {
+                self.retires(None, target)
             }
             Some(held) => self.holds(held),
             None => self.attaches(target),
@@ -70,10 +70,6 @@ impl<'a> Case<'a> {
             }
             Progress::Settled | Progress::RefusalUnrecorded(_) => None,
         }
-    }
-
-    fn is_retiring(&self, target: &Attachment) -> bool {
-        self.desired.recorded.retiring.iter().any(|old| old.attachment == *target)
     }
 
     /// Rule 6: the old endpoint goes to `retiring` before the new one is added; an edit back takes it out again.

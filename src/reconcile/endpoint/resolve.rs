@@ -237,7 +237,17 @@ async fn look(
     let Some(attachment) = attachment.filter(|attachment| lists(&services, attachment)) else {
         return Ok(Sight { services, caller, endpoint: None });
     };
-    match ctx.inventory.endpoint(&caller, attachment.service, &attachment.endpoint, need(quiet)).await {
+    let get = async |caller: &Caller| {
+        ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need(quiet)).await
+    };
+    let mut seen = get(&caller).await;
+    if let Err(unseen) = &seen
+        && let Some(newer) = way::after_rotation(ctx, subject, &link.secret, &caller, &unseen.failure).await
+    {
+        seen = get(&newer).await;
+        caller = newer;
+    }
+    match seen {
         Ok(view) => Ok(Sight { services, caller, endpoint: Some(view) }),
         Err(unseen) if unseen.failure.error.class == Class::Missing => {
             // That asks for a list and proves nothing.
@@ -245,11 +255,11 @@ async fn look(
             let (services, caller) = list(need).await?;
             if lists(&services, &attachment) {
                 // It is there after all: that it is not shown says no more than no answer.
-                return Err(way::refused_or_silent(ctx, subject, &link.secret, &caller, &unseen).await);
+                return Err(way::blocked(ctx, subject, &link.secret, &unseen));
             }
             Ok(Sight { services, caller, endpoint: None })
         }
-        Err(unseen) => Err(way::refused_or_silent(ctx, subject, &link.secret, &caller, &unseen).await),
+        Err(unseen) => Err(way::blocked(ctx, subject, &link.secret, &unseen)),
     }
 }
 

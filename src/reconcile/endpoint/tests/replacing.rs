@@ -65,6 +65,29 @@ fn rule_6_the_old_one_is_detached_only_once_the_new_one_is_available() {
 }
 
 #[test]
+fn rule_6_whose_the_new_one_is_is_recorded_before_the_next_attempt_is() {
+    let found = scene()
+        .retiring(held(2, Origin::Created))
+        .listing(&attachment(1), ConnectionStatus::Available)
+        .listing(&attachment(2), ConnectionStatus::Available)
+        .attempting(addition(&elsewhere(), &attachment(1)));
+    let plan = found.plan();
+    assert_eq!((plan.step.clone(), plan.retiring.len()), (Some(Step::Retire), 1));
+    assert!(matches!(plan.facts, Facts::Seen(new, _) if new == held(1, Origin::Created)));
+}
+
+#[test]
+fn rule_6_what_is_held_and_retiring_at_once_is_kept() {
+    let both = scene()
+        .holding(held(1, Origin::Adopted))
+        .retiring(held(1, Origin::Created))
+        .listing(&attachment(1), ConnectionStatus::Available);
+    let plan = both.plan();
+    assert_eq!((plan.step, plan.retiring.len()), (Some(Step::Retire), 0));
+    assert_eq!(plan.facts, Facts::Restored(held(1, Origin::Created)));
+}
+
+#[test]
 fn rule_6_the_old_one_leaves_the_list_when_it_is_gone_or_was_adopted() {
     let dropped = |scene: Scene| {
         let plan = scene.plan();

@@ -1,0 +1,294 @@
+//! Faults at the operator's own calls of the Kubernetes API, at every one that it makes in an eventful life: whatever
+//! goes wrong, the end is that of a life without faults.
+
+use super::{
+    life::with_neighbours,
+    looks::*,
+    matrix::{self, eventually},
+    oracle,
+    world::*,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::kubernetes::{Fault, Matcher, RequestRecord, Rule, Verb, WatchFault},
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+const OPERATOR: &str = "operator-1";
+const PATIENCE: Duration = Duration::from_secs(90 * 60);
+/// After this time nothing moves any more, silent watches included.
+const SETTLED: Duration = Duration::from_secs(45 * 60);
+/// How long a silent watch says nothing at most.
+const SILENCE: Duration = Duration::from_secs(20 * 60);
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mishap {
+    Conflict,
+    TooManyRequests,
+    InternalError,
+    Unavailable,
+    /// The answer is lost after the effect.
+    Lost,
+    /// The connection breaks before the effect.
+    Dropped,
+    /// Neither an effect nor an answer.
+    HungBefore,
+    /// An effect and no answer.
+    HungAfter,
+    /// The watch ends, as after its time.
+    WatchClosed,
+    WatchSevered,
+    /// The watch ends with 410.
+    WatchExpired,
+    /// The watch says nothing for a while, and then all at once.
+    WatchSilent,
+}
+
+impl Mishap {
+    const ALL: [Self; 12] = [
+        Self::Conflict,
+        Self::TooManyRequests,
+        Self::InternalError,
+        Self::Unavailable,
+        Self::Lost,
+        Self::Dropped,
+        Self::HungBefore,
+        Self::HungAfter,
+        Self::WatchClosed,
+        Self::WatchSevered,
+        Self::WatchExpired,
+        Self::WatchSilent,
+    ];
+
+    fn fault(self) -> Fault {
+        match self {
+            Self::Conflict => Fault::status(StatusCode::CONFLICT),
+            Self::TooManyRequests => Fault::too_many_requests(Duration::from_secs(7)),
+            Self::InternalError => Fault::status(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Unavailable => Fault::status(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Lost => Fault::lost(),
+            Self::Dropped => Fault::dropped(),
+            Self::HungBefore => Fault::hang_before(),
+            Self::HungAfter => Fault::hang_after(),
+            Self::WatchClosed => Fault::Watch(WatchFault::Close),
+            Self::WatchSevered => Fault::Watch(WatchFault::Sever),
+            Self::WatchExpired => Fault::Watch(WatchFault::Expire),
+            Self::WatchSilent => Fault::Watch(WatchFault::Silence),
+        }
+    }
+
+    /// Whether it can befall such a call. Of a read, whose effect nobody misses, a lost answer is a dropped one; and how
+    /// long a list or a watch may hang is the HTTP client's business, which isn't there in process.
+    fn befalls(self, verb: Verb) -> bool {
+        match self {
+            Self::Conflict | Self::Lost | Self::HungAfter => verb.writes(),
+            Self::TooManyRequests | Self::InternalError | Self::Unavailable | Self::Dropped => true,
+            Self::HungBefore => verb.writes() || verb == Verb::Get,
+            Self::WatchClosed | Self::WatchSevered | Self::WatchExpired | Self::WatchSilent => verb == Verb::Watch,
+        }
+    }
+}
+
+/// A kind of call: verb, resource, subresource, and the object, where the test names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Call {
+    verb: Verb,
+    resource: String,
+    subresource: String,
+    name: String,
+}
+
+impl Call {
+    fn of(request: &RequestRecord) -> Self {
+        // Events have names that nobody chose.
+        let name = if request.resource == "events" { "" } else { &request.name };
+        Self {
+            verb: request.verb,
+            resource: request.resource.clone(),
+            subresource: request.subresource.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn matcher(&self) -> Matcher {
+        let all =
+            Matcher::any().client(OPERATOR).verb(self.verb).resource(&self.resource).subresource(&self.subresource);
+        if self.name.is_empty() { all } else { all.name(&self.name) }
+    }
+}
+
+/// Link and endpoint get Ready, are renamed, and are deleted; gives how it looks before that.
+async fn eventful_life(world: &World) -> Value {
+    let from = json!({"configMapKeyRef": {"name": "ids", "key": "id"}});
+    world.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ids", "namespace": NAMESPACE}, "data": {"id": VPCE}}));
+    world.apply(link("orders"));
+    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
+    world.apply(with(endpoint("orders-a", "orders", VPCE), spec));
+    let ready = |world: &World| world.link_ready("orders") && world.endpoint_ready("orders-a");
+    eventually(world, PATIENCE, "both Ready", ready).await;
+    world.apply(link("orders-new"));
+    world.apply(endpoint("orders-b", "orders-new", VPCE));
+    let ready = |world: &World| world.link_ready("orders-new") && world.endpoint_ready("orders-b");
+    eventually(world, PATIENCE, "the new ones Ready", ready).await;
+    delete(world, [(LINKS, "orders"), (ENDPOINTS, "orders-a")]);
+    let handed_over = |world: &World| {
+        world.find_link(NAMESPACE, "orders").is_none()
+            && world.find_endpoint(NAMESPACE, "orders-a").is_none()
+            && ready_as(world, LINKS, NAMESPACE, "orders-new", "Created")
+            && ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Created")
+    };
+    eventually(world, PATIENCE, "handed over", handed_over).await;
+    world.pass(SETTLED).await;
+    assert_eq!(deletes(world), Vec::<String>::new(), "a DELETE reached Atlas");
+    let outcome = oracle::outcome(world);
+    oracle::quiet_hour(world).await;
+    assert_eq!(oracle::outcome(world), outcome, "after a quiet hour");
+    delete(world, [(LINKS, "orders-new"), (ENDPOINTS, "orders-b")]);
+    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
+    eventually(world, PATIENCE, "all gone", gone).await;
+    oracle::nothing_left(world);
+    world.pass(SETTLED).await;
+    oracle::silence(world).await;
+    oracle::created(world, 1, 1);
+    oracle::always(world);
+    outcome
+}
+
+fn delete(world: &World, objects: [(&str, &str); 2]) {
+    for (plural, name) in objects {
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+    }
+}
+
+fn begin() -> (World, Running) {
+    let mut world = with_neighbours(Dialect::V2);
+    world.credentials();
+    let operator = world.start();
+    assert_eq!(operator.name, OPERATOR);
+    (world, operator)
+}
+
+/// Every call of a life without faults, how often it is made, and how that life looks before its end.
+async fn record() -> (BTreeMap<Call, u64>, Value) {
+    let (world, operator) = begin();
+    let outcome = eventful_life(&world).await;
+    operator.stop().await;
+    let mut calls = BTreeMap::new();
+    for request in world.kube.log().of(OPERATOR).0 {
+        *calls.entry(Call::of(&request)).or_default() += 1;
+    }
+    (calls, outcome)
+}
+
+/// How often it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    /// At the n-th call, counted from 1.
+    At(u64),
+    /// At the first ten.
+    Ten,
+}
+
+struct Plan {
+    call: Call,
+    mishap: Mishap,
+    times: Times,
+}
+
+impl Plan {
+    fn name(&self) -> String {
+        let Call { verb, resource, subresource, name } = &self.call;
+        format!("{verb:?} {resource}/{name} {subresource}/{:?}/{:?}", self.mishap, self.times)
+    }
+
+    fn strike(&self, world: &World) {
+        let rule = Rule::new(self.call.matcher(), self.mishap.fault());
+        world.kube.inject(match self.times {
+            Times::At(nth) => rule.nth(nth),
+            Times::Ten => rule.times(10),
+        });
+    }
+
+    fn was_met(&self, world: &World) -> bool {
+        let made = world.kube.log().of(OPERATOR).matching(|request| Call::of(request) == self.call).len() as u64;
+        made >= match self.times {
+            Times::At(nth) => nth,
+            Times::Ten => 10,
+        }
+    }
+}
+
+/// Every mishap at the first call of a kind, and ten times; at the later ones those that differ in what they leave done.
+fn plans(calls: &BTreeMap<Call, u64>, verb: Verb) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for (call, made) in calls.iter().filter(|(call, _)| call.verb == verb) {
+        let mut add = |mishap, times| plans.push(Plan { call: call.clone(), mishap, times });
+        for mishap in Mishap::ALL.into_iter().filter(|mishap| mishap.befalls(verb)) {
+            let (hangs, last) = (matches!(mishap, Mishap::HungBefore | Mishap::HungAfter), (*made).min(6));
+            let later = matches!(mishap, Mishap::Conflict | Mishap::Lost | Mishap::Dropped | Mishap::WatchExpired);
+            (1..=if later { last } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
+            if !hangs {
+                add(mishap, Times::Ten);
+            }
+        }
+    }
+    plans
+}
+
+async fn life_with(plan: Plan, faultless: &Value) {
+    let (world, operator) = begin();
+    plan.strike(&world);
+    let silences_end = async {
+        loop {
+            world.pass(SILENCE).await;
+            world.kube.restore_watches(&Matcher::any());
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = eventful_life(&world) => outcome,
+        () = silences_end => unreachable!("silences end for ever"),
+    };
+    assert_eq!(outcome, *faultless);
+    assert!(plan.times == Times::Ten || plan.was_met(&world), "it never happened");
+    oracle::no_storm(&world, 40);
+    assert!(!operator.has_ended(), "the operator has died");
+}
+
+fn mishaps_at(verb: Verb) {
+    let (calls, faultless) = matrix::alone(record).unwrap();
+    matrix::run(plans(&calls, verb), Plan::name, |plan| life_with(plan, &faultless));
+}
+
+/// One test for every verb, for them to run side by side.
+macro_rules! mishaps_at {
+    ($($name:ident: $verb:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                mishaps_at(Verb::$verb);
+            }
+        )*
+
+        #[test]
+        fn every_verb_that_the_operator_uses_has_its_test() {
+            let (calls, _) = matrix::alone(record).unwrap();
+            let used: BTreeSet<_> = calls.into_keys().map(|call| call.verb).collect();
+            assert_eq!(used, BTreeSet::from([$(Verb::$verb),*]));
+        }
+    };
+}
+
+mishaps_at! {
+    mishaps_at_every_get: Get,
+    mishaps_at_every_list: List,
+    mishaps_at_every_watch: Watch,
+    mishaps_at_every_create: Create,
+    mishaps_at_every_update: Update,
+    mishaps_at_every_patch: Patch,
+}
