@@ -1,4 +1,4 @@
-//! Builds a program of the control plane from the modules that `tests/control-plane/go.mod` pins.
+//! Builds Go programs from pinned modules, and above all those of the control plane from `tests/control-plane/go.mod`.
 
 use super::{
     binaries::{Tool, is_executable},
@@ -18,8 +18,10 @@ use std::{
 const GO_MOD: &str = include_str!("../../../tests/control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../../tests/control-plane/go.sum");
 
-/// The Kubernetes version that go.mod pins; a test compares them.
-const KUBERNETES_VERSION: &str = "v1.36.3";
+/// The Kubernetes version that go.mod pins, without which the server calls itself v0.0.0; a test compares them.
+const KUBERNETES_FLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.36.3 \
+                                -X k8s.io/component-base/version.gitMajor=1 \
+                                -X k8s.io/component-base/version.gitMinor=36";
 
 const FRAME: Duration = Duration::from_millis(100);
 /// How often a log without a terminal gets a line.
@@ -30,10 +32,9 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
 pub enum BuildError {
     #[error(
         "{tool} was not found, and neither was Go to build it. Either install Go from https://go.dev/dl and try again, \
-         or set KUBEBUILDER_ASSETS to a directory that holds etcd, kube-apiserver and (for the tests) \
-         kube-controller-manager"
+         or {otherwise}"
     )]
-    NoGo { tool: &'static str },
+    NoGo { tool: &'static str, otherwise: &'static str },
     #[error("cannot {action}: {source}")]
     Io { action: String, source: io::Error },
     #[error("building {tool} with Go ended with {status}:\n{tail}")]
@@ -44,6 +45,31 @@ impl BuildError {
     fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let action = action.into();
         move |source| Self::Io { action, source }
+    }
+}
+
+/// A Go program, and the module that pins what it is built from.
+#[derive(Debug, Clone, Copy)]
+pub struct GoProgram {
+    /// The name of its file.
+    pub name: &'static str,
+    /// The Go package of its `main`.
+    pub package: &'static str,
+    /// The files of the module: (name, text).
+    pub module: &'static [(&'static str, &'static str)],
+    /// What the linker sets, as `-ldflags` has it.
+    pub linker_flags: &'static str,
+    /// How to do without Go, after "either install Go, or".
+    pub otherwise: &'static str,
+}
+
+impl GoProgram {
+    /// Builds it into `directory` if it is not there, one builder of this machine at a time, and tells where it is.
+    ///
+    /// # Errors
+    /// When there is no Go, or the build fails.
+    pub fn build(&self, directory: &Path) -> Result<PathBuf, BuildError> {
+        build_by(&["go".into()], self, directory)
     }
 }
 
@@ -58,13 +84,24 @@ pub fn by_hand(tool: Tool, directory: &Path) -> String {
 
 /// Builds `tool` into `directory`, one builder of this machine at a time, and tells where it is.
 pub fn build(tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
-    build_by(&["go".into()], tool, directory)
+    program(tool).build(directory)
+}
+
+fn program(tool: Tool) -> GoProgram {
+    GoProgram {
+        name: tool.file_name(),
+        package: tool.package(),
+        module: &[("go.mod", GO_MOD), ("go.sum", GO_SUM)],
+        linker_flags: KUBERNETES_FLAGS,
+        otherwise: "set KUBEBUILDER_ASSETS to a directory that holds etcd, kube-apiserver and (for the tests) \
+                    kube-controller-manager",
+    }
 }
 
 /// Builds with a `go` that is called by these words.
-fn build_by(go: &[OsString], tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
-    let name = tool.file_name();
-    require_go(go, name)?;
+fn build_by(go: &[OsString], program: &GoProgram, directory: &Path) -> Result<PathBuf, BuildError> {
+    let name = program.name;
+    require_go(go, program)?;
     let module = directory.join("module");
     fs::create_dir_all(&module).map_err(BuildError::io(format!("make the directory {}", module.display())))?;
     let mut progress = Progress::new(name);
@@ -73,25 +110,29 @@ fn build_by(go: &[OsString], tool: Tool, directory: &Path) -> Result<PathBuf, Bu
     if is_executable(&target) {
         return Ok(target);
     }
-    for (file, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
+    for (file, text) in program.module {
         fs::write(module.join(file), text).map_err(BuildError::io(format!("write {file}")))?;
     }
     let part = directory.join(format!(".{name}.part"));
-    run_go(go, tool, &module, &part, &mut progress)?;
+    run_go(go, program, &module, &part, &mut progress)?;
     // Nobody ever sees half a program under its name.
     fs::rename(&part, &target).map_err(BuildError::io(format!("rename {}", part.display())))?;
     progress.done();
     Ok(target)
 }
 
-fn require_go(go: &[OsString], tool: &'static str) -> Result<(), BuildError> {
-    let (program, words) = go.split_first().ok_or(BuildError::NoGo { tool })?;
-    let found = Command::new(program).args(words).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+fn require_go(go: &[OsString], program: &GoProgram) -> Result<(), BuildError> {
+    let (command, words) = go.split_first().ok_or_else(|| no_go(program))?;
+    let found = Command::new(command).args(words).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BuildError::NoGo { tool }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_go(program)),
         Err(error) => Err(BuildError::io("run go")(error)),
         Ok(_) => Ok(()),
     }
+}
+
+fn no_go(program: &GoProgram) -> BuildError {
+    BuildError::NoGo { tool: program.name, otherwise: program.otherwise }
 }
 
 /// Waits for the lock, which the system takes back from a builder that dies.
@@ -109,20 +150,18 @@ fn lock(path: &Path, progress: &mut Progress) -> Result<File, BuildError> {
 
 fn run_go(
     go: &[OsString],
-    tool: Tool,
+    program: &GoProgram,
     module: &Path,
     output: &Path,
     progress: &mut Progress,
 ) -> Result<(), BuildError> {
-    let (program, words) = go.split_first().ok_or(BuildError::NoGo { tool: tool.file_name() })?;
-    let version = "k8s.io/component-base/version";
-    let flags =
-        format!("-s -w -X {version}.gitVersion={KUBERNETES_VERSION} -X {version}.gitMajor=1 -X {version}.gitMinor=36");
-    let (mut go, stderr) = Launch::new(program)
+    let (command, words) = go.split_first().ok_or_else(|| no_go(program))?;
+    let flags = format!("-s -w {}", program.linker_flags);
+    let (mut go, stderr) = Launch::new(command)
         .args(words)
         .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-ldflags", &flags, "-o"])
         .args([output])
-        .args([tool.package()])
+        .args([program.package])
         .env("CGO_ENABLED", "0")
         .env("GOWORK", "off")
         .current_dir(module)
@@ -135,7 +174,7 @@ fn run_go(
     }
     progress.clear();
     let tail = Vec::from(last_lines).join("\n");
-    Err(BuildError::Failed { tool: tool.file_name(), status, tail })
+    Err(BuildError::Failed { tool: program.name, status, tail })
 }
 
 /// What a pipe delivers, line by line.
@@ -262,7 +301,8 @@ mod tests {
 
     #[test]
     fn the_version_told_is_the_version_pinned() {
-        assert!(GO_MOD.contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION} ")));
+        let version = KUBERNETES_FLAGS.split_once("gitVersion=").and_then(|(_, rest)| rest.split(' ').next()).unwrap();
+        assert!(GO_MOD.contains(&format!("k8s.io/kubernetes {version} ")));
     }
 
     #[test]
@@ -274,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_missing_go_names_both_ways() {
-        let message = BuildError::NoGo { tool: "etcd" }.to_string();
+        let message = no_go(&program(Tool::Etcd)).to_string();
         assert!(message.contains("install Go") && message.contains("KUBEBUILDER_ASSETS"), "{message}");
     }
 
@@ -305,7 +345,7 @@ rmdir ../building
         let go = script(dir.path(), SLOW_GO);
         let builders = [(); 4].map(|()| {
             let (go, directory) = (go.clone(), dir.path().to_owned());
-            std::thread::spawn(move || build_by(&go, Tool::Etcd, &directory))
+            std::thread::spawn(move || build_by(&go, &program(Tool::Etcd), &directory))
         });
         let target = dir.path().join("etcd");
         while !builders.iter().all(std::thread::JoinHandle::is_finished) {
@@ -326,7 +366,7 @@ rmdir ../building
     fn a_build_that_fails_leaves_nothing_and_tells_why() {
         let dir = tempfile::tempdir().unwrap();
         let go = script(dir.path(), "[ \"$1\" = version ] && exit 0\necho 'no space left' >&2\nexit 3\n");
-        let error = build_by(&go, Tool::Etcd, dir.path()).unwrap_err().to_string();
+        let error = build_by(&go, &program(Tool::Etcd), dir.path()).unwrap_err().to_string();
         assert!(error.contains("building etcd with Go") && error.contains("no space left"), "{error}");
         assert!(!dir.path().join("etcd").exists());
     }

@@ -18,7 +18,7 @@ mod ports;
 mod processes;
 
 pub use binaries::{Binaries, Places, Tool};
-pub use go_build::{BuildError, by_hand};
+pub use go_build::{BuildError, GoProgram, by_hand};
 pub use processes::{Guarded, Launch, tail};
 
 use identity::{Identity, IdentityFiles};
