@@ -1,0 +1,14 @@
+//! What people install: the chart by the real Helm, the manifests, what Argo CD and Flux read.
+//!
+//! Files that are made from others are compared by tests; with the variable [`REGENERATE`] set, the same tests write
+//! them: `REGENERATE=1 cargo test --test integration packaging::files`.
+
+mod cases;
+mod features;
+mod files;
+mod helm;
+mod refused;
+mod values;
+
+/// Set to write the files that a test otherwise compares.
+const REGENERATE: &str = "REGENERATE";
