@@ -57,3 +57,46 @@ async fn ask(client: &reqwest::Client, url: &str) -> Result<String, String> {
     let text = answer.text().await.map_err(|error| error.without_url().to_string())?;
     if status.is_success() { Ok(text) } else { Err(format!("{status}, {}", text.trim())) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, http::StatusCode, routing::get};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    /// The URL of a server that fails this often before it answers well.
+    async fn served(failures: usize) -> String {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let answer = move || {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            async move {
+                if number < failures {
+                    (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
+                } else {
+                    (StatusCode::OK, "ok\n")
+                }
+            }
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/readyz", listener.local_addr().unwrap());
+        let router = Router::new().route("/readyz", get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
+    #[tokio::test]
+    async fn it_asks_until_the_answer_is_good() {
+        let args = ProbeArgs { url: served(2).await, timeout: Duration::from_secs(600).into() };
+        assert_eq!(probe(args).await.unwrap(), "ok\n");
+    }
+
+    #[tokio::test]
+    async fn it_tells_what_it_was_told_last() {
+        let args = ProbeArgs { url: served(usize::MAX).await, timeout: Duration::ZERO.into() };
+        let error = probe(args).await.unwrap_err().to_string();
+        assert!(error.contains("503") && error.contains("starting"), "{error}");
+    }
+}
