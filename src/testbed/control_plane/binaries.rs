@@ -55,19 +55,22 @@ pub struct Binaries {
 pub struct Places {
     directories: Vec<PathBuf>,
     build_directory: PathBuf,
+    /// Where a shell looks for programs.
+    path: Vec<PathBuf>,
 }
 
 impl Places {
     /// The places of this machine.
     pub fn of_this_machine() -> Self {
-        Self::new(env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from), &repository())
+        let path = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+        Self { path, ..Self::new(env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from), &repository()) }
     }
 
     fn new(assets: Option<PathBuf>, repository: &Path) -> Self {
         let build_directory = repository.join("target/control-plane");
         let fixed = [PathBuf::from("/usr/local/kubebuilder/bin"), build_directory.clone()];
         let assets = assets.filter(|path| !path.as_os_str().is_empty());
-        Self { directories: assets.into_iter().chain(fixed).collect(), build_directory }
+        Self { directories: assets.into_iter().chain(fixed).collect(), build_directory, path: Vec::new() }
     }
 
     /// The file of `tool` in the first place that has it.
@@ -77,10 +80,17 @@ impl Places {
 
     /// kubectl, by its bare name where a shell finds it.
     pub fn find_kubectl(&self) -> Option<PathBuf> {
-        let path = env::var_os("PATH").unwrap_or_default();
         let name = Tool::Kubectl.file_name();
-        let in_path = env::split_paths(&path).any(|directory| is_executable(&directory.join(name)));
+        let in_path = self.path.iter().any(|directory| is_executable(&directory.join(name)));
         if in_path { Some(name.into()) } else { self.find(Tool::Kubectl) }
+    }
+
+    /// Finds kubectl as [`Self::find_kubectl`] does, or builds it.
+    ///
+    /// # Errors
+    /// When it is missing and cannot be built.
+    pub fn ensure_kubectl(&self) -> Result<PathBuf, BuildError> {
+        self.find_kubectl().map_or_else(|| go_build::build_tool(Tool::Kubectl, &self.build_directory), Ok)
     }
 
     /// Where `tool` is built.
@@ -95,7 +105,7 @@ impl Places {
     pub fn ensure(&self, controller_manager: bool) -> Result<Binaries, BuildError> {
         let ensure = |tool| match self.find(tool) {
             Some(file) => Ok(file),
-            None => go_build::build(tool, &self.build_directory),
+            None => go_build::build_tool(tool, &self.build_directory),
         };
         Ok(Binaries {
             etcd: ensure(Tool::Etcd)?,
@@ -165,5 +175,20 @@ mod tests {
         let binaries = places.ensure(true).unwrap();
         assert_eq!(binaries.controller_manager, Some(built.join("kube-controller-manager")));
         assert_eq!(places.ensure(false).unwrap().controller_manager, None);
+    }
+
+    #[test]
+    fn kubectl_is_called_as_a_shell_would_find_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (repository, bin) = (dir.path().join("repository"), dir.path().join("bin"));
+        let mut places = Places { path: vec![dir.path().join("empty"), bin.clone()], ..places(None, &repository) };
+        assert_eq!(places.find_kubectl(), None);
+        let built = repository.join("target/control-plane");
+        put(&built, Tool::Kubectl, 0o755);
+        assert_eq!(places.find_kubectl(), Some(built.join("kubectl")));
+        put(&bin, Tool::Kubectl, 0o755);
+        assert_eq!(places.find_kubectl(), Some("kubectl".into()), "its bare name is enough");
+        places.path.clear();
+        assert_eq!(places.find_kubectl(), Some(built.join("kubectl")));
     }
 }

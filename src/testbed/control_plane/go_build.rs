@@ -1,4 +1,5 @@
-//! Builds Go programs from pinned modules, and above all those of the control plane from `tests/control-plane/go.mod`.
+//! Builds Go programs from pinned modules: those of the control plane from `tests/control-plane/go.mod`, and what a
+//! test brings along.
 
 use super::{
     binaries::{Tool, is_executable},
@@ -18,10 +19,8 @@ use std::{
 const GO_MOD: &str = include_str!("../../../tests/control-plane/go.mod");
 const GO_SUM: &str = include_str!("../../../tests/control-plane/go.sum");
 
-/// The Kubernetes version that go.mod pins, without which the server calls itself v0.0.0; a test compares them.
-const KUBERNETES_FLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.36.3 \
-                                -X k8s.io/component-base/version.gitMajor=1 \
-                                -X k8s.io/component-base/version.gitMinor=36";
+/// The Kubernetes version that go.mod pins; a test compares them.
+const KUBERNETES_VERSION: &str = "v1.36.3";
 
 const FRAME: Duration = Duration::from_millis(100);
 /// How often a log without a terminal gets a line.
@@ -32,9 +31,9 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
 pub enum BuildError {
     #[error(
         "{tool} was not found, and neither was Go to build it. Either install Go from https://go.dev/dl and try again, \
-         or {otherwise}"
+         or {instead}"
     )]
-    NoGo { tool: &'static str, otherwise: &'static str },
+    NoGo { tool: &'static str, instead: &'static str },
     #[error("cannot {action}: {source}")]
     Io { action: String, source: io::Error },
     #[error("building {tool} with Go ended with {status}:\n{tail}")]
@@ -48,30 +47,51 @@ impl BuildError {
     }
 }
 
-/// A Go program, and the module that pins what it is built from.
-#[derive(Debug, Clone, Copy)]
-pub struct GoProgram {
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct Program {
     /// The name of its file.
     pub name: &'static str,
     /// The Go package of its `main`.
     pub package: &'static str,
-    /// The files of the module: (name, text).
-    pub module: &'static [(&'static str, &'static str)],
-    /// What the linker sets, as `-ldflags` has it.
-    pub linker_flags: &'static str,
-    /// How to do without Go, after "either install Go, or".
-    pub otherwise: &'static str,
+    /// The module's files by name: go.mod, go.sum and, where `package` is one of its own, the source.
+    pub files: &'static [(&'static str, &'static str)],
+    /// What is told to the linker.
+    pub ldflags: String,
+    /// What to do without Go, as an infinitive clause without "to".
+    pub instead: &'static str,
 }
 
-impl GoProgram {
-    /// Builds it into `directory` if it is not there, one builder of this machine at a time, and tells where it is.
-    ///
-    /// # Errors
-    /// When there is no Go, or the build fails.
-    pub fn build(&self, directory: &Path) -> Result<PathBuf, BuildError> {
-        build_by(&["go".into()], self, directory)
+impl Program {
+    /// A program of the control plane.
+    fn of(tool: Tool) -> Self {
+        let version = "k8s.io/component-base/version";
+        Self {
+            name: tool.file_name(),
+            package: tool.package(),
+            files: &[("go.mod", GO_MOD), ("go.sum", GO_SUM)],
+            ldflags: format!(
+                "-s -w -X {version}.gitVersion={KUBERNETES_VERSION} -X {version}.gitMajor=1 -X {version}.gitMinor=36"
+            ),
+            instead: "set KUBEBUILDER_ASSETS to a directory that holds etcd, kube-apiserver and (for the tests) \
+                      kube-controller-manager",
+        }
+    }
+
+    fn no_go(&self) -> BuildError {
+        BuildError::NoGo { tool: self.name, instead: self.instead }
+    }
+
+    /// Whether what stands in `directory` was built from these files.
+    fn is_built_in(&self, directory: &Path) -> bool {
+        let module = directory.join(MODULE);
+        let same = |(file, text): &(&str, &str)| fs::read(module.join(file)).is_ok_and(|is| is == text.as_bytes());
+        is_executable(&directory.join(self.name)) && self.files.iter().all(same)
     }
 }
+
+/// Where, beside what is built, the files of its module are.
+const MODULE: &str = "module";
 
 /// The command that builds `tool` by hand, for a person to copy.
 pub fn by_hand(tool: Tool, directory: &Path) -> String {
@@ -82,35 +102,38 @@ pub fn by_hand(tool: Tool, directory: &Path) -> String {
     )
 }
 
-/// Builds `tool` into `directory`, one builder of this machine at a time, and tells where it is.
-pub fn build(tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
-    program(tool).build(directory)
+/// Builds a program of the control plane into `directory`, and tells where it is.
+pub(super) fn build_tool(tool: Tool, directory: &Path) -> Result<PathBuf, BuildError> {
+    build(&Program::of(tool), directory)
 }
 
-fn program(tool: Tool) -> GoProgram {
-    GoProgram {
-        name: tool.file_name(),
-        package: tool.package(),
-        module: &[("go.mod", GO_MOD), ("go.sum", GO_SUM)],
-        linker_flags: KUBERNETES_FLAGS,
-        otherwise: "set KUBEBUILDER_ASSETS to a directory that holds etcd, kube-apiserver and (for the tests) \
-                    kube-controller-manager",
-    }
+/// Builds `program` into `directory`, unless it stands there already, one builder of this machine at a time, and tells
+/// where it is. Every module has a directory of its own.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn build(program: &Program, directory: &Path) -> Result<PathBuf, BuildError> {
+    build_by(&["go".into()], program, directory)
 }
 
 /// Builds with a `go` that is called by these words.
-fn build_by(go: &[OsString], program: &GoProgram, directory: &Path) -> Result<PathBuf, BuildError> {
+fn build_by(go: &[OsString], program: &Program, directory: &Path) -> Result<PathBuf, BuildError> {
     let name = program.name;
+    if program.is_built_in(directory) {
+        return Ok(directory.join(name));
+    }
     require_go(go, program)?;
-    let module = directory.join("module");
+    let module = directory.join(MODULE);
     fs::create_dir_all(&module).map_err(BuildError::io(format!("make the directory {}", module.display())))?;
     let mut progress = Progress::new(name);
     let _lock = lock(&directory.join(".lock"), &mut progress)?;
     let target = directory.join(name);
-    if is_executable(&target) {
+    if program.is_built_in(directory) {
         return Ok(target);
     }
-    for (file, text) in program.module {
+    // Should this one die, what an earlier one built must not pass for built from the new files.
+    let _ = fs::remove_file(&target);
+    for (file, text) in program.files {
         fs::write(module.join(file), text).map_err(BuildError::io(format!("write {file}")))?;
     }
     let part = directory.join(format!(".{name}.part"));
@@ -121,18 +144,14 @@ fn build_by(go: &[OsString], program: &GoProgram, directory: &Path) -> Result<Pa
     Ok(target)
 }
 
-fn require_go(go: &[OsString], program: &GoProgram) -> Result<(), BuildError> {
-    let (command, words) = go.split_first().ok_or_else(|| no_go(program))?;
-    let found = Command::new(command).args(words).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+fn require_go(go: &[OsString], program: &Program) -> Result<(), BuildError> {
+    let (go, words) = go.split_first().ok_or_else(|| program.no_go())?;
+    let found = Command::new(go).args(words).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_go(program)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(program.no_go()),
         Err(error) => Err(BuildError::io("run go")(error)),
         Ok(_) => Ok(()),
     }
-}
-
-fn no_go(program: &GoProgram) -> BuildError {
-    BuildError::NoGo { tool: program.name, otherwise: program.otherwise }
 }
 
 /// Waits for the lock, which the system takes back from a builder that dies.
@@ -150,16 +169,15 @@ fn lock(path: &Path, progress: &mut Progress) -> Result<File, BuildError> {
 
 fn run_go(
     go: &[OsString],
-    program: &GoProgram,
+    program: &Program,
     module: &Path,
     output: &Path,
     progress: &mut Progress,
 ) -> Result<(), BuildError> {
-    let (command, words) = go.split_first().ok_or_else(|| no_go(program))?;
-    let flags = format!("-s -w {}", program.linker_flags);
-    let (mut go, stderr) = Launch::new(command)
+    let (go, words) = go.split_first().ok_or_else(|| program.no_go())?;
+    let (mut go, stderr) = Launch::new(go)
         .args(words)
-        .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-ldflags", &flags, "-o"])
+        .args(["build", "-v", "-mod=readonly", "-buildvcs=false", "-ldflags", &program.ldflags, "-o"])
         .args([output])
         .args([program.package])
         .env("CGO_ENABLED", "0")
@@ -301,8 +319,7 @@ mod tests {
 
     #[test]
     fn the_version_told_is_the_version_pinned() {
-        let version = KUBERNETES_FLAGS.split_once("gitVersion=").and_then(|(_, rest)| rest.split(' ').next()).unwrap();
-        assert!(GO_MOD.contains(&format!("k8s.io/kubernetes {version} ")));
+        assert!(GO_MOD.contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION} ")));
     }
 
     #[test]
@@ -314,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_missing_go_names_both_ways() {
-        let message = no_go(&program(Tool::Etcd)).to_string();
+        let message = Program::of(Tool::Etcd).no_go().to_string();
         assert!(message.contains("install Go") && message.contains("KUBEBUILDER_ASSETS"), "{message}");
     }
 
@@ -345,7 +362,7 @@ rmdir ../building
         let go = script(dir.path(), SLOW_GO);
         let builders = [(); 4].map(|()| {
             let (go, directory) = (go.clone(), dir.path().to_owned());
-            std::thread::spawn(move || build_by(&go, &program(Tool::Etcd), &directory))
+            std::thread::spawn(move || build_by(&go, &Program::of(Tool::Etcd), &directory))
         });
         let target = dir.path().join("etcd");
         while !builders.iter().all(std::thread::JoinHandle::is_finished) {
@@ -363,10 +380,21 @@ rmdir ../building
     }
 
     #[test]
+    fn what_was_built_of_other_files_is_built_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let go = script(dir.path(), SLOW_GO);
+        let program = Program::of(Tool::Etcd);
+        for (files, asked) in [(program.files, 1), (program.files, 1), (&[("go.mod", "module other")] as &[_], 2)] {
+            build_by(&go, &Program { files, ..program.clone() }, dir.path()).unwrap();
+            assert_eq!(fs::read_to_string(dir.path().join("asked")).unwrap(), "once\n".repeat(asked));
+        }
+    }
+
+    #[test]
     fn a_build_that_fails_leaves_nothing_and_tells_why() {
         let dir = tempfile::tempdir().unwrap();
         let go = script(dir.path(), "[ \"$1\" = version ] && exit 0\necho 'no space left' >&2\nexit 3\n");
-        let error = build_by(&go, &program(Tool::Etcd), dir.path()).unwrap_err().to_string();
+        let error = build_by(&go, &Program::of(Tool::Etcd), dir.path()).unwrap_err().to_string();
         assert!(error.contains("building etcd with Go") && error.contains("no space left"), "{error}");
         assert!(!dir.path().join("etcd").exists());
     }

@@ -11,14 +11,16 @@
 //! # }
 //! ```
 
+mod audit;
 mod binaries;
 mod go_build;
 mod identity;
 mod ports;
 mod processes;
 
+pub use audit::AuditLog;
 pub use binaries::{Binaries, Places, Tool};
-pub use go_build::{BuildError, GoProgram, by_hand};
+pub use go_build::{BuildError, Program, build, by_hand};
 pub use processes::{Guarded, Launch, tail};
 
 use identity::{Identity, IdentityFiles};
@@ -33,6 +35,8 @@ use tempfile::TempDir;
 
 /// How long the API server may take to be ready: far more than it ever took, for machines that have much else to do.
 const READY_DEADLINE: Duration = Duration::from_secs(180);
+/// A connection that died with the API server before gives no answer; a slow machine takes its time for one.
+const PROBE_DEADLINE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
 /// How often other ports are tried when chosen ones turn out to be taken.
 const PORT_ATTEMPTS: usize = 5;
@@ -43,7 +47,7 @@ const LOG_LINES: usize = 20;
 pub struct Options {
     /// Whether kube-controller-manager runs too.
     pub controller_manager: bool,
-    /// An audit policy (YAML); with one, [`ControlPlane::audit_events`] tells what the API server was asked.
+    /// An audit policy (YAML); with one, [`ControlPlane::audit_log`] tells what the API server was asked.
     pub audit_policy: Option<String>,
 }
 
@@ -197,20 +201,9 @@ impl ControlPlane {
         self.wait_until_ready().await
     }
 
-    /// What the API server was asked since it first started, oldest first. Empty without an audit policy.
-    ///
-    /// # Errors
-    /// When the audit log cannot be read.
-    pub fn audit_events(&self) -> Result<Vec<serde_json::Value>, Error> {
-        let text = match fs::read_to_string(audit_log_in(&self.directory)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(Error::io("read the audit log"))?,
-        };
-        // A line without its end is still being written.
-        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).enumerate();
-        lines
-            .map(|(n, line)| serde_json::from_str(line).map_err(|source| Error::Audit { line: n + 1, source }))
-            .collect()
+    /// What the API server was asked; empty without an audit policy.
+    pub fn audit_log(&self) -> AuditLog {
+        AuditLog { path: audit_log_in(&self.directory) }
     }
 
     /// Stops everything and removes the files.
@@ -261,7 +254,7 @@ impl ControlPlane {
     /// Asks the API server once; what it answered, if that is not yet what it should be.
     async fn probe(&self, path: &str) -> Result<(), String> {
         let request = http::Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
-        match tokio::time::timeout(Duration::from_secs(3), self.client.request_text(request)).await {
+        match tokio::time::timeout(PROBE_DEADLINE, self.client.request_text(request)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer to GET {path}")),
