@@ -5,6 +5,8 @@ use super::{
     helm::{Helm, chart},
     values::{at, defaults, documented, leaves},
 };
+use atlas_privatelink_operator::cli::Cli;
+use clap::CommandFactory;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
 
@@ -92,6 +94,31 @@ fn every_value_stands_in_the_table() {
         let known = documented().iter().any(|value| path.starts_with(&value.path)) || at(&defaults(), path).is_some();
         assert!(known, "no such value: {path:?}");
     }
+}
+
+/// Every flag of `run` is a value; but for the Lease's namespace, which is always the operator's own.
+#[test]
+fn every_flag_of_the_operator_can_be_set() {
+    let arguments = |case: &'static Case| case.expect.iter().filter(|(place, _)| *place == "arg");
+    let set: Vec<String> = CASES
+        .iter()
+        .flat_map(arguments)
+        .filter_map(|(_, expected)| match expected {
+            Is::Equal(json) => serde_json::from_str(json).ok(),
+            Is::Present | Is::Absent => None,
+        })
+        .collect();
+    let command = Cli::command();
+    let run = command.find_subcommand("run").expect("run");
+    let flags = run.get_arguments().filter_map(|argument| argument.get_long());
+    let mut missing: Vec<&str> = flags
+        .filter(|flag| {
+            let (alone, with_value) = (format!("--{flag}"), format!("--{flag}="));
+            !set.iter().any(|argument| *argument == alone || argument.starts_with(&with_value))
+        })
+        .collect();
+    missing.retain(|flag| !["help", "leader-election-namespace"].contains(flag));
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// The file has this text; with the variable set it gets it.
-fn same(path: &Path, text: &str) {
+pub fn same(path: &Path, text: &str) {
     if std::env::var_os(REGENERATE).is_some() {
         std::fs::write(path, text).expect("written");
     }

@@ -1,6 +1,6 @@
 //! The real Helm: one of version 4 from the PATH, else built from `tests/helm/go.mod` and kept under `target/helm/`.
 
-use atlas_privatelink_operator::testbed::control_plane::GoProgram;
+use atlas_privatelink_operator::testbed::control_plane::{Program, build};
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -9,21 +9,23 @@ use std::{
 };
 use tempfile::TempDir;
 
-const HELM: GoProgram = GoProgram {
-    name: "helm",
-    package: "helm.sh/helm/v4/cmd/helm",
-    module: &[("go.mod", include_str!("../helm/go.mod")), ("go.sum", include_str!("../helm/go.sum"))],
-    linker_flags: "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
-    otherwise: "put a helm of version 4 on the PATH",
-};
-
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let version = Command::new("helm").args(["version", "--template", "{{.Version}}"]).output();
     if version.is_ok_and(|version| version.stdout.starts_with(b"v4.")) {
         return "helm".into();
     }
-    HELM.build(&repository("target/helm")).expect("Helm is built")
+    build(&helm_4(), &repository("target/helm")).expect("Helm is built")
 });
+
+fn helm_4() -> Program {
+    Program {
+        name: "helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        files: &[("go.mod", include_str!("../helm/go.mod")), ("go.sum", include_str!("../helm/go.sum"))],
+        ldflags: "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1".to_owned(),
+        instead: "put a helm of version 4 on the PATH",
+    }
+}
 
 /// A file or folder of the repository.
 pub fn repository(path: &str) -> PathBuf {

@@ -7,8 +7,11 @@ mod cases;
 mod features;
 mod files;
 mod helm;
+mod install;
 mod refused;
+mod restricted;
 mod values;
+mod watcher;
 
 /// Set to write the files that a test otherwise compares.
 const REGENERATE: &str = "REGENERATE";
