@@ -3,13 +3,18 @@
 //! Files that are made from others are compared by tests; with the variable [`REGENERATE`] set, the same tests write
 //! them: `REGENERATE=1 cargo test --test integration packaging::files`.
 
+mod argocd;
 mod cases;
+
 mod features;
 mod files;
 mod helm;
+mod image;
 mod install;
 mod refused;
 mod restricted;
+
+mod sample;
 mod values;
 mod watcher;
 
