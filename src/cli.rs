@@ -4,6 +4,7 @@ use crate::{
     atlas::{dialect::Dialect, https::HttpsOptions, url::BaseUrl},
     controller::settings::Settings,
     duration::HumanDuration,
+    lease,
     probe::ProbeArgs,
     reconcile::policy::DefaultDeletionPolicy,
 };
@@ -94,6 +95,9 @@ pub struct RunArgs {
     )]
     pub http_listen: Option<SocketAddr>,
 
+    #[command(flatten)]
+    pub leader_election: LeaderElectionArgs,
+
     /// Format of the log
     #[arg(
         long,
@@ -125,6 +129,64 @@ pub struct RunArgs {
     pub no_proxy: Option<String>,
 }
 
+/// Whether and how to stand for election among several operators.
+#[derive(Debug, Args)]
+pub struct LeaderElectionArgs {
+    /// Work only while holding a Lease, so that several may run and one works
+    #[arg(long, env = "ATLAS_PRIVATELINK_LEADER_ELECTION")]
+    pub leader_election: bool,
+
+    /// Namespace of the Lease; when absent POD_NAMESPACE, else the namespace of the ServiceAccount
+    #[arg(long, env = "ATLAS_PRIVATELINK_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE")]
+    pub leader_election_namespace: Option<String>,
+
+    /// Name of the Lease
+    #[arg(
+        long,
+        env = "ATLAS_PRIVATELINK_LEADER_ELECTION_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "atlas-privatelink-operator"
+    )]
+    pub leader_election_lease_name: String,
+
+    /// How long a leader that is not heard of is waited for. It renews in two fifteenths of this, and gives up after two
+    /// thirds without success
+    #[arg(
+        long,
+        env = "ATLAS_PRIVATELINK_LEADER_ELECTION_LEASE_DURATION",
+        value_name = "DURATION",
+        default_value = "15s"
+    )]
+    pub leader_election_lease_duration: HumanDuration,
+}
+
+/// Where a pod finds its own namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+impl LeaderElectionArgs {
+    /// The settings, if it is asked for.
+    ///
+    /// # Errors
+    /// When the lease is too short, or there is no telling where it is.
+    pub fn settings(&self) -> Result<Option<lease::Settings>, InvalidArgs> {
+        if !self.leader_election {
+            return Ok(None);
+        }
+        let duration = self.leader_election_lease_duration;
+        at_least("leader-election-lease-duration", duration, lease::Timing::SHORTEST)?;
+        let namespace = self
+            .leader_election_namespace
+            .clone()
+            .or_else(|| std::env::var("POD_NAMESPACE").ok())
+            .or_else(|| std::fs::read_to_string(NAMESPACE_FILE).ok())
+            .map(|namespace| namespace.trim().to_owned())
+            .filter(|namespace| !namespace.is_empty())
+            .ok_or(InvalidArgs::NoLeaseNamespace)?;
+        let (name, timing) = (self.leader_election_lease_name.clone(), lease::Timing::of(duration.get()));
+        Ok(Some(lease::Settings { namespace, name, timing }))
+    }
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -141,6 +203,10 @@ pub enum InvalidArgs {
     CaFile { path: PathBuf, error: std::io::Error },
     #[error("--{flag} must be at least {least}")]
     TooShort { flag: &'static str, least: HumanDuration },
+    #[error(
+        "--leader-election needs --leader-election-namespace, or POD_NAMESPACE: this is no pod, and tells no namespace"
+    )]
+    NoLeaseNamespace,
 }
 
 impl RunArgs {

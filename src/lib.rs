@@ -9,6 +9,7 @@
 //! | [`reconcile`] | decisions: for each kind `resolve`, `plan` (and `delete`), `status`, and the steps in `kind` |
 //! | [`controller`] | Kubernetes glue that knows no kind: driver, memory, writes, events |
 //! | [`operator`] | wiring: what is built from what, started and stopped in which order |
+//! | [`lease`] | leader election: of several operators one works |
 //! | [`cli`], [`telemetry`], [`metrics`], [`server`], [`probe`] | arguments, log, metrics, probes and who asks them |
 //! | [`credentials`], [`clock`], [`duration`] | Secrets, the one source of time, durations as people write them |
 //! | `testbed` | what the demo and the tests run against: a simulated Atlas, two Kubernetes API servers (one real) |
@@ -38,6 +39,7 @@ pub mod clock;
 pub mod controller;
 pub mod credentials;
 pub mod duration;
+pub mod lease;
 pub mod metrics;
 pub mod operator;
 pub mod probe;

@@ -34,6 +34,7 @@ pub struct Metrics {
     challenges: Counter,
     reconciles: Family<KindLabels, Counter>,
     missing_crds: Gauge,
+    leader: Gauge,
 }
 
 impl Default for Metrics {
@@ -47,6 +48,7 @@ impl Default for Metrics {
             challenges: Counter::default(),
             reconciles: Family::default(),
             missing_crds: Gauge::default(),
+            leader: Gauge::default(),
         };
         registry.register("build", "Version of the operator", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("atlas_calls", "Calls of the Atlas API", metrics.calls.clone());
@@ -66,6 +68,7 @@ impl Default for Metrics {
             "CustomResourceDefinitions that are not installed",
             metrics.missing_crds.clone(),
         );
+        registry.register("leader", "1 for the operator that works, 0 for a standby", metrics.leader.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
@@ -89,6 +92,11 @@ impl Metrics {
     /// Tells how many CRDs are missing.
     pub fn crds_missing(&self, count: usize) {
         self.missing_crds.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Tells whether this process works.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 }
 

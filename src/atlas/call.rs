@@ -197,7 +197,7 @@ impl<'a> Exchange<'a> {
 /// A request that was handed to the transport and got no usable answer.
 fn lost(error: &TransportError) -> AtlasError {
     let effect = match error {
-        TransportError::NotConnected(_) => Effect::None,
+        TransportError::NotConnected(_) | TransportError::Withheld(_) => Effect::None,
         TransportError::NoAnswer(_) | TransportError::TooLarge(_) => Effect::Unknown,
     };
     AtlasError { effect, ..not_sent(error.to_string()) }

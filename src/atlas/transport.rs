@@ -21,6 +21,9 @@ pub enum TransportError {
     /// The request may have reached Atlas, but no whole answer came back.
     #[error("no answer from Atlas: {0}")]
     NoAnswer(String),
+    /// The request did not leave this process.
+    #[error("{0}")]
+    Withheld(String),
     /// The answer is larger than what is ever read.
     #[error("the answer from Atlas is larger than {0} bytes")]
     TooLarge(usize),

@@ -70,7 +70,7 @@ pub async fn status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Re
 }
 
 /// What `metadata.managedFields` calls this program.
-fn manager() -> Option<String> {
+pub fn manager() -> Option<String> {
     Some("atlas-privatelink-operator".to_owned())
 }
 

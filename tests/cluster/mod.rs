@@ -8,6 +8,7 @@ mod copies;
 mod crds;
 mod deletion;
 mod demo;
+mod lease;
 mod manifests;
 mod operators;
 mod plane;

@@ -28,10 +28,8 @@ impl Operator {
 
     /// SIGTERM; gives the exit status, and how long it took.
     pub async fn terminate(mut self) -> (ExitStatus, Duration) {
-        let pid = std::fs::read_to_string(&self.pid).expect("its id");
         let start = Instant::now();
-        let sent = Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill");
-        assert!(sent.success());
+        self.signal("-TERM");
         let mut status = None;
         until(SOON, "it ends after SIGTERM", async || {
             status = self.process.ended().expect("known");
@@ -42,7 +40,19 @@ impl Operator {
     }
 
     pub fn has_ended(&mut self) -> bool {
-        self.process.ended().expect("known").is_some()
+        self.ended().is_some()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended().expect("known")
+    }
+
+    /// Sends a signal, as `kill` names it.
+    pub fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(&self.pid).expect("its id");
+        let sent = Command::new("kill").args([signal, pid.trim()]).status().expect("kill");
+        assert!(sent.success());
     }
 
     pub fn log(&self) -> String {

@@ -127,6 +127,11 @@ impl World {
 
     /// Starts an operator for these namespaces.
     pub fn start_in(&self, namespaces: &[&str]) -> Operator {
+        self.start_with(namespaces, &[])
+    }
+
+    /// Starts an operator for these namespaces, with more arguments.
+    pub fn start_with(&self, namespaces: &[&str], more: &[&str]) -> Operator {
         let number = self.operators.fetch_add(1, Ordering::SeqCst);
         let file = |name: &str| self.directory.path().join(format!("{name}-{number}"));
         let (log, pid) = (file("log"), file("pid"));
@@ -139,6 +144,7 @@ impl World {
             .args(namespaces)
             .args(["--poll-interval", self.nature.poll, "--resync-interval", self.nature.resync])
             .args(["--http-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "trace"])
+            .args(more)
             .env("KUBECONFIG", &self.nature.plane.kubeconfig)
             .env("NO_PROXY", "127.0.0.1,localhost")
             .env("RUST_BACKTRACE", "1")

@@ -11,6 +11,7 @@ mod faults;
 mod handover;
 mod isolation;
 mod kubernetes;
+mod lease;
 mod life;
 mod lifecycle;
 mod looks;

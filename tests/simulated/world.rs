@@ -6,8 +6,9 @@ use atlas_privatelink_operator::{
     atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
     clock::Clock,
     controller::settings::Settings,
+    lease,
     metrics::Metrics,
-    operator::{Parts, operate},
+    operator::{Error, Parts, operate},
     reconcile::policy::DefaultDeletionPolicy,
     server::Health,
     testbed::{
@@ -42,6 +43,7 @@ pub struct Nature {
     pub settings: Settings,
     pub atlas: simulator::Settings,
     pub seed: u64,
+    pub election: Option<lease::Settings>,
 }
 
 impl Default for Nature {
@@ -62,6 +64,7 @@ impl Default for Nature {
                 ..simulator::Settings::default()
             },
             seed: 0,
+            election: None,
         }
     }
 }
@@ -84,8 +87,10 @@ pub struct World {
 /// A running operator.
 pub struct Running {
     pub name: String,
+    pub health: Health,
+    pub metrics: Metrics,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), atlas_privatelink_operator::operator::Error>>,
+    task: JoinHandle<Result<(), Error>>,
 }
 
 impl World {
@@ -116,6 +121,12 @@ impl World {
 
     /// Starts an operator that reaches Atlas that way.
     pub fn start_over(&mut self, transport: Arc<dyn Transport>) -> Running {
+        let parts = self.parts(transport);
+        Running::of(parts)
+    }
+
+    /// What the next operator is built from.
+    pub fn parts(&mut self, transport: Arc<dyn Transport>) -> Parts {
         self.operators += 1;
         let name = format!("operator-{}", self.operators);
         let metrics = Metrics::default();
@@ -127,19 +138,17 @@ impl World {
             observer: Arc::new(metrics.clone()),
             ..AtlasConfig::new(base, self.nature.dialect)
         };
-        let parts = Parts {
+        Parts {
             client: self.kube.client_as(&name),
             transport,
             atlas,
             settings: self.nature.settings.clone(),
             clock: self.clock,
             metrics,
-            holder: name.clone(),
+            holder: name,
             seed,
-        };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(operate(parts, Health::default(), stop.clone()));
-        Running { name, stop, task }
+            election: self.nature.election.clone(),
+        }
     }
 
     /// Applies an object as a user would.
@@ -247,6 +256,27 @@ fn says<S: CommonStatus>(status: Option<&S>, standing: Standing, reason: &str) -
 }
 
 impl Running {
+    /// Starts an operator of these parts.
+    pub fn of(parts: Parts) -> Self {
+        Self::with(parts, operate)
+    }
+
+    /// The same, by another way in.
+    pub fn with<F>(parts: Parts, operate: impl FnOnce(Parts, Health, CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let (name, metrics) = (parts.holder.clone(), parts.metrics.clone());
+        let (health, stop) = (Health::default(), CancellationToken::new());
+        let task = tokio::spawn(operate(parts, health.clone(), stop.clone()));
+        Self { name, health, metrics, stop, task }
+    }
+
+    /// Waits until it ends on its own.
+    pub async fn end(self) -> Result<(), Error> {
+        self.task.await.unwrap()
+    }
+
     /// As SIGKILL: whatever it was doing is not finished.
     pub async fn kill(self) {
         self.task.abort();

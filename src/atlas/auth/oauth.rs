@@ -179,7 +179,10 @@ impl State {
         let answer = match timeout(PATIENCE, client.transport.send(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(
-                error @ (TransportError::NotConnected(_) | TransportError::NoAnswer(_) | TransportError::TooLarge(_)),
+                error @ (TransportError::NotConnected(_)
+                | TransportError::NoAnswer(_)
+                | TransportError::Withheld(_)
+                | TransportError::TooLarge(_)),
             )) => {
                 return Err(transient(format!("no access token: {error}"), None));
             }

@@ -1,0 +1,119 @@
+//! The controllers: one for each kind and scope, over its watch.
+
+use super::{
+    Error, Parts,
+    watches::{Wakers, Watch, channels, watches},
+};
+use crate::{
+    atlas::{Atlas, inventory::Inventory},
+    controller::{
+        context::{Context, Jitter, Objects},
+        driver::reconcile,
+        events::Events,
+        kind::Kind,
+        memory::Memories,
+    },
+    credentials::Credentials,
+    metrics::Metrics,
+    reconcile::attempt::Holder,
+    server::{Health, Phase},
+};
+use futures::{FutureExt, StreamExt, future::select_all};
+use kube::{
+    core::DeserializeGuard,
+    runtime::{
+        Config, Controller,
+        controller::{self, Action},
+    },
+};
+use std::{convert::Infallible, sync::Arc};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+/// Runs the controllers until `stop`, or until one ends on its own; `phase` is what they run in.
+pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: CancellationToken) -> Result<(), Error> {
+    let metrics = parts.metrics.clone();
+    let ctx = Arc::new(context(parts));
+    let scopes: Vec<Option<String>> = match ctx.settings.namespaces.as_slice() {
+        [] => vec![None],
+        namespaces => namespaces.iter().cloned().map(Some).collect(),
+    };
+    let (wakers, woken): (Vec<_>, Vec<_>) = scopes.iter().map(|scope| channels(scope.as_deref())).unzip();
+    let wakers = Wakers::new(wakers);
+    let watches: Vec<_> = scopes
+        .iter()
+        .zip(woken)
+        .map(|(scope, woken)| watches(&ctx, scope.as_deref(), health, (&wakers, woken)))
+        .collect();
+    ctx.links.fill_from(watches.iter().map(|(links, _)| links.store.clone()).collect());
+    ctx.endpoints.fill_from(watches.iter().map(|(_, endpoints)| endpoints.store.clone()).collect());
+    let mut running = Vec::new();
+    for (links, endpoints) in watches {
+        running.push(drive(links, ctx.clone(), metrics.clone(), stop.clone()).boxed());
+        running.push(drive(endpoints, ctx.clone(), metrics.clone(), stop.clone()).boxed());
+    }
+    health.set(phase);
+    metrics.leader(true);
+    while !running.is_empty() {
+        let ((), _, rest) = select_all(running).await;
+        if !stop.is_cancelled() {
+            health.set(Phase::Broken("a controller has ended".to_owned()));
+            return Err(Error::ControllerEnded);
+        }
+        running = rest;
+    }
+    Ok(())
+}
+
+fn context(parts: Parts) -> Context {
+    let Parts { client, transport, atlas, settings, clock, metrics: _, holder, seed, election: _ } = parts;
+    let namespaces = settings.namespaces.clone();
+    Context {
+        inventory: Inventory::new(Atlas::new(atlas, transport), clock),
+        credentials: Credentials::new(client.clone()),
+        clock,
+        memories: Memories::default(),
+        jitter: Jitter::new(seed),
+        events: Events::new(client.clone(), holder.clone()),
+        holder: Holder::new(holder),
+        links: Objects::new(client.clone(), namespaces.clone()),
+        endpoints: Objects::new(client.clone(), namespaces),
+        filled: tokio::sync::watch::Sender::new(0),
+        started: tokio::sync::OnceCell::new(),
+        settings,
+        client,
+    }
+}
+
+async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, metrics: Metrics, stop: CancellationToken) {
+    let reconciled = |object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>| async move {
+        ctx.started().await;
+        Ok::<Action, Infallible>(reconcile(object, ctx).await)
+    };
+    let never = |_: Arc<DeserializeGuard<K>>, error: &Infallible, _: Arc<Context>| match *error {};
+    let config = Config::default().concurrency(ctx.settings.concurrency);
+    let controller = Controller::for_stream(watch.events, watch.store)
+        .with_config(config)
+        .reconcile_on(UnboundedReceiverStream::new(watch.woken));
+    let results = controller.graceful_shutdown_on(stop.cancelled_owned()).run(reconciled, never, ctx);
+    results
+        .for_each(|result| {
+            let outcome = match result {
+                Ok(_) => "done",
+                // Between a deletion and its event; nothing is to be done.
+                Err(controller::Error::ObjectNotFound(_)) => "gone",
+                Err(controller::Error::QueueError(error)) => {
+                    tracing::warn!(%error, kind = %K::kind(&()), "a watch of the Kubernetes API failed and is tried again");
+                    "watch_failed"
+                }
+                Err(controller::Error::ReconcilerFailed(error, _)) => match error {},
+                Err(error @ controller::Error::RunnerError(_)) => {
+                    tracing::error!(%error, "the controller's queue failed");
+                    "queue_failed"
+                }
+            };
+            metrics.reconciled(K::NAME, outcome);
+            std::future::ready(())
+        })
+        .await;
+}

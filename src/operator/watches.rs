@@ -1,0 +1,173 @@
+//! The watches of both kinds, and what a change of one object wakes.
+
+use crate::{
+    api::{AtlasInterfaceEndpoint, AtlasPrivateLink},
+    controller::{context::Context, kind::Kind},
+    reconcile::link::resolve::key_of,
+    server::Health,
+};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use http::Request;
+use kube::{
+    Api, Client, ResourceExt,
+    client::Body,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use std::sync::Arc;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// The API of one kind and scope, whose every answer tells `health` that its watch lives.
+fn heard<K: Kind>(client: &Client, namespace: Option<&str>, health: &Health) -> Api<DeserializeGuard<K>> {
+    let of = namespace.map_or_else(|| "in all namespaces".to_owned(), |namespace| format!("in namespace {namespace}"));
+    let pulse = health.watch(format!("{} {of}", K::plural(&())));
+    let (client, default) = (client.clone(), client.default_namespace().to_owned());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (client, pulse) = (client.clone(), pulse.clone());
+        async move {
+            let answer = client.send(request).await?;
+            // A watch that goes well is begun anew every five minutes, whether or not anything happens in it.
+            pulse.beat();
+            Ok::<_, kube::Error>(answer)
+        }
+    });
+    let client = Client::new(service, default);
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
+
+/// One watch: its events, the store that they fill, and further objects to wake.
+pub(super) struct Watch<K: Kind> {
+    pub(super) events: BoxStream<'static, watcher::Result<DeserializeGuard<K>>>,
+    pub(super) store: Store<DeserializeGuard<K>>,
+    pub(super) woken: UnboundedReceiver<Ref<K>>,
+}
+
+pub(super) type Ref<K> = ObjectRef<DeserializeGuard<K>>;
+
+/// Where to send what is to be woken in a namespace (`None`: in all of them).
+pub(super) struct Waker {
+    namespace: Option<String>,
+    links: UnboundedSender<Ref<AtlasPrivateLink>>,
+    endpoints: UnboundedSender<Ref<AtlasInterfaceEndpoint>>,
+}
+
+/// The other ends of a [`Waker`].
+pub(super) type Woken = (UnboundedReceiver<Ref<AtlasPrivateLink>>, UnboundedReceiver<Ref<AtlasInterfaceEndpoint>>);
+
+pub(super) fn channels(namespace: Option<&str>) -> (Waker, Woken) {
+    let (links, links_woken) = unbounded_channel();
+    let (endpoints, endpoints_woken) = unbounded_channel();
+    (Waker { namespace: namespace.map(str::to_owned), links, endpoints }, (links_woken, endpoints_woken))
+}
+
+/// The wakers of all scopes.
+#[derive(Clone)]
+pub(super) struct Wakers(Arc<[Waker]>);
+
+impl Wakers {
+    pub(super) fn new(wakers: Vec<Waker>) -> Self {
+        Self(wakers.into())
+    }
+
+    fn of<K: Kind>(&self, object: &Ref<K>) -> Option<&Waker> {
+        self.0.iter().find(|waker| waker.namespace.is_none() || waker.namespace == object.namespace)
+    }
+
+    // A controller that has ended wakes nobody; then the operator is about to end.
+    fn wake_link(&self, link: Ref<AtlasPrivateLink>) {
+        let _ = self.of(&link).map(|waker| waker.links.send(link));
+    }
+
+    fn wake_endpoint(&self, endpoint: Ref<AtlasInterfaceEndpoint>) {
+        let _ = self.of(&endpoint).map(|waker| waker.endpoints.send(endpoint));
+    }
+}
+
+/// Watches both kinds in one namespace, or in all. A change of one object wakes the others that may wait for it, and
+/// always after the store shows the change: a watch of their own could wake them too early, and nobody would again.
+pub(super) fn watches(
+    ctx: &Arc<Context>,
+    namespace: Option<&str>,
+    health: &Health,
+    (wakers, (links_woken, endpoints_woken)): (&Wakers, Woken),
+) -> (Watch<AtlasPrivateLink>, Watch<AtlasInterfaceEndpoint>) {
+    let (of, wake) = (ctx.clone(), wakers.clone());
+    let api = heard::<AtlasPrivateLink>(&ctx.client, namespace, health);
+    let links = watch(ctx, api, links_woken, move |link: &AtlasPrivateLink| {
+        endpoints_of(&of, link).for_each(|endpoint| wake.wake_endpoint(endpoint));
+        links_beside(&of, link).for_each(|other| wake.wake_link(other));
+    });
+    let wake = wakers.clone();
+    let api = heard::<AtlasInterfaceEndpoint>(&ctx.client, namespace, health);
+    let endpoints = watch(ctx, api, endpoints_woken, move |endpoint: &AtlasInterfaceEndpoint| {
+        wake.wake_link(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name));
+    });
+    (links, endpoints)
+}
+
+fn watch<K: Kind>(
+    ctx: &Arc<Context>,
+    api: Api<DeserializeGuard<K>>,
+    woken: UnboundedReceiver<Ref<K>>,
+    wake: impl Fn(&K) + Send + 'static,
+) -> Watch<K> {
+    let (store, writer) = reflector::store();
+    let (of, mut is_first) = (ctx.clone(), true);
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        // Nothing here asks who owns which field, and they are half of an object's size.
+        .modify(|guard: &mut DeserializeGuard<K>| {
+            if let Ok(object) = &mut guard.0 {
+                object.managed_fields_mut().clear()
+            }
+        })
+        .reflect(writer)
+        .inspect_ok(move |event| match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => of.reached(object),
+            watcher::Event::Delete(object) => of.memories.forget(&object.uid().unwrap_or_default()),
+            watcher::Event::InitDone => {
+                of.forget_the_gone();
+                if std::mem::take(&mut is_first) {
+                    of.filled.send_modify(|filled| *filled += 1);
+                }
+            }
+            watcher::Event::Init => {}
+        })
+        .touched_objects()
+        .inspect_ok(move |guard| guard.0.iter().for_each(&wake));
+    Watch { events: events.boxed(), store, woken }
+}
+
+fn reference<K: Kind>(namespace: &str, name: &str) -> Ref<K> {
+    ObjectRef::new(name).within(namespace)
+}
+
+/// A change of a link wakes its endpoints, which may wait for it to be Ready.
+fn endpoints_of(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = Ref<AtlasInterfaceEndpoint>> {
+    let (namespace, name) = (link.namespace().unwrap_or_default(), link.name_any());
+    let all = ctx.endpoints.cached().into_iter();
+    all.filter_map(move |watched| {
+        let endpoint = watched.get()?;
+        let of_link =
+            endpoint.namespace().as_deref() == Some(&namespace) && endpoint.spec.private_link_ref.name == name;
+        of_link.then(|| reference(&namespace, &endpoint.name_any()))
+    })
+}
+
+/// A change of a link wakes the others of its key, which may wait for it to create or to go.
+fn links_beside(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = Ref<AtlasPrivateLink>> {
+    let (uid, key) = (link.uid(), key_of(link));
+    let all = ctx.links.cached().into_iter();
+    all.filter_map(move |watched| {
+        let other = watched.get()?;
+        let beside = other.uid() != uid && key_of(other) == key;
+        beside.then(|| reference(&other.namespace().unwrap_or_default(), &other.name_any()))
+    })
+}

@@ -1,0 +1,89 @@
+//! What the probes tell, and what they tell it by.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How far the operator has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    /// These CustomResourceDefinitions are not installed yet.
+    WaitingForCrds(Vec<String>),
+    /// Another works, the one named here if any is known: this one waits to take over.
+    Standby(Option<String>),
+    /// It works, and leads.
+    Leading,
+    /// It works, without election.
+    Running,
+    Stopping,
+    /// A controller has ended on its own: only a restart helps.
+    Broken(String),
+}
+
+/// How long a watch may be silent. The API server ends one after five minutes at the latest, and it begins anew: two of
+/// those without a word are no quiet cluster.
+pub const SILENCE: Duration = Duration::from_secs(600);
+
+/// When a watch last had a sign of life. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    name: Arc<str>,
+    last: Arc<Mutex<Instant>>,
+}
+
+impl Pulse {
+    /// There was an answer.
+    pub fn beat(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn silence(&self) -> Duration {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    watches: Vec<Pulse>,
+}
+
+/// Shared between the operator, which sets it, and the server, which tells it.
+#[derive(Debug, Clone)]
+pub struct Health(Arc<Mutex<State>>);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State { phase: Phase::Starting, watches: Vec::new() })))
+    }
+}
+
+impl Health {
+    pub fn set(&self, phase: Phase) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).phase = phase;
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).phase.clone()
+    }
+
+    /// One more watch begins, and is expected to be heard of.
+    pub fn watch(&self, name: String) -> Pulse {
+        let pulse = Pulse { name: name.into(), last: Arc::new(Mutex::new(Instant::now())) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).watches.push(pulse.clone());
+        pulse
+    }
+
+    /// Why the process should be restarted.
+    pub fn fault(&self) -> Option<String> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Phase::Broken(why) = &state.phase {
+            return Some(why.clone());
+        }
+        let silent = state.watches.iter().find(|pulse| pulse.silence() > SILENCE)?;
+        Some(format!("the watch of {} has been silent for {} s", silent.name, silent.silence().as_secs()))
+    }
+}

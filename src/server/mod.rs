@@ -1,0 +1,135 @@
+//! `/healthz`, `/readyz` and `/metrics`.
+
+mod health;
+
+pub use health::{Health, Phase, Pulse, SILENCE};
+
+use crate::metrics::Metrics;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Liveness: a restart does not make a missing CRD appear, so waiting for one is no reason to be restarted.
+async fn healthz(State((health, _)): State<(Health, Metrics)>) -> (StatusCode, String) {
+    match health.fault() {
+        Some(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")),
+        None => (StatusCode::OK, "ok\n".to_owned()),
+    }
+}
+
+/// Readiness: a standby has nothing left to wait for but the leader's end.
+async fn readyz(State((health, _)): State<(Health, Metrics)>) -> (StatusCode, String) {
+    let ready = |what: String| (StatusCode::OK, format!("{what}\n"));
+    let unready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+    match health.phase() {
+        Phase::Running => ready("ok".to_owned()),
+        Phase::Leading => ready("ok: leader".to_owned()),
+        Phase::Standby(Some(leader)) => ready(format!("ok: standby, the leader is {leader}")),
+        Phase::Standby(None) => ready("ok: standby, no leader is known".to_owned()),
+        Phase::Starting => unready("starting".to_owned()),
+        Phase::WaitingForCrds(missing) => {
+            unready(format!("waiting for the CustomResourceDefinitions {}: apply crds/", missing.join(", ")))
+        }
+        Phase::Stopping => unready("stopping".to_owned()),
+        Phase::Broken(why) => unready(why),
+    }
+}
+
+async fn metrics(State((_, metrics)): State<(Health, Metrics)>) -> impl IntoResponse {
+    match metrics.text() {
+        Ok(text) => Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)),
+        Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
+/// The three routes.
+pub fn router(health: Health, metrics_of: Metrics) -> Router {
+    let routes =
+        Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics));
+    routes.with_state((health, metrics_of))
+}
+
+/// Binds the address, or port 8080 of every interface, IPv6 included where there is IPv6.
+///
+/// # Errors
+/// When the address is taken or not of this machine.
+pub async fn bind(address: Option<SocketAddr>) -> io::Result<TcpListener> {
+    if let Some(address) = address {
+        return TcpListener::bind(address).await;
+    }
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 8080)).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).await
+        }
+        bound => bound,
+    }
+}
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use http::Request;
+    use http_body_util::BodyExt;
+    use std::time::Duration;
+    use tower::ServiceExt;
+
+    async fn page(health: &Health, path: &str) -> (u16, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = router(health.clone(), Metrics::default()).oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn each_phase_is_told_apart() {
+        let other = || Some("other".to_owned());
+        for (phase, ready, alive, says) in [
+            (Phase::Starting, false, true, "starting"),
+            (Phase::WaitingForCrds(vec!["links".into(), "endpoints".into()]), false, true, "links, endpoints"),
+            (Phase::Standby(other()), true, true, "ok: standby, the leader is other"),
+            (Phase::Standby(None), true, true, "ok: standby, no leader is known"),
+            (Phase::Leading, true, true, "ok: leader"),
+            (Phase::Running, true, true, "ok"),
+            (Phase::Stopping, false, true, "stopping"),
+            (Phase::Broken("a controller has ended".into()), false, false, "a controller has ended"),
+        ] {
+            let health = Health::default();
+            health.set(phase.clone());
+            let (status, body) = page(&health, "/readyz").await;
+            assert_eq!(status, if ready { 200 } else { 503 }, "{phase:?}");
+            assert!(body.contains(says), "{phase:?}: {body}");
+            assert_eq!(page(&health, "/healthz").await.0, if alive { 200 } else { 500 }, "{phase:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_silent_watch_among_others_is_a_fault() {
+        let health = Health::default();
+        let (lively, _silent) = (health.watch("links".to_owned()), health.watch("endpoints".to_owned()));
+        tokio::time::advance(SILENCE).await;
+        lively.beat();
+        assert_eq!(page(&health, "/healthz").await.0, 200);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let told = "the watch of endpoints has been silent for 601 s\n";
+        assert_eq!(page(&health, "/healthz").await, (500, told.to_owned()));
+    }
+}
