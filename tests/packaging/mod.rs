@@ -5,7 +5,8 @@
 
 mod argocd;
 mod cases;
-
+mod contract;
+mod deployed;
 mod features;
 mod files;
 mod helm;
@@ -13,7 +14,7 @@ mod image;
 mod install;
 mod refused;
 mod restricted;
-
+mod rights;
 mod sample;
 mod values;
 mod watcher;
