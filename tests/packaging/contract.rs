@@ -73,7 +73,21 @@ async fn uses_what_it_has(control_plane: &ControlPlane, world: &World, account: 
     assert_eq!(forbidden(&events), Vec::<&Value>::new());
 }
 
-async fn runs_as_deployed(control_plane: &ControlPlane, world: &World, deployed: &Deployed<'_>) {
+/// Another namespace is looked after, too.
+async fn short_life(world: &World, namespace: &str) {
+    world.apply_in(namespace, &link("there")).await;
+    let now = async |world: &World| world.get_in(namespace, LINKS, "there").await;
+    world
+        .until(SOON, "the other link is Ready", async |world: &World| {
+            now(world).await.is_some_and(|link| is_ready(&link))
+        })
+        .await;
+    world.delete_in(namespace, LINKS, "there").await;
+    world.until(SOON, "the other link is gone", async |world: &World| now(world).await.is_none()).await;
+}
+
+async fn runs_as_deployed(control_plane: &ControlPlane, deployed: &Deployed<'_>, others: &[&str]) {
+    let world = deployed.world;
     let kubeconfig = deployed.kubeconfig().await;
     let operator = deployed.start(&kubeconfig);
     let ready = deployed.probe_url("readinessProbe");
@@ -82,6 +96,9 @@ async fn runs_as_deployed(control_plane: &ControlPlane, world: &World, deployed:
     let test = deployed.helm_test("60s");
     assert!(test.status.success(), "{test:?}");
     whole_life(world).await;
+    for namespace in others {
+        short_life(world, namespace).await;
+    }
     uses_what_it_has(control_plane, world, deployed.account()).await;
     operator.stop().await;
     let test = deployed.helm_test("0s");
@@ -116,7 +133,7 @@ async fn the_rights_are_those_that_are_used() {
 async fn cluster_wide(control_plane: &ControlPlane) {
     let world = World::new(Nature { plane: Plane::of(control_plane), ..Nature::default() }).await;
     let deployed = Deployed::install(&world, &values(&world, &[])).await;
-    runs_as_deployed(control_plane, &world, &deployed).await;
+    runs_as_deployed(control_plane, &deployed, &[]).await;
     // It reads by name what a resource names, and cannot find out what else there is.
     let account = deployed.kubeconfig().await;
     for path in ["/api/v1/secrets", "/api/v1/namespaces/kube-system/secrets", "/api/v1/secrets?watch=true"] {
@@ -137,7 +154,7 @@ async fn two_namespaces(control_plane: &ControlPlane) {
         let all = world.send(Method::GET, &path, JSON, &Value::Null).await.expect("a list").to_string();
         assert!(!all.contains(&deployed.namespace), "{plural}");
     }
-    runs_as_deployed(control_plane, &world, &deployed).await;
+    runs_as_deployed(control_plane, &deployed, &[&second]).await;
 
     let account = deployed.kubeconfig().await;
     let secret = |namespace: &str| format!("/api/v1/namespaces/{namespace}/secrets/atlas-credentials");

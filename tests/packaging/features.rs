@@ -165,6 +165,32 @@ fn as_it_comes_it_asks_for_little() {
     }
 }
 
+/// Where the cluster has the kind, nothing needs to be forced.
+#[test]
+fn monitoring_objects_are_rendered_where_their_kind_is() {
+    let values = "serviceMonitor: {enabled: true}";
+    let render = |versions: &[&str]| Helm::offline().template(&chart(), values, versions);
+    let objects = render(&["--api-versions", "monitoring.coreos.com/v1/ServiceMonitor"]).expect("rendered");
+    assert!(objects.iter().any(|object| object["kind"] == "ServiceMonitor"));
+    assert!(render(&["--api-versions", "monitoring.coreos.com/v1/PodMonitor"]).is_err());
+}
+
+/// Argo CD renders without a cluster, and runs hooks at other times than Helm.
+#[test]
+fn it_asks_no_cluster_and_has_no_hook_but_the_test() {
+    for folder in ["templates", "templates/tests"] {
+        for entry in std::fs::read_dir(chart().join(folder)).expect("templates") {
+            let file = entry.expect("an entry").path();
+            let text = if file.is_file() { std::fs::read_to_string(&file).expect("text") } else { String::new() };
+            assert!(!text.contains("lookup "), "{}", file.display());
+        }
+    }
+    let objects = Helm::offline().template(&chart(), "", &[]).expect("rendered");
+    let hooks: Vec<_> = objects.iter().map(|object| &object["metadata"]["annotations"]["helm.sh/hook"]).collect();
+    assert!(hooks.iter().all(|hook| hook.is_null() || *hook == "test"), "{hooks:?}");
+    assert_eq!(hooks.iter().filter(|hook| hook.is_string()).count(), 1);
+}
+
 #[test]
 fn artifact_hub_finds_what_it_shows() {
     let text = std::fs::read_to_string(chart().join("Chart.yaml")).expect("Chart.yaml");

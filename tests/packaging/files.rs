@@ -15,7 +15,7 @@ pub fn same(path: &Path, text: &str) {
         std::fs::write(path, text).expect("written");
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
-    let hint = format!("{REGENERATE}=1 cargo test --test integration packaging::files");
+    let hint = format!("{REGENERATE}=1 cargo test --test integration -- packaging::files packaging::argocd");
     assert!(stored == text, "{} is stale: run `{hint}`, and commit what it writes", path.display());
 }
 

@@ -1,7 +1,7 @@
 //! What people install: the chart by the real Helm, the manifests, what Argo CD and Flux read.
 //!
 //! Files that are made from others are compared by tests; with the variable [`REGENERATE`] set, the same tests write
-//! them: `REGENERATE=1 cargo test --test integration packaging::files`.
+//! them: `REGENERATE=1 cargo test --test integration -- packaging::files packaging::argocd`.
 
 mod argocd;
 mod cases;
