@@ -3,12 +3,13 @@
 
 use super::{
     helm::{Helm, chart, objects},
+    requests::{kubeconfig_of, texts},
     rights::Account,
 };
 use crate::cluster::*;
 use atlas_privatelink_operator::testbed::control_plane::{Guarded, Launch};
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -59,12 +60,7 @@ impl<'a> Deployed<'a> {
     /// How its ServiceAccount reaches the API server.
     pub async fn kubeconfig(&self) -> PathBuf {
         let Account { namespace, name } = self.account();
-        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-        let answer = self.world.send(Method::POST, &path, JSON, &request).await.expect("a token");
-        let admin = std::fs::read_to_string(&self.world.nature.plane.kubeconfig).expect("a kubeconfig");
-        let mut kubeconfig: Value = serde_saphyr::from_str(&admin).expect("YAML");
-        kubeconfig["users"][0]["user"] = json!({"token": answer["status"]["token"]});
+        let kubeconfig = kubeconfig_of(self.world, namespace, name).await;
         let file = self.directory.path().join("kubeconfig");
         std::fs::write(&file, kubeconfig.to_string()).expect("written");
         file
@@ -127,8 +123,4 @@ impl<'a> Deployed<'a> {
         assert!(arguments.contains(&url), "the test asks elsewhere: {arguments:?}");
         Command::new(BINARY).args(arguments).output().expect("ran")
     }
-}
-
-fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }

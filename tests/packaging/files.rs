@@ -2,12 +2,12 @@
 
 use super::{
     REGENERATE,
-    helm::{Helm, chart, repository},
+    helm::{Helm, chart, objects, repository},
     values::documented,
 };
-use atlas_privatelink_operator::api::crds;
+use atlas_privatelink_operator::{api::crds, testbed::control_plane::Places};
 use serde_json::Value;
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 /// The file has this text; with the variable set it gets it.
 pub fn same(path: &Path, text: &str) {
@@ -75,4 +75,23 @@ fn the_manifests_are_what_the_chart_renders() {
     let head =
         "# The operator for all namespaces. Generated from the chart with deploy/install-values.yaml; do not edit.\n";
     same(&repository("deploy/install.yaml"), &format!("{head}{text}"));
+}
+
+#[test]
+fn the_kustomization_gives_the_manifests() {
+    let kubectl = Places::of_this_machine().ensure_kubectl().expect("kubectl");
+    let built = Command::new(kubectl).arg("kustomize").arg(repository("deploy")).output().expect("ran");
+    assert!(built.status.success(), "{built:?}");
+    let sorted = |text: &str| {
+        let mut all: Vec<String> = objects(text).expect("YAML").iter().map(Value::to_string).collect();
+        all.sort_unstable();
+        all
+    };
+    let stored = std::fs::read_to_string(repository("deploy/install.yaml")).expect("install.yaml");
+    assert_eq!(sorted(&String::from_utf8_lossy(&built.stdout)), sorted(&stored));
+}
+
+#[test]
+fn the_chart_has_the_licence() {
+    same(&chart().join("LICENSE"), &std::fs::read_to_string(repository("LICENSE")).expect("LICENSE"));
 }

@@ -3,6 +3,7 @@
 use super::{
     features::copy_folder,
     helm::{Helm, chart, objects, repository},
+    requests::apply_as,
 };
 use crate::cluster::*;
 use atlas_privatelink_operator::testbed::control_plane::{ControlPlane, Options};
@@ -142,20 +143,8 @@ async fn taken_over_and_removed(release: &Release<'_>, made: &[Value]) {
 async fn applied_without_helm(world: &World) {
     let text = std::fs::read_to_string(repository("deploy/install.yaml")).expect("install.yaml");
     for object in objects(&text).expect("YAML") {
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
-        let group = match text(&object["apiVersion"]).as_str() {
-            "v1" => "api/v1".to_owned(),
-            version => format!("apis/{version}"),
-        };
-        let scope = object["metadata"]["namespace"].as_str().map(|name| format!("/namespaces/{name}"));
-        let plural = format!("{}s", text(&object["kind"]).to_lowercase());
-        let name = text(&object["metadata"]["name"]);
-        let path = format!("/{group}{}/{plural}/{name}?fieldManager={MANAGER}", scope.unwrap_or_default());
-        world.send(Method::PATCH, &path, APPLY, &object).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        apply_as(world, MANAGER, &object, None).await;
     }
-    let kustomization = std::fs::read_to_string(repository("deploy/kustomization.yaml")).expect("kustomization.yaml");
-    let kustomization: Value = serde_saphyr::from_str(&kustomization).expect("YAML");
-    assert_eq!(kustomization["resources"], json!(["install.yaml"]));
 }
 
 async fn same_objects(world: &World, made: &[Value]) {

@@ -13,6 +13,7 @@ mod helm;
 mod image;
 mod install;
 mod refused;
+mod requests;
 mod restricted;
 mod rights;
 mod sample;

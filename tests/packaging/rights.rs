@@ -1,5 +1,6 @@
 //! What a ServiceAccount may do, as its roles say, and what it did, as the audit log says.
 
+use super::requests::texts;
 use crate::cluster::{JSON, World};
 use http::Method;
 use serde_json::Value;
@@ -66,10 +67,6 @@ impl Account<'_> {
             })
             .collect()
     }
-}
-
-fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn rights_of(rules: &Value) -> Rights {

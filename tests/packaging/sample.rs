@@ -1,10 +1,12 @@
 //! The sample repository of Argo CD: its waves, its Job's script as a process, and that all of it converges when it is
 //! applied as one commit.
 
-use super::helm::{objects, repository};
+use super::{
+    helm::{objects, repository},
+    requests::{apply_as, kubeconfig_of},
+};
 use crate::cluster::*;
 use atlas_privatelink_operator::testbed::control_plane::Places;
-use http::Method;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -60,15 +62,6 @@ fn no_manifest_of_ours_says_suspend() {
     }
 }
 
-fn path_of(object: &Value, namespace: &str) -> String {
-    let (kind, name) = (object["kind"].as_str().expect("a kind"), object["metadata"]["name"].as_str().expect("a name"));
-    let group = match object["apiVersion"].as_str().expect("a version") {
-        "v1" => "api/v1".to_owned(),
-        version => format!("apis/{version}"),
-    };
-    format!("/{group}/namespaces/{namespace}/{}s/{name}", kind.to_lowercase())
-}
-
 /// As Argo CD applies it, into the namespace of its Application.
 async fn apply_all(world: &World, sample: &[Value]) {
     for object in sample {
@@ -79,8 +72,7 @@ async fn apply_all(world: &World, sample: &[Value]) {
         if object["kind"] == "Secret" {
             object["stringData"] = json!({"publicKey": PUBLIC, "privateKey": PRIVATE});
         }
-        let path = format!("{}?fieldManager=argocd-controller&force=true", path_of(&object, &world.namespace));
-        world.send(Method::PATCH, &path, APPLY, &object).await.unwrap_or_else(|error| panic!("{error}\n{object:#}"));
+        apply_as(world, "argocd-controller", &object, Some(&world.namespace)).await;
     }
 }
 
@@ -113,8 +105,8 @@ impl Container {
         assert_eq!(job["containers"][0]["command"], json!(["sh", "/script/make-endpoint.sh"]));
         write("make-endpoint.sh", script, 0o644);
         write("aws", AWS, 0o755);
-        let kubeconfig = kubeconfig(world, job["serviceAccountName"].as_str().expect("a name")).await;
-        write("kubeconfig", &kubeconfig, 0o600);
+        let account = job["serviceAccountName"].as_str().expect("a name");
+        write("kubeconfig", &kubeconfig_of(world, &world.namespace, account).await.to_string(), 0o600);
         let variables = job["containers"][0]["env"].as_array().expect("env").iter();
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let environment = variables.map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect();
@@ -142,18 +134,6 @@ impl Container {
         let asked = fs::read_to_string(self.directory.path().join("asked")).unwrap_or_default();
         asked.lines().filter(|line| line.contains("create-vpc-endpoint")).map(str::to_owned).collect()
     }
-}
-
-/// How the Job's ServiceAccount reaches the API server from its namespace.
-async fn kubeconfig(world: &World, account: &str) -> String {
-    let path = format!("/api/v1/namespaces/{}/serviceaccounts/{account}/token", world.namespace);
-    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-    let answer = world.send(Method::POST, &path, JSON, &request).await.expect("a token");
-    let admin = fs::read_to_string(&world.nature.plane.kubeconfig).expect("a kubeconfig");
-    let mut kubeconfig: Value = serde_saphyr::from_str(&admin).expect("YAML");
-    kubeconfig["users"][0]["user"] = json!({"token": answer["status"]["token"]});
-    kubeconfig["contexts"][0]["context"]["namespace"] = json!(world.namespace);
-    kubeconfig.to_string()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
