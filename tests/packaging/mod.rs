@@ -9,6 +9,7 @@ mod contract;
 mod deployed;
 mod features;
 mod files;
+mod flux;
 mod helm;
 mod image;
 mod install;
