@@ -66,6 +66,8 @@ pub struct Election {
     heard: Option<Heard>,
     /// While leading: when the last write that was taken was sent.
     renewed: Option<Instant>,
+    /// When the Lease was last seen, or seen to be missing.
+    looked: Option<Instant>,
     /// When it is time to look again or, for the leader, to renew.
     due: Instant,
     /// A write of ours may have been taken without an answer.
@@ -74,7 +76,16 @@ pub struct Election {
 
 impl Election {
     pub fn new(identity: String, timing: Timing, now: Instant) -> Self {
-        Self { identity, timing, view: View::Unknown, heard: None, renewed: None, due: now, in_doubt: false }
+        Self {
+            identity,
+            timing,
+            view: View::Unknown,
+            heard: None,
+            renewed: None,
+            looked: None,
+            due: now,
+            in_doubt: false,
+        }
     }
 
     pub fn is_leading(&self) -> bool {
@@ -136,10 +147,18 @@ impl Election {
             self.heard.as_ref().map(|heard| heard.since + heard.claim.duration.unwrap_or(self.timing.duration()));
         match &self.view {
             View::Unknown => None,
+            // A create names no version that would be refused: who stood still since it looked has to look again.
+            View::Absent if self.has_looked_away(now) => None,
             View::Absent => Some(of_heard.unwrap_or(now)),
             View::Present(record) if record.claim.holder.is_none() || record.is_held_by(&self.identity) => Some(now),
             View::Present(_) => of_heard,
         }
+    }
+
+    /// Whether so long has passed since the last look that another may have come and gone unseen.
+    fn has_looked_away(&self, now: Instant) -> bool {
+        let longest = self.timing.retry() * 2 + self.timing.patience();
+        self.looked.is_none_or(|looked| now.saturating_duration_since(looked) > longest)
     }
 
     /// What is to be written now, and the version it is written on (`None`: the Lease is to be made).
@@ -167,7 +186,7 @@ impl Election {
         self.due = now + pause;
         let Some(record) = found else { return self.misses(now) };
         self.hears(&record.claim, now);
-        self.view = View::Present(record);
+        (self.view, self.looked) = (View::Present(record), Some(now));
     }
 
     fn hears(&mut self, claim: &Claim, now: Instant) {
@@ -207,12 +226,12 @@ impl Election {
     /// There is no Lease. A leader that lives makes it anew; who has ever seen one, however long ago, gives it a whole
     /// duration for that, for another may have come after it.
     fn misses(&mut self, now: Instant) {
-        if self.view != View::Absent
+        if (self.view != View::Absent || self.has_looked_away(now))
             && let Some(heard) = &mut self.heard
         {
             heard.since = now;
         }
-        self.view = View::Absent;
+        (self.view, self.looked) = (View::Absent, Some(now));
     }
 
     /// A look or a write had no answer, or none that tells anything.

@@ -15,7 +15,8 @@
 //!   duration; a candidate counts the whole duration from when it *got to see* that write. The third between them is for
 //!   what is still under way, and for clocks that run at different speeds.
 //! * A deleted Lease ends nobody's term: the leader makes it anew, and a candidate that has ever seen a Lease gives the
-//!   leader a whole duration for that. (One that was started in between has seen none.) An emptied Lease, or one that
+//!   leader a whole duration for that. (One that was started in between has seen none, and nobody has seen one that was
+//!   deleted as soon as it was made: there two may lead, until the first renews.) An emptied Lease, or one that
 //!   another holds, does: who lost it stops at once and ends.
 //!
 //! # A zombie

@@ -440,7 +440,7 @@ async fn health_fails_when_a_watch_is_not_heard_of_any_more() {
     // From now on a watch of endpoints that begins anew is never answered.
     let watches = Matcher::any().verb(Verb::Watch).resource(ENDPOINTS);
     world.kube.inject(Rule::new(watches, Fault::hang_before()).always());
-    world.pass(SILENCE).await;
+    world.pass(SILENCE / 2).await;
     assert_eq!(page(&operator, "/healthz").await.0, 200, "too soon");
     world.pass(SILENCE).await;
     let (status, why) = page(&operator, "/healthz").await;

@@ -274,7 +274,8 @@ impl Running {
 
     /// Waits until it ends on its own.
     pub async fn end(self) -> Result<(), Error> {
-        self.task.await.unwrap()
+        let ended = tokio::time::timeout(Duration::from_secs(3600), self.task).await;
+        ended.expect("it goes on and on").unwrap()
     }
 
     /// As SIGKILL: whatever it was doing is not finished.

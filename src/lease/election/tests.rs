@@ -89,10 +89,17 @@ fn a_deleted_lease_leaves_a_known_holder_the_time_to_make_it_anew() {
     // Long ago: nobody could look meanwhile.
     election.failed(start + millis(1000));
     election.saw(None, start + millis(60_000), 0.0);
-    election.saw(None, start + millis(62_000), 0.0);
+    for look in (61_500..75_000).step_by(1500) {
+        assert_ne!(election.next(start + millis(look)), Next::Write);
+        election.saw(None, start + millis(look), 0.0);
+    }
     assert_ne!(election.next(start + millis(74_999)), Next::Write);
     assert_eq!(election.next(start + millis(75_000)), Next::Write);
     assert_eq!(election.claim(wall(0)).0, None, "it is made");
+    // It stood still: another may have come, and its Lease have been deleted as well.
+    assert_eq!(election.next(start + millis(90_000)), Next::Look);
+    election.saw(None, start + millis(90_000), 0.0);
+    assert_ne!(election.next(start + millis(90_000)), Next::Write);
 }
 
 #[test]
@@ -265,6 +272,8 @@ struct Game {
     origin: Instant,
     lease: Option<Record>,
     versions: u64,
+    /// When the Lease was made.
+    made: u64,
     players: Vec<Player>,
     fates: Vec<Fate>,
     pauses: Vec<Pause>,
@@ -284,14 +293,21 @@ impl Game {
             alive: true,
         };
         let players = percents.into_iter().enumerate().map(player).collect();
-        Self { origin, lease: None, versions: 0, players, fates, pauses, restarts, names: 100 }
+        Self { origin, lease: None, versions: 0, made: 0, players, fates, pauses, restarts, names: 100 }
+    }
+
+    /// Deletes a Lease that was there long enough to be seen by all who look.
+    fn delete(&mut self, at: u64) {
+        if at >= self.made + 15_000 {
+            self.lease = None;
+        }
     }
 
     fn local(&self, who: usize, at: u64) -> Instant {
         self.origin + millis(at * self.players[who].percent / 100)
     }
 
-    fn write(&mut self, version: Option<&str>, claim: Claim) -> Outcome {
+    fn write(&mut self, version: Option<&str>, claim: Claim, at: u64) -> Outcome {
         match (version, &self.lease) {
             (None, Some(_)) => return Outcome::Conflict,
             (Some(_), None) => return Outcome::Gone,
@@ -299,6 +315,9 @@ impl Game {
             (None, None) | (Some(_), Some(_)) => {}
         }
         self.versions += 1;
+        if version.is_none() {
+            self.made = at;
+        }
         let record = Record { version: self.versions.to_string(), claim };
         self.lease = Some(record.clone());
         Outcome::Taken(record)
@@ -312,7 +331,7 @@ impl Game {
                 if request.effect.is_some_and(|effect| effect <= at) {
                     request.effect = None;
                     request.outcome = Some(match request.write.clone() {
-                        Some((version, claim)) => self.write(version.as_deref(), claim),
+                        Some((version, claim)) => self.write(version.as_deref(), claim, at),
                         None => Outcome::Found(self.lease.clone()),
                     });
                 }
@@ -407,7 +426,7 @@ proptest! {
         percents in [90_u64..=110, 90..=110, 90..=110],
         fates in vec(fates(), 0..300),
         pauses in vec(pauses(), 0..4),
-        mut deletions in vec(10_000..TROUBLED, 1..6),
+        mut deletions in vec(16_000..TROUBLED, 1..6),
     ) {
         let pauses: Vec<_> = pauses.into_iter().map(|pause| Pause { from: pause.from.max(5000), ..pause }).collect();
         let mut game = Game::new(percents, Vec::new(), pauses, false);
@@ -418,7 +437,7 @@ proptest! {
         for at in deletions {
             let at = at / TICK * TICK;
             game.play_to(from, at)?;
-            game.lease = None;
+            game.delete(at);
             from = at;
         }
         game.play_to(from, TROUBLED + CALM)?;
