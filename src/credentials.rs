@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -27,7 +27,9 @@ pub enum Problem {
 
 /// Namespace and name of a Secret.
 type Name = (String, String);
-type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Credential>)>>>;
+/// What a Secret held, and when it was read.
+type Held = tokio::sync::Mutex<Option<(Instant, Arc<Credential>)>>;
+type Slot = Arc<Held>;
 
 /// The credentials in use.
 #[derive(Clone)]
@@ -57,6 +59,7 @@ impl Credentials {
         let read_at = Instant::now();
         let credential = self.read(namespace, name).await?;
         *known = Some((read_at, credential.clone()));
+        tokio::spawn(forget(Arc::downgrade(&slot), read_at));
         Ok(credential)
     }
 
@@ -88,13 +91,50 @@ impl Credentials {
         Ok(Credential::from_secret_data(&data)?)
     }
 
+    /// Where a Secret's credential is kept.
     fn slot(&self, namespace: &str, name: &str) -> Slot {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody holds a credential past its time because nobody asked again.
-        known.retain(|_, slot| {
-            slot.try_lock().is_ok_and(|known| known.as_ref().is_none_or(|(at, _)| at.elapsed() < LIFETIME))
-                || Arc::strong_count(slot) > 1
-        });
+        // Secrets that nobody asks for any more.
+        known.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|known| known.is_some()));
         known.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
+    }
+}
+
+/// Drops what was read then once its time is over, though nobody asks again.
+async fn forget(slot: Weak<Held>, read_at: Instant) {
+    tokio::time::sleep_until(read_at + LIFETIME).await;
+    if let Some(slot) = slot.upgrade() {
+        slot.lock().await.take_if(|(known, _)| *known == read_at);
+    }
+}
+
+#[cfg(all(test, feature = "testbed"))]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        testbed::kubernetes::{ApiServer, Options},
+    };
+    use serde_json::json;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_dropped_after_a_minute_though_nobody_asks_again() {
+        let kube = ApiServer::with(Options::new(Clock::system()));
+        kube.create_namespace("payments").unwrap();
+        kube.apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "payments", "name": "key"},
+            "data": {"publicKey": "cHVibGlj", "privateKey": "cHJpdmF0ZQ=="},
+        }))
+        .unwrap();
+        let credentials = Credentials::new(kube.client_as("operator"));
+        let first = credentials.get("payments", "key").await.unwrap();
+        tokio::time::sleep(LIFETIME / 2).await;
+        let again = credentials.get("payments", "key").await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again), "it is kept while it is used");
+        let held = Arc::downgrade(&first);
+        drop((first, again));
+        assert!(held.upgrade().is_some());
+        tokio::time::sleep(LIFETIME).await;
+        assert!(held.upgrade().is_none(), "it is still in memory");
     }
 }

@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 
 fn write_crds(args: &CrdsArgs) -> Result<(), Box<dyn Error>> {
     match &args.output {
-        Some(folder) => crds::write(folder)?,
+        Some(folder) => crds::write(folder).map_err(|error| format!("--output {}: {error}", folder.display()))?,
         None => crds::yaml()?.iter().for_each(|(_, text)| print!("{text}")),
     }
     Ok(())

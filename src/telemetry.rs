@@ -16,15 +16,7 @@ use tracing_subscriber::{
 /// # Errors
 /// When `directives` is no log level.
 pub fn start(format: LogFormat, directives: &str) -> Result<(), ParseError> {
-    // What the HTTP stack says of requests at its finest levels may show headers: it is not listened to below info.
-    // The span that kube lays around every reconcile says what ours says better.
-    let quiet = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
-    let filter = directives
-        .parse::<Targets>()?
-        .with_targets(quiet.map(|target| (target, LevelFilter::INFO)))
-        .with_target("kube_runtime", LevelFilter::WARN)
-        // It warns of an answer that it cannot decode by showing it, and that may be a Secret. What fails is told by ours.
-        .with_target("kube_client", LevelFilter::OFF);
+    let filter = filter(directives)?;
     let layer = fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
         LogFormat::Text => layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed(),
@@ -32,4 +24,20 @@ pub fn start(format: LogFormat, directives: &str) -> Result<(), ParseError> {
     };
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     Ok(())
+}
+
+/// What is logged with these directives.
+///
+/// # Errors
+/// When `directives` is no log level.
+pub fn filter(directives: &str) -> Result<Targets, ParseError> {
+    // What the HTTP stack says of requests at its finest levels may show headers: it is not listened to below info.
+    // The span that kube lays around every reconcile says what ours says better.
+    let quiet = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
+    Ok(directives
+        .parse::<Targets>()?
+        .with_targets(quiet.map(|target| (target, LevelFilter::INFO)))
+        .with_target("kube_runtime", LevelFilter::WARN)
+        // It warns of an answer that it cannot decode by showing it, and that may be a Secret. What fails is told by ours.
+        .with_target("kube_client", LevelFilter::OFF))
 }

@@ -12,6 +12,9 @@ use std::{error::Error, time::Duration};
 /// Far more than any answer about private endpoints; recorded ones stay under 10 kB.
 pub const LARGEST_BODY: usize = 1 << 20;
 
+/// Who we are, to Atlas and to the Kubernetes API, where it stands in the audit log.
+pub const USER_AGENT: &str = concat!("atlas-privatelink-operator/", env!("CARGO_PKG_VERSION"));
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Unused connections are closed before a NAT gateway or load balancer forgets them silently (AWS: 350 s).
@@ -64,7 +67,7 @@ impl Https {
     pub fn new(options: &HttpsOptions) -> Result<Self, InvalidOptions> {
         install_crypto();
         let mut builder = Client::builder()
-            .user_agent(concat!("atlas-privatelink-operator/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
             // A repeat must pass the client's own checks first.
             .retry(reqwest::retry::never())

@@ -140,6 +140,11 @@ impl Inventory {
         }
     }
 
+    /// Forgets sessions and tokens whose time is over.
+    pub fn forget_expired_secrets(&self) {
+        self.atlas.forget_expired_secrets();
+    }
+
     /// The dialect that Atlas is spoken to in.
     pub fn dialect(&self) -> Dialect {
         self.atlas.dialect()

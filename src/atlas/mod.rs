@@ -172,6 +172,11 @@ impl Atlas {
         self.inner.config.dialect
     }
 
+    /// Forgets sessions and tokens whose time is over.
+    pub fn forget_expired_secrets(&self) {
+        self.inner.auth.forget_expired(Instant::now());
+    }
+
     /// Takes the next place in the order.
     pub fn sequence(&self) -> Sequence {
         self.inner.order.next()

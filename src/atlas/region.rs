@@ -40,10 +40,18 @@ pub struct Region {
 
 /// Why a text is not a region.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{provider} has no region {text:?} that this version knows; use Atlas' spelling, such as US_EAST_1")]
+#[error("{provider} has no region {text:?} that this version knows; use Atlas' spelling, such as {}", example(*provider))]
 pub struct UnknownRegion {
     provider: Provider,
     text: String,
+}
+
+fn example(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Aws => "US_EAST_1",
+        Provider::Azure => "US_EAST_2",
+        Provider::Gcp => "CENTRAL_US",
+    }
 }
 
 impl Region {

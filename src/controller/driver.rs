@@ -2,6 +2,7 @@
 
 use super::{
     context::{Care, Context},
+    events,
     kind::{Applied, Decision, Demand, Kind},
     memory::is_older,
     setback::{failed, held_back, stop},
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     api::CommonStatus,
-    atlas::{Sent, ids::ProjectId},
+    atlas::{Caller, Sent},
     reconcile::{Look, Subject, report},
 };
 use futures::FutureExt;
@@ -47,15 +48,7 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let whereabouts = object.whereabouts(&ctx).unwrap_or_default();
-    let span = tracing::info_span!(
-        "reconcile",
-        kind = %K::kind(&()),
-        namespace = object.namespace(),
-        name = object.name_any(),
-        project = whereabouts.0,
-        region = whereabouts.1
-    );
+    let span = events::span(&ctx, &object);
     let run = AssertUnwindSafe(run(&ctx, object)).catch_unwind();
     match tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await {
         Ok(Ok(Ok(action))) => {
@@ -103,8 +96,8 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             object = write::record(ctx, &object, None).await?;
             continue;
         }
-        let case = match object.resolve(ctx, subject.clone(), care).await {
-            Ok(case) => case,
+        let situation = match object.resolve(ctx, subject.clone(), care).await {
+            Ok(situation) => situation,
             Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Err(blocked) => return stop(ctx, &object, &subject, &blocked).await,
         };
@@ -112,11 +105,11 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             return suspended(ctx, &object, &subject).await;
         }
         let before = object.status().cloned().unwrap_or_default();
-        let decision = K::decide(&before, &case, ctx.clock.now());
+        let (decision, read) = situation.decide(&before, ctx.clock.now());
         let Some(step) = decision.step.as_ref() else {
             let decision =
                 if subject.suspended { waiting_suspended(ctx, &subject, before, decision) } else { decision };
-            return settle(ctx, &object, decision, K::project(&case)).await;
+            return settle(ctx, &object, decision, read, situation.caller()).await;
         };
         match K::demand(step) {
             Demand::Record => {}
@@ -126,11 +119,11 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             }
             Demand::Atlas(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Demand::Atlas(needed) => {
-                if let Some(blocked) = held_back(ctx, &object, &subject, K::caller(&case)) {
+                if let Some(blocked) = held_back(ctx, &object, &subject, situation.caller()) {
                     return stop(ctx, &object, &subject, &blocked).await;
                 }
                 if care < needed || turn.is_none() {
-                    if let (None, Some(caller)) = (&turn, K::caller(&case)) {
+                    if let (None, Some(caller)) = (&turn, situation.caller()) {
                         let Ok(taken) = tokio::time::timeout(TURN, ctx.inventory.turn(caller.project)).await else {
                             return Ok(Action::requeue(SHORTLY));
                         };
@@ -151,14 +144,14 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let Some(step) = decision.step else { break };
         tracing::debug!(?step, "taking a step");
-        match object.apply(ctx, &case, step).await? {
+        match object.apply(ctx, &situation, step).await? {
             Applied::Changed(changed) => object = *changed,
             Applied::Gone => {
                 ctx.memories.forget(&subject.uid);
                 return Ok(Action::await_change());
             }
             Applied::Failed(failure, changed) => {
-                return failed(ctx, &*changed, &subject, K::caller(&case), &failure).await;
+                return failed(ctx, &*changed, &subject, situation.caller(), &failure).await;
             }
         }
         care = Care::Normal;
@@ -205,7 +198,8 @@ async fn settle<K: Kind>(
     ctx: &Context,
     object: &K,
     decision: Decision<K>,
-    project: Option<ProjectId>,
+    read: Option<Sent>,
+    caller: Option<&Caller>,
 ) -> Result<Action, Trouble> {
     let failed = K::has_failed(&decision.status);
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
@@ -215,8 +209,8 @@ async fn settle<K: Kind>(
         }
     });
     write_status(ctx, object, decision.status).await?;
-    let resync = project.map_or(ctx.settings.resync_interval, |project| ctx.resync_interval(&project));
-    Ok(next_look(decision.look, decision.read, ctx.settings.poll_interval, resync))
+    let resync = caller.map_or(ctx.settings.resync_interval, |caller| ctx.resync_interval(&caller.project));
+    Ok(next_look(decision.look, read, ctx.settings.poll_interval, resync))
 }
 
 fn next_look(look: Look, read: Option<Sent>, poll: Duration, resync: Duration) -> Action {
@@ -251,17 +245,13 @@ fn says_the_same<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> bool
 }
 
 pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Result<K, kube::Error> {
-    if says_the_same(ctx, object, &status) {
-        return Ok(object.clone());
-    }
-    let news = object.news(&status);
-    let written = write::status(ctx, object, status).await?;
-    if let Some(ready) = written.status().and_then(|status| status.conditions().first()) {
-        tracing::info!(ready = ready.status, reason = ready.reason, "{}", ready.message);
-    }
-    for item in news {
-        ctx.events.publish(&written, item).await;
-    }
+    let (written, news) = if says_the_same(ctx, object, &status) {
+        (object.clone(), Vec::new())
+    } else {
+        let news = object.news(&status);
+        (write::status(ctx, object, status).await?, news)
+    };
+    events::announce_change(ctx, &object.status().cloned().unwrap_or_default(), &written, news).await;
     Ok(written)
 }
 

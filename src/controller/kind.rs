@@ -6,21 +6,53 @@ use super::{
 };
 use crate::{
     api::CommonStatus,
-    atlas::{Caller, Failure, Sent, ids::ProjectId},
-    reconcile::{Look, Subject, blocked::Blocked},
+    atlas::{Caller, Failure, Sent},
+    reconcile::{Look, Moment, Subject, blocked::Blocked},
 };
 use jiff::Timestamp;
 use kube::{Resource, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Debug, future::Future};
 
+/// What a decision on an object rests on.
+pub struct Situation<K: Kind> {
+    pub desired: K::Desired,
+    pub moment: Moment,
+    pub seen: Seen<K>,
+}
+
+/// How much had to be looked at.
+pub enum Seen<K: Kind> {
+    /// The cluster alone decides.
+    Cluster(Box<K::Plan>),
+    /// Atlas, too, on behalf of this caller.
+    Atlas(Box<K::Observed>, Caller),
+}
+
+impl<K: Kind> Situation<K> {
+    /// On whose behalf Atlas was asked.
+    pub fn caller(&self) -> Option<&Caller> {
+        match &self.seen {
+            Seen::Cluster(_) => None,
+            Seen::Atlas(_, caller) => Some(caller),
+        }
+    }
+
+    /// What to do, and the look at Atlas that it rests on. Pure.
+    pub fn decide(&self, before: &K::Status, now: Timestamp) -> (Decision<K>, Option<Sent>) {
+        let (plan, read) = match &self.seen {
+            Seen::Cluster(plan) => (K::Plan::clone(plan), None),
+            Seen::Atlas(observed, _) => (K::plan(&self.desired, observed, &self.moment), Some(K::read(observed))),
+        };
+        (K::conclude(before, &self.desired, plan, now), read)
+    }
+}
+
 /// A decision: at most one step, and the status and the next look if that step isn't taken or changes nothing.
 pub struct Decision<K: Kind> {
     pub step: Option<K::Step>,
     pub status: K::Status,
     pub look: Look,
-    /// The look at Atlas that it rests on.
-    pub read: Option<Sent>,
 }
 
 /// What a step asks for before it may be taken.
@@ -66,7 +98,11 @@ pub trait Kind:
     const NAME: &'static str;
 
     type Status: CommonStatus + Send + Sync;
-    type Case: Send + Sync;
+    /// What is wanted, checked, and what the object records of the past.
+    type Desired: Send + Sync;
+    /// What is there.
+    type Observed: Send + Sync;
+    type Plan: Clone + Send + Sync;
     type Step: Debug + Send + Sync;
 
     fn status(&self) -> Option<&Self::Status>;
@@ -84,21 +120,19 @@ pub trait Kind:
         ctx: &Context,
         subject: Subject,
         care: Care,
-    ) -> impl Future<Output = Result<Self::Case, Blocked>> + Send;
-    /// Pure: plan and status.
-    fn decide(before: &Self::Status, case: &Self::Case, now: Timestamp) -> Decision<Self>;
+    ) -> impl Future<Output = Result<Situation<Self>, Blocked>> + Send;
+    /// Pure: the next step.
+    fn plan(desired: &Self::Desired, observed: &Self::Observed, moment: &Moment) -> Self::Plan;
+    /// The look at Atlas that the next one is aligned with.
+    fn read(observed: &Self::Observed) -> Sent;
+    /// Pure: the status that tells the plan.
+    fn conclude(before: &Self::Status, desired: &Self::Desired, plan: Self::Plan, now: Timestamp) -> Decision<Self>;
     fn demand(step: &Self::Step) -> Demand;
-    /// The project whose resync interval the object follows.
-    fn project(case: &Self::Case) -> Option<ProjectId> {
-        Self::caller(case).map(|caller| caller.project)
-    }
-    /// On whose behalf Atlas is asked in this case.
-    fn caller(case: &Self::Case) -> Option<&Caller>;
     /// Takes one step.
     fn apply(
         &self,
         ctx: &Context,
-        case: &Self::Case,
+        situation: &Situation<Self>,
         step: Self::Step,
     ) -> impl Future<Output = Result<Applied<Self>, kube::Error>> + Send;
 

@@ -26,7 +26,8 @@ pub struct Memory {
     pub foreign_version: Option<(String, Sequence, Instant)>,
     pub attempt: AttemptMemory,
     pub failed_since: Option<Instant>,
-    pub removed: BTreeSet<(ServiceId, EndpointId)>,
+    /// The endpoints whose removal Atlas has confirmed, and when.
+    pub removed: HashMap<(ServiceId, EndpointId), Instant>,
     /// When Atlas last confirmed the object.
     pub confirmed_at: Option<Instant>,
     pub hearing: Hearing,
@@ -40,9 +41,20 @@ pub struct Memory {
     pub troubles: u32,
     /// The way to Atlas that the object last used, for its deletion.
     pub way: Option<Way>,
+    /// What was done for it has been told, and its status has not been looked at since.
+    pub told_deed: bool,
 }
 
 impl Memory {
+    /// How long what Atlas has confirmed to remove may still be listed, before it is asked again.
+    const REMOVAL: Duration = Duration::from_secs(600);
+
+    /// What is listed only because its removal takes its time.
+    pub fn being_removed(&mut self, now: Instant) -> BTreeSet<(ServiceId, EndpointId)> {
+        self.removed.retain(|_, at| now.saturating_duration_since(*at) < Self::REMOVAL);
+        self.removed.keys().cloned().collect()
+    }
+
     /// A version of the object reached this process.
     pub fn reached(&mut self, version: &str, at: Sequence, now: Instant) {
         self.confirmed_at.get_or_insert(now);
@@ -63,6 +75,8 @@ pub fn is_older(version: &str, than: &str) -> bool {
 /// How the object reached Atlas.
 #[derive(Clone)]
 pub struct Way {
+    /// The Secret of the credential.
+    pub secret: String,
     pub caller: Caller,
     pub provider: Provider,
 }

@@ -3,6 +3,8 @@
 pub mod context;
 pub mod driver;
 pub mod events;
+pub mod handover;
+pub mod housekeeping;
 pub mod kind;
 pub mod memory;
 pub mod send;

@@ -35,6 +35,8 @@ pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked
             confirmed_at: memory.confirmed_at.unwrap_or(now),
             patience: ctx.settings.patience(),
         };
+        // What stands in the way is another matter than what was done just before.
+        memory.told_deed = false;
         (known, blocked.retry_at)
     });
     let before = object.status().cloned().unwrap_or_default();
@@ -73,7 +75,7 @@ pub async fn failed<K: Kind>(
     failure: &Failure,
 ) -> Result<Action, Trouble> {
     let now = Instant::now();
-    tracing::warn!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
+    tracing::debug!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
     if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {
         return Ok(Action::requeue(SOONEST));
     }

@@ -45,7 +45,7 @@ pub fn moment(ctx: &Context, subject: &Subject, attempt: Option<&Attempt>) -> Mo
             atlas_time: ctx.clock.at(now),
             attempt: memory.attempt.clone(),
             failed_since: memory.failed_since,
-            removed: memory.removed.clone(),
+            removed: memory.being_removed(now),
         }
     })
 }
@@ -119,7 +119,8 @@ pub async fn services(
     };
     match result {
         Ok(services) => {
-            ctx.memories.with(&subject.uid, |memory| memory.way = Some(Way { caller: caller.clone(), provider }));
+            let way = Way { secret: secret.to_owned(), caller: caller.clone(), provider };
+            ctx.memories.with(&subject.uid, |memory| memory.way = Some(way));
             Ok((services, caller))
         }
         Err(unseen) => Err(blocked(ctx, subject, secret, &unseen)),

@@ -10,6 +10,7 @@ use crate::{
         context::{Context, Jitter, Objects},
         driver::reconcile,
         events::Events,
+        housekeeping,
         kind::Kind,
         memory::Memories,
     },
@@ -28,7 +29,7 @@ use kube::{
 };
 use std::{convert::Infallible, sync::Arc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Runs the controllers until `stop`, or until one ends on its own; `phase` is what they run in.
 pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: CancellationToken) -> Result<(), Error> {
@@ -47,6 +48,7 @@ pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: C
         .collect();
     ctx.links.fill_from(watches.iter().map(|(links, _)| links.store.clone()).collect());
     ctx.endpoints.fill_from(watches.iter().map(|(_, endpoints)| endpoints.store.clone()).collect());
+    let _housekeeping = AbortOnDropHandle::new(tokio::spawn(housekeeping::run(ctx.clone())));
     let mut running = Vec::new();
     for (links, endpoints) in watches {
         running.push(drive(links, ctx.clone(), metrics.clone(), stop.clone()).boxed());
@@ -74,7 +76,7 @@ fn context(parts: Parts) -> Context {
         clock,
         memories: Memories::default(),
         jitter: Jitter::new(seed),
-        events: Events::new(client.clone(), holder.clone()),
+        events: Events::new(client.clone(), holder.clone(), clock),
         holder: Holder::new(holder),
         links: Objects::new(client.clone(), namespaces.clone()),
         endpoints: Objects::new(client.clone(), namespaces),

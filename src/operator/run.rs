@@ -4,7 +4,7 @@ use super::{Error, Parts, operate};
 use crate::{
     atlas::{
         AtlasConfig,
-        https::{Https, install_crypto},
+        https::{Https, USER_AGENT, install_crypto},
     },
     cli::RunArgs,
     clock::Clock,
@@ -22,29 +22,33 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(args: RunArgs) -> Result<(), Error> {
     crate::telemetry::start(args.log_format, &args.log_level)?;
     install_crypto();
+    // First what is written on the command line: whoever mistypes a flag hears of that, and not of the cluster.
+    let (base_url, settings, election) = (args.base_url()?, args.settings()?, args.leader_election.settings()?);
+    let transport = Arc::new(Https::new(&args.https_options()?)?);
     let mut config = kube::Config::infer().await.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
     // Its own retries can block a call for minutes; ours know the object.
     config.default_retry = false;
     // `--https-proxy` is for Atlas only, and so is whatever the environment says of proxies.
     config.proxy_url = None;
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
     let metrics = Metrics::default();
     let clock = Clock::system();
     let holder = holder();
     let atlas = AtlasConfig {
         observer: Arc::new(metrics.clone()),
         clock,
-        ..AtlasConfig::new(args.base_url()?, args.atlas_api_version)
+        ..AtlasConfig::new(base_url, args.atlas_api_version)
     };
     let parts = Parts {
         client: Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))?,
-        transport: Arc::new(Https::new(&args.https_options()?)?),
+        transport,
         atlas,
-        settings: args.settings()?,
+        settings,
         clock,
         metrics: metrics.clone(),
         holder,
         seed: rand::random(),
-        election: args.leader_election.settings()?,
+        election,
     };
     let (health, stop) = (Health::default(), CancellationToken::new());
     let listener = server::bind(args.http_listen).await.map_err(Error::Listen)?;

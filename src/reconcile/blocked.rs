@@ -85,28 +85,23 @@ impl Blocked {
     }
 }
 
-/// What a failed call means for the object on whose behalf it was made.
+/// What a failed call means for the object on whose behalf it was made. What to do about a refusal stands in the error,
+/// which knows its cause.
 fn judge(error: &AtlasError, secret: &str) -> (Cause, Verdict) {
     let refusal = |reason, message: String| (Cause::Refusal, Verdict::stalled(reason, message));
     let silence = |reason, message: String| (Cause::Silence, Verdict::reconciling(reason, message));
     match error.class {
         Class::Denied(Denial::Credentials) => refusal(
             Reason::CredentialsRefused,
-            format!(
-                "Atlas refuses the credential in the Secret {secret:?}: {error}. Put a valid API key or service account there"
-            ),
+            format!("Atlas refuses the credential in the Secret {secret:?}: {error}"),
         ),
         Class::Denied(Denial::Access) => refusal(
             Reason::AccessDenied,
-            format!(
-                "Atlas does not let the credential in the Secret {secret:?} do this: {error}. It needs the role Project Owner, an entry in its API access list, and a payment method on the project"
-            ),
+            format!("Atlas does not let the credential in the Secret {secret:?} do this: {error}"),
         ),
         Class::Denied(Denial::Project) => refusal(
             Reason::ProjectNotFound,
-            format!(
-                "Atlas shows no such project to the credential in the Secret {secret:?}: {error}. Check spec.projectId, and that the credential belongs to it"
-            ),
+            format!("Atlas shows no such project to the credential in the Secret {secret:?}: {error}"),
         ),
         Class::Invalid => refusal(Reason::InvalidRequest, format!("Atlas refuses the request: {error}")),
         Class::Throttled(_) => {

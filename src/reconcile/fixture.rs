@@ -90,6 +90,7 @@ pub fn claim(name: &str, origin: Option<Origin>) -> Claim {
         heard: Heard::Listed,
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,
+        blank: false,
     }
 }
 

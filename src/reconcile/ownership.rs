@@ -51,6 +51,9 @@ pub struct Claim {
     pub adoption: AdoptionPolicy,
     /// The origin that its status records for what is at stake; `None` while it records nothing, or something else.
     pub origin: Option<Origin>,
+    /// Suspended, with nothing recorded: as long as it is, it does not record what it shares, so it is given all of it
+    /// when it inherits.
+    pub blank: bool,
 }
 
 impl Claim {
@@ -111,7 +114,7 @@ pub fn succession(others: &[Claim]) -> Succession<'_> {
         .filter(|other| other.live)
         .filter(|other| match other.heard {
             Heard::Nothing => true,
-            Heard::Listed => other.may_inherit() && other.origin.is_none(),
+            Heard::Listed => other.may_inherit() && other.origin.is_none() && !other.blank,
             Heard::Lacking => false,
         })
         .collect();
@@ -150,6 +153,7 @@ mod tests {
             heard: Heard::Listed,
             adoption,
             origin,
+            blank: false,
         }
     }
 
@@ -198,6 +202,8 @@ mod tests {
         assert_eq!(succession(std::slice::from_ref(&heir)), Succession::HandOver(&heir));
         let lacking = Claim { heard: Heard::Lacking, ..claim("d", 1, AdoptOrCreate, None) };
         assert_eq!(succession(std::slice::from_ref(&lacking)), Succession::Free);
+        let blank = Claim { blank: true, ..unrecorded };
+        assert_eq!(succession(std::slice::from_ref(&blank)), Succession::HandOver(&blank));
         let create_only = claim("e", 1, CreateOnly, None);
         assert_eq!(succession(std::slice::from_ref(&create_only)), Succession::Free);
     }
@@ -215,14 +221,17 @@ mod tests {
             select(vec![None, Some(Origin::Created), Some(Origin::Adopted)]),
             select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]),
             any::<bool>(),
+            any::<bool>(),
             0..3i64,
         );
         prop::collection::vec(one, 1..6).prop_map(|all| {
-            let claims = all.into_iter().enumerate().map(|(n, (adoption, origin, heard, live, second))| Claim {
-                live,
-                heard,
-                ..claim(&format!("uid-{n}"), second, adoption, origin)
-            });
+            let claims =
+                all.into_iter().enumerate().map(|(n, (adoption, origin, heard, live, suspended, second))| Claim {
+                    live,
+                    heard,
+                    blank: suspended && origin.is_none(),
+                    ..claim(&format!("uid-{n}"), second, adoption, origin)
+                });
             claims.collect()
         })
     }
@@ -254,7 +263,7 @@ mod tests {
             match succession(&others) {
                 Succession::HandOver(heir) => {
                     prop_assert!(heir.live && heir.heard == Heard::Listed && heir.adoption == AdoptOrCreate);
-                    prop_assert_eq!(heir.origin, Some(Origin::Adopted));
+                    prop_assert!(heir.origin == Some(Origin::Adopted) || heir.blank);
                 }
                 Succession::Owned(owner) => {
                     prop_assert!(owner.live && owner.heard == Heard::Listed && owner.adoption != AdoptOnly);

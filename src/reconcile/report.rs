@@ -4,7 +4,11 @@
 use super::{Farewell, Subject};
 use crate::{
     api::{CommonStatus, Reason, Standing, Verdict},
-    controller::{context::Context, events::News, kind::Kind},
+    controller::{
+        context::Context,
+        events::{News, announce},
+        kind::Kind,
+    },
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -68,10 +72,11 @@ pub fn transitions<S: CommonStatus>(before: &S, after: &S) -> Vec<News> {
     let (old, new) = (Verdict::of(before.conditions()), Verdict::of(after.conditions()));
     match (old, new) {
         (old, Some((Standing::Ready, _))) if old.map(|(standing, _)| standing) != Some(Standing::Ready) => {
-            vec![News::normal("Ready", "Observe", message())]
+            vec![News::normal("Ready", "Observe", message()).as_verdict()]
         }
         (old, Some((Standing::Stalled, reason))) if old != new => {
-            stalled_words(reason).map(|word| News::warning(word, "Observe", message())).into_iter().collect()
+            let news = |word| News::warning(word, "Observe", message()).as_verdict();
+            stalled_words(reason).map(news).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -104,8 +109,7 @@ pub async fn farewell<K: Kind>(ctx: &Context, object: &K, farewell: Farewell, wh
             News::normal("HandedOver", "HandOver", format!("{what} belongs to another resource now"))
         }
     };
-    tracing::info!("{}", news.note);
-    ctx.events.publish(object, news).await;
+    announce(ctx, object, news).await;
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+mod bind;
 mod health;
 
+pub use bind::bind;
 pub use health::{Health, Phase, Pulse, SILENCE};
 
 use crate::metrics::Metrics;
@@ -12,10 +14,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-};
+use std::io;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -57,22 +56,6 @@ pub fn router(health: Health, metrics_of: Metrics) -> Router {
     let routes =
         Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics));
     routes.with_state((health, metrics_of))
-}
-
-/// Binds the address, or port 8080 of every interface, IPv6 included where there is IPv6.
-///
-/// # Errors
-/// When the address is taken or not of this machine.
-pub async fn bind(address: Option<SocketAddr>) -> io::Result<TcpListener> {
-    if let Some(address) = address {
-        return TcpListener::bind(address).await;
-    }
-    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 8080)).await {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).await
-        }
-        bound => bound,
-    }
 }
 
 /// Serves until `stop`.

@@ -1,11 +1,18 @@
-//! The simulated Atlas, asked by `curl`: the commands of the v1.0 pages as printed, and a few more (see README.md).
+//! The simulated Atlas, asked by clients that nobody here wrote (see README.md): `curl` in this file.
+
+mod deadline;
+mod digest;
+mod simulator;
 
 use atlas_privatelink_operator::{
     clock::Clock,
     testbed::simulator::{Fault, Operation, Rule, Secret, Settings, Simulator},
 };
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{net::TcpListener, process::Command};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -33,14 +40,21 @@ impl Got {
     }
 }
 
+fn settings() -> Settings {
+    Settings {
+        api_keys: vec![Secret::new("abcdefgh", "01234567-89ab-cdef-0123-456789abcdef")],
+        service_accounts: vec![Secret::new("mdb_sa_id_1", "mdb_sa_sk_1")],
+        time_scale: 1000.0,
+        ..Settings::default()
+    }
+}
+
 impl Served {
     async fn start() -> Self {
-        let settings = Settings {
-            api_keys: vec![Secret::new("abcdefgh", "01234567-89ab-cdef-0123-456789abcdef")],
-            service_accounts: vec![Secret::new("mdb_sa_id_1", "mdb_sa_sk_1")],
-            time_scale: 1000.0,
-            ..Settings::default()
-        };
+        Self::with(settings()).await
+    }
+
+    async fn with(settings: Settings) -> Self {
         let simulator = Simulator::new(settings, Clock::system());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,9 +63,29 @@ impl Served {
         tokio::spawn(async move { serving.serve(listener, token).await });
         // What the test needs to know goes through curl's configuration, so that the commands stay as printed.
         let curl_home = tempfile::tempdir().unwrap();
-        let config = "silent\nmax-time = 20\nnoproxy = \"*\"\nwrite-out = \"\\n%{http_code}\\n\"\n";
+        let config = "silent\nmax-time = 300\nnoproxy = \"*\"\nwrite-out = \"\\n%{http_code}\\n\"\n";
         std::fs::write(curl_home.path().join(".curlrc"), config).unwrap();
         Self { simulator, address, curl_home, _stop: stop.drop_guard() }
+    }
+
+    /// Waits until the services that stand in Atlas are as they should be.
+    async fn until(&self, what: &str, condition: impl Fn(&[Value]) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        loop {
+            let state = self.simulator.state();
+            if condition(state["services"].as_array().unwrap()) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never: {what}: {state}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn until_ready(&self, link: &str) {
+        self.until("the service is ready", |services| {
+            services.iter().any(|service| service["id"] == link && service["state"] == "READY")
+        })
+        .await;
     }
 
     /// Runs a command line; the exit status and what was printed.
@@ -91,6 +125,10 @@ impl Served {
     }
 }
 
+fn endpoints(service: &Value) -> &[Value] {
+    service["endpoints"].as_array().map_or(&[], Vec::as_slice)
+}
+
 fn fields(value: &Value) -> Vec<&String> {
     value.as_object().map(|fields| fields.keys().collect()).unwrap_or_default()
 }
@@ -107,10 +145,6 @@ fn has_the_fields_of(got: &Value, printed: &str) {
     }
 }
 
-async fn moments() {
-    tokio::time::sleep(Duration::from_millis(300)).await;
-}
-
 #[tokio::test]
 async fn the_printed_commands_get_the_documented_answers() {
     let atlas = Served::start().await;
@@ -121,7 +155,7 @@ async fn the_printed_commands_get_the_documented_answers() {
     assert_eq!(created.json()["endpointServiceName"], Value::Null, "null while it is being created");
     assert!(created.body.starts_with("{\n  \""), "pretty: {}", created.body);
     let link = created.json()["id"].as_str().unwrap().to_owned();
-    moments().await;
+    atlas.until_ready(&link).await;
 
     let added = atlas.run(include_str!("004-add-interface-endpoint.sh.txt"), &link).await;
     assert_eq!(added.status, 201, "{added:?}");
@@ -155,7 +189,7 @@ async fn curl_deletes_in_the_documented_order() {
     let atlas = Served::start().await;
     let link = atlas.run(include_str!("003-create-connection.sh.txt"), "").await.json()["id"].clone();
     let link = link.as_str().unwrap();
-    moments().await;
+    atlas.until_ready(link).await;
     atlas.run(include_str!("004-add-interface-endpoint.sh.txt"), link).await;
     let service = format!("privateEndpoint/{link}");
     let refused = atlas.curl("--digest --request DELETE", &service).await;
@@ -166,10 +200,10 @@ async fn curl_deletes_in_the_documented_order() {
     let endpoint = format!("{service}/interfaceEndpoints/{VPCE}");
     let removed = atlas.curl("--digest --request DELETE", &endpoint).await;
     assert_eq!((removed.status, removed.body.as_str()), (202, "{}"));
-    moments().await;
+    atlas.until("the endpoint is gone", |services| endpoints(&services[0]).is_empty()).await;
     assert_eq!(atlas.curl("--digest", &endpoint).await.status, 404);
     assert_eq!(atlas.curl("--digest --request DELETE", &service).await.status, 202);
-    moments().await;
+    atlas.until("the service is gone", <[Value]>::is_empty).await;
     let gone = atlas.curl("--digest", &service).await;
     assert_eq!((gone.status, &gone.json()["errorCode"]), (404, &json!("PRIVATELINK_NOT_FOUND")));
     assert_eq!(atlas.simulator.ledger().service_deletes(), [link]);

@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::net::TcpListener;
 
@@ -44,10 +44,14 @@ impl Case {
 /// Nobody is asked more than now and then, though the poll interval is a fifth of a second.
 async fn does_not_loop(world: &World, projects: usize) {
     let before: Vec<_> = (0..projects).map(|number| world.requests_of(&project(number))).collect();
+    let start = Instant::now();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    for (number, before) in before.into_iter().enumerate() {
-        let more = world.requests_of(&project(number)) - before;
-        assert!(more <= 12, "{more} requests of {} in five seconds", project(number));
+    let after: Vec<_> = (0..projects).map(|number| world.requests_of(&project(number))).collect();
+    // A busy machine may have slept longer, and whoever only asks now and then has asked more often then.
+    let allowed = 12 * start.elapsed().as_secs().div_ceil(5);
+    for (number, (before, after)) in before.into_iter().zip(after).enumerate() {
+        let more = (after - before) as u64;
+        assert!(more <= allowed, "{more} requests of {} in {:?}", project(number), start.elapsed());
     }
 }
 
@@ -59,8 +63,8 @@ async fn nudge(world: &World, name: &str) {
 
 async fn mended(world: &World, name: &str) {
     nudge(world, name).await;
-    let mended = world.until_ready(LINKS, name).await;
-    assert_eq!(mended["status"]["lastHandledReconcileAt"], "now");
+    let is_so = |link: &Value| is_ready(link) && link["status"]["lastHandledReconcileAt"] == "now";
+    world.until_is(LINKS, name, "it was looked at again, and is Ready", is_so).await;
 }
 
 fn with_secret(link: Value, secret: &str) -> Value {

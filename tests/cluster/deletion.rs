@@ -1,7 +1,7 @@
 //! Finalizers under real garbage collection: objects go in whatever order the cluster chooses.
 
 use super::world::*;
-use atlas_privatelink_operator::{api::Standing, credentials::LIFETIME};
+use atlas_privatelink_operator::api::Standing;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -72,8 +72,9 @@ async fn a_secret_that_went_first_still_serves_the_deletion() {
     world.until_ready(ENDPOINTS, "orders-a").await;
     world.delete(SECRETS, "atlas-credentials").await;
     world.until_gone(SECRETS, "atlas-credentials").await;
-    // What was read of it is not used any longer than this, except for a deletion.
-    tokio::time::sleep(LIFETIME).await;
+    // After a minute nothing of it is used any more, except for a deletion.
+    let is_so = |link: &Value| message(link).contains("the Secret \"atlas-credentials\" does not exist");
+    world.until_is(LINKS, "orders", "the Secret is missed", is_so).await;
     world.delete(LINKS, "orders").await;
     world.until_says(LINKS, "orders", Standing::Reconciling, "DeletionBlocked").await;
     world.delete(ENDPOINTS, "orders-a").await;

@@ -95,9 +95,9 @@ fn it_fails_when_atlas_still_has_something() {
 #[test]
 fn it_gives_the_reasons_after_the_timeout() {
     // Without --exit-when-ready: the end comes by itself, for there is no terminal.
-    let (success, text) = play("--timeout 10s", "echo the operator sleeps; exec sleep 600", None);
+    let (success, text) = play("--timeout 30s", "echo the operator sleeps; exec sleep 600", None);
     assert!(!success && text.contains("AtlasPrivateLink orders-us-east-1: no status yet"));
-    assert!(text.contains("not all was Ready after 10s") && text.contains("the operator sleeps"));
+    assert!(text.contains("not all was Ready after 30s") && text.contains("the operator sleeps"));
 }
 
 #[test]

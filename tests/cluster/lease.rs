@@ -172,7 +172,7 @@ async fn a_deleted_lease_changes_no_leader_and_sigterm_does_at_once() {
     assert_eq!(holder(&world).await, former);
     assert!(is_at(&leader, "ok: leader").await && is_at(&standby, "ok: standby").await);
 
-    let (status, _) = leader.terminate().await;
+    let status = leader.terminate().await;
     assert!(status.success(), "{status}");
     let released = lease(&world).await.expect("the Lease");
     let spec = &released["spec"];

@@ -1,6 +1,7 @@
 //! Against a real API server, and with the operator's own binary.
 
 mod apply;
+mod audit;
 mod bad_input;
 mod conformance;
 mod control_plane;
@@ -8,11 +9,16 @@ mod copies;
 mod crds;
 mod deletion;
 mod demo;
+mod flags;
 mod lease;
 mod manifests;
 mod operators;
 mod plane;
 mod process;
+mod rbac;
+mod rules;
+mod running;
+mod tls;
 mod world;
 
 use serde_json::{Map, Value};

@@ -1,12 +1,15 @@
 //! Operators that meet, die, and find the API server gone.
 
-use super::world::*;
+use super::{
+    audit::{Call, calls},
+    world::*,
+};
 use atlas_privatelink_operator::testbed::{
     control_plane::{ControlPlane, Options},
     simulator::{Fault, Operation, Rule},
 };
 use rand::Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -43,23 +46,22 @@ async fn versions(world: &World) -> BTreeMap<String, String> {
     versions
 }
 
-/// Nothing is written for a while, though Atlas is looked at all the time.
-async fn quiet(world: &World) {
-    let mut last = (versions(world).await, Instant::now());
-    // The last words on what became Ready may still be under way.
+/// In the end nothing is written any more, though every project is looked at again and again: who writes because
+/// another has written never comes to this end.
+async fn quiet(world: &World, projects: usize) {
+    const LOOKS: usize = 12;
+    let lists = |world: &World| -> Vec<usize> { (0..projects).map(|n| world.requests_of(&project(n))).collect() };
+    let mut last = (versions(world).await, lists(world));
+    let what = "every project is looked at twelve times, and nobody writes meanwhile";
     world
-        .until(SOON, "nobody writes for two seconds", async |world: &World| {
+        .until(SOON, what, async |world: &World| {
             let now = versions(world).await;
             if now != last.0 {
-                last = (now, Instant::now());
+                last = (now, lists(world));
             }
-            last.1.elapsed() > Duration::from_secs(2)
+            lists(world).iter().zip(&last.1).all(|(now, before)| *now >= before + LOOKS)
         })
         .await;
-    let (before, looks) = (last.0, world.calls(Operation::ListServices));
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(versions(world).await, before, "somebody writes, and somebody answers");
-    assert!(world.calls(Operation::ListServices) > looks, "nobody looks at Atlas any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,7 +71,7 @@ async fn two_on_the_same_objects_create_once_and_do_not_answer_each_other() {
     let (_one, _other) = (world.start(), world.start());
     applied(&world, COUNT).await;
     until_all_ready(&world, SOON).await;
-    quiet(&world).await;
+    quiet(&world, COUNT).await;
     let creates = world.ledger().creates();
     assert_eq!(creates.values().copied().collect::<Vec<_>>(), [1; COUNT]);
     assert_eq!(world.ledger().endpoint_adds().len(), COUNT);
@@ -137,7 +139,7 @@ async fn killed_in_mid_creation_it_creates_nothing_twice() {
     println!("killed after {instants:?}");
     let _operator = world.start();
     // One that was killed between the record and the request is waited for, for 90 seconds.
-    until_all_ready(&world, Duration::from_secs(150)).await;
+    until_all_ready(&world, 2 * SOON).await;
     let ledger = world.ledger();
     assert_eq!(ledger.creates().values().copied().collect::<Vec<_>>(), [1; COUNT]);
     assert_eq!(ledger.endpoint_adds().len(), COUNT);
@@ -155,7 +157,7 @@ async fn a_restart_is_not_seen_on_what_is_ready() {
     let mut operator = world.start();
     applied(&world, 6).await;
     until_all_ready(&world, SOON).await;
-    quiet(&world).await;
+    quiet(&world, 6).await;
     let before = versions(&world).await;
     for _ in 0..6 {
         operator.kill().await;
@@ -172,25 +174,29 @@ async fn a_restart_is_not_seen_on_what_is_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_ends_it_well_and_soon() {
+async fn sigterm_ends_it_well() {
     let world = World::new(Nature::default()).await;
     let operator = world.start();
     applied(&world, 1).await;
     until_all_ready(&world, SOON).await;
-    let (status, took) = operator.terminate().await;
+    let status = operator.terminate().await;
     assert!(status.success(), "{status}");
-    assert!(took < Duration::from_secs(5), "it took {took:?}");
     // Also while a call of Atlas is under way, which is finished and recorded.
     let operator = world.start();
-    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 1500 }));
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 3000 }));
     world.apply(&link_of("late", &project(7))).await;
     world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 2).await;
-    let (status, took) = operator.terminate().await;
+    let status = operator.terminate().await;
     assert!(status.success(), "{status}");
-    assert!(took < Duration::from_secs(10), "it took {took:?}");
     let late = world.get(LINKS, "late").await.expect("there");
     assert_eq!(late["status"]["origin"], "Created", "what ran was not finished: {late:#}");
     world.always().await;
+}
+
+/// The writes of the operator that were refused because somebody else had been quicker.
+fn refused_writes(world: &World) -> Vec<Call> {
+    let calls = calls(&world.nature.plane.audit, &world.namespace).into_iter();
+    calls.filter(|call| call.is_operator() && call.code == 409 && [LINKS, ENDPOINTS].contains(&call.plural())).collect()
 }
 
 /// Somebody else writes to the same objects all the time, so that every version the operator has is an old one soon.
@@ -205,8 +211,12 @@ async fn it_gets_its_work_done_beside_a_busy_writer() {
         let (link, endpoint) = (world.get(LINKS, "orders-0").await, world.get(ENDPOINTS, "orders-0-a").await);
         [link, endpoint].into_iter().flatten().filter(is_ready).count() == 2
     };
-    while !all_ready().await || writes < 100 {
-        assert!(start.elapsed() < SOON, "it does not get to a write of its own:\n{:#?}", world.list(LINKS).await);
+    // However quick the operator is: one of its writes has to have met a version that was not the newest any more.
+    while !all_ready().await || writes < 100 || refused_writes(&world).is_empty() {
+        if start.elapsed() > SOON {
+            let objects = (world.list(LINKS).await, world.list(ENDPOINTS).await);
+            panic!("no conflict, or none that it gets over: {:?}\n{objects:#?}", refused_writes(&world));
+        }
         for (plural, name) in names {
             let label = json!({"metadata": {"labels": {"busy": writes.to_string()}}});
             world.merge(plural, name, &label).await.expect("written");
@@ -219,19 +229,11 @@ async fn it_gets_its_work_done_beside_a_busy_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_begins_within_a_sane_time() {
+async fn it_begins_by_itself_and_says_that_it_is_ready() {
     let world = World::new(Nature::default()).await;
     world.apply(&link("orders")).await;
     let operator = world.start();
-    let seen = |link: &Value| link["status"]["observedGeneration"] == 1;
-    world
-        .until(SOON, "it is seen", async |world: &World| {
-            world.get(LINKS, "orders").await.is_some_and(|link| seen(&link))
-        })
-        .await;
-    let took = operator.started.elapsed();
-    println!("start to first status: {took:?} (debug build)");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    world.until_is(LINKS, "orders", "it is seen", |link| link["status"]["observedGeneration"] == 1).await;
     let (status, body) = operator.page("/readyz").await;
     assert_eq!((status, body.as_str()), (200, "ok\n"));
 }

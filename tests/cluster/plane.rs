@@ -1,9 +1,12 @@
 //! The control plane that tests share, and how it is asked.
 
-use super::manifests::{ENDPOINTS, LINKS};
+use super::{
+    audit::POLICY,
+    manifests::{ENDPOINTS, LINKS},
+};
 use atlas_privatelink_operator::{
     api::crds,
-    testbed::control_plane::{ControlPlane, Options},
+    testbed::control_plane::{AuditLog, ControlPlane, Options},
 };
 use http::{Method, Request, header};
 use kube::Client;
@@ -17,8 +20,8 @@ use std::{
 /// Who applies in these tests; everything else is the operator.
 pub const MANAGER: &str = "kubectl";
 
-/// Long enough for a busy machine; what waits for it fails a test only when something never comes.
-pub const SOON: Duration = Duration::from_secs(60);
+/// Long enough for a slow and busy machine; what waits for it fails a test only when something never comes.
+pub const SOON: Duration = Duration::from_secs(300);
 pub const FRAME: Duration = Duration::from_millis(50);
 
 /// One control plane is 350 MB: beside the shared one, one at a time.
@@ -29,11 +32,16 @@ pub static ONE_MORE_CONTROL_PLANE: tokio::sync::Mutex<()> = tokio::sync::Mutex::
 pub struct Plane {
     pub config: kube::Config,
     pub kubeconfig: PathBuf,
+    pub audit: AuditLog,
 }
 
 impl Plane {
     pub fn of(control_plane: &ControlPlane) -> Self {
-        Self { config: control_plane.config(), kubeconfig: control_plane.kubeconfig_path() }
+        Self {
+            config: control_plane.config(),
+            kubeconfig: control_plane.kubeconfig_path(),
+            audit: control_plane.audit_log(),
+        }
     }
 }
 
@@ -44,7 +52,7 @@ pub static SHARED: LazyLock<Plane> = LazyLock::new(|| {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
-            let options = Options { controller_manager: true, ..Options::default() };
+            let options = Options { controller_manager: true, audit_policy: Some(POLICY.to_owned()) };
             let control_plane = ControlPlane::start(options).await.expect("started");
             let plane = Plane::of(&control_plane);
             define(&control_plane.client()).await;
@@ -65,9 +73,16 @@ pub async fn define(client: &Client) {
             .await
             .expect("the definition is taken");
     }
+    const GROUP: &str = "/apis/atlas.privatelink.dev/v1alpha1";
     for plural in [LINKS, ENDPOINTS] {
-        let path = format!("/apis/atlas.privatelink.dev/v1alpha1/{plural}");
+        let path = format!("{GROUP}/{plural}");
         until(SOON, plural, async || send(client, Method::GET, &path, JSON, &Value::Null).await.is_ok()).await;
+        // Discovery learns of a definition by itself, and maybe later.
+        until(SOON, "discovery", async || {
+            let found = send(client, Method::GET, GROUP, JSON, &Value::Null).await.unwrap_or_default();
+            found["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == *plural))
+        })
+        .await;
     }
 }
 
@@ -75,8 +90,31 @@ pub const JSON: &str = "application/json";
 pub const MERGE: &str = "application/merge-patch+json";
 pub const APPLY: &str = "application/apply-patch+yaml";
 
-/// One request of the API server.
+/// One request of the API server, made again while it is too busy to take it.
 pub async fn send(
+    client: &Client,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: &Value,
+) -> Result<Value, kube::Error> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        match send_once(client, method.clone(), path, content_type, body).await {
+            Err(kube::Error::Api(status)) if is_overload(status.code) && Instant::now() < deadline => {
+                tokio::time::sleep(FRAME).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// 504 is the API server's word for an etcd that took too long.
+fn is_overload(code: u16) -> bool {
+    matches!(code, 429 | 503 | 504)
+}
+
+async fn send_once(
     client: &Client,
     method: Method,
     path: &str,

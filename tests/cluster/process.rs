@@ -7,7 +7,6 @@ use std::{
     path::PathBuf,
     process::{Command, ExitStatus},
     sync::OnceLock,
-    time::{Duration, Instant},
 };
 
 /// A running operator, killed when it is dropped.
@@ -16,7 +15,6 @@ pub struct Operator {
     pub(super) process: Guarded,
     pub(super) log: PathBuf,
     pub(super) pid: PathBuf,
-    pub started: Instant,
     pub(super) address: OnceLock<String>,
 }
 
@@ -26,9 +24,8 @@ impl Operator {
         self.process.stop().await;
     }
 
-    /// SIGTERM; gives the exit status, and how long it took.
-    pub async fn terminate(mut self) -> (ExitStatus, Duration) {
-        let start = Instant::now();
+    /// SIGTERM; gives the exit status.
+    pub async fn terminate(mut self) -> ExitStatus {
         self.signal("-TERM");
         let mut status = None;
         until(SOON, "it ends after SIGTERM", async || {
@@ -36,7 +33,7 @@ impl Operator {
             status.is_some()
         })
         .await;
-        (status.expect("it has ended"), start.elapsed())
+        status.expect("it has ended")
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -61,19 +58,18 @@ impl Operator {
 
     /// GET of one of its own pages: status and body.
     pub async fn page(&self, path: &str) -> (u16, String) {
+        let answer = self.get(path).await;
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// GET of one of its own pages.
+    pub async fn get(&self, path: &str) -> reqwest::Response {
         if self.address.get().is_none() {
             until(SOON, "it listens", async || self.listening().is_some()).await;
         }
         let address = self.address.get_or_init(|| self.listening().expect("it listens"));
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client")
-            .get(format!("http://{address}{path}"))
-            .send()
-            .await
-            .expect("an answer");
-        (answer.status().as_u16(), answer.text().await.expect("text"))
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        client.get(format!("http://{address}{path}")).send().await.expect("an answer")
     }
 
     fn listening(&self) -> Option<String> {

@@ -132,25 +132,35 @@ impl World {
 
     /// Starts an operator for these namespaces, with more arguments.
     pub fn start_with(&self, namespaces: &[&str], more: &[&str]) -> Operator {
+        let mut arguments = self.arguments(namespaces);
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        self.launch(&arguments, &[])
+    }
+
+    /// The flags of an operator of this world.
+    pub fn arguments(&self, namespaces: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<_> = namespaces.iter().flat_map(|namespace| ["--namespace", namespace]).collect();
+        arguments.extend(["--atlas-base-url", &self.base_url, "--atlas-api-version", self.nature.dialect]);
+        arguments.extend(["--poll-interval", self.nature.poll, "--resync-interval", self.nature.resync]);
+        arguments.extend(["--http-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "trace"]);
+        arguments.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Starts an operator with these flags of `run`, and these variables.
+    pub fn launch(&self, arguments: &[String], variables: &[(&str, &str)]) -> Operator {
         let number = self.operators.fetch_add(1, Ordering::SeqCst);
         let file = |name: &str| self.directory.path().join(format!("{name}-{number}"));
         let (log, pid) = (file("log"), file("pid"));
         // The shell tells its id and becomes the operator, so that a test can send it a signal.
         let script = format!("echo $$ > '{}'; exec \"$@\"", pid.display());
-        let namespaces = namespaces.iter().flat_map(|namespace| ["--namespace", namespace]);
-        let process = Launch::new("/bin/sh")
+        let launch = Launch::new("/bin/sh")
             .args(["-c", &script, "operator", env!("CARGO_BIN_EXE_atlas-privatelink-operator"), "run"])
-            .args(["--atlas-base-url", &self.base_url, "--atlas-api-version", self.nature.dialect])
-            .args(namespaces)
-            .args(["--poll-interval", self.nature.poll, "--resync-interval", self.nature.resync])
-            .args(["--http-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "trace"])
-            .args(more)
+            .args(arguments)
             .env("KUBECONFIG", &self.nature.plane.kubeconfig)
-            .env("NO_PROXY", "127.0.0.1,localhost")
-            .env("RUST_BACKTRACE", "1")
-            .log_to(&log)
-            .expect("started");
-        Operator { process, log, pid, started: Instant::now(), address: OnceLock::new() }
+            .env("RUST_BACKTRACE", "1");
+        let launch = variables.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+        let process = launch.log_to(&log).expect("started");
+        Operator { process, log, pid, address: OnceLock::new() }
     }
 
     fn path(&self, namespace: &str, plural: &str) -> String {
@@ -246,11 +256,18 @@ impl World {
     /// Waits until an object has this verdict.
     pub async fn until_says(&self, plural: &str, name: &str, standing: Standing, reason: &str) -> Value {
         let what = format!("{name} is {standing:?} ({reason})");
-        self.until(SOON, &what, async |world: &Self| {
-            world.get(plural, name).await.is_some_and(|object| says(&object, standing, reason))
+        self.until_is(plural, name, &what, |object| says(object, standing, reason)).await
+    }
+
+    /// Waits until an object is as it should be, and gives it as it was then.
+    pub async fn until_is(&self, plural: &str, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut seen = None;
+        self.until(SOON, what, async |world: &Self| {
+            seen = world.get(plural, name).await.filter(&is_so);
+            seen.is_some()
         })
         .await;
-        self.get(plural, name).await.expect("it was there a moment ago")
+        seen.expect("it was seen")
     }
 
     pub async fn until_ready(&self, plural: &str, name: &str) -> Value {
@@ -304,6 +321,11 @@ impl World {
             no_secret_in("a log", &text);
             assert!(!text.contains("panicked"), "the operator panicked:\n{}", tail(&log, 40));
         }
+    }
+
+    /// Where files of this world may be put.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub fn logs(&self) -> Vec<PathBuf> {

@@ -50,7 +50,7 @@ const STATES: [State; 10] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
+pub enum Event {
     Edited,
     Deleted,
     Recreated,
@@ -70,7 +70,7 @@ enum Event {
     ServiceLost,
 }
 
-const EVENTS: [Event; 11] = [
+pub const EVENTS: [Event; 11] = [
     Event::Edited,
     Event::Deleted,
     Event::Recreated,
@@ -202,7 +202,7 @@ fn follows(world: &World) -> bool {
     })
 }
 
-fn patch_both(world: &World, patch: &Value) {
+pub fn patch_both(world: &World, patch: &Value) {
     for (plural, name) in BOTH {
         // One of them may not be there.
         drop(world.kube.patch(plural, NAMESPACE, name, patch.clone()));
@@ -222,27 +222,37 @@ fn new_secret(world: &World) {
     world.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", ROTATED)]);
 }
 
-fn lose_secret(world: &World) {
+pub fn lose_secret(world: &World) {
     // Where there is none, it cannot be lost.
     drop(world.kube.delete("secrets", NAMESPACE, "atlas-credentials"));
 }
 
-async fn happens(world: &World, plan: Plan) {
-    match plan.event {
+async fn happens_in(world: &World, plan: Plan) {
+    match (plan.event, plan.state) {
+        (Event::Recreated, _) => recreated(world, || resume(world, plan.state)).await,
+        // It cannot come back.
+        (Event::SecretGone, State::NoSecret) => world.pass(5 * MINUTE).await,
+        (event, _) => happens(world, event).await,
+    }
+}
+
+async fn recreated(world: &World, afterwards: impl Fn()) {
+    let old = uids(world);
+    delete_what_is_there(world);
+    afterwards();
+    eventually(world, PATIENCE, "both made again", |world| make_again(world, &old)).await;
+}
+
+/// What is the same in every state.
+pub async fn happens(world: &World, event: Event) {
+    match event {
         Event::Edited => patch_both(world, &json!({"spec": {"deletionPolicy": "Delete"}})),
         Event::Deleted => delete_what_is_there(world),
-        Event::Recreated => {
-            let old = uids(world);
-            delete_what_is_there(world);
-            resume(world, plan.state);
-            eventually(world, PATIENCE, "both made again", |world| make_again(world, &old)).await;
-        }
+        Event::Recreated => recreated(world, || {}).await,
         Event::SecretGone => {
             lose_secret(world);
             world.pass(5 * MINUTE).await;
-            if plan.state != State::NoSecret {
-                world.credentials();
-            }
+            world.credentials();
         }
         Event::SecretGoneForGood => {
             lose_secret(world);
@@ -290,7 +300,7 @@ fn lose_service(world: &World) {
     world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
 }
 
-fn delete_what_is_there(world: &World) {
+pub fn delete_what_is_there(world: &World) {
     for (plural, name) in BOTH {
         drop(world.kube.delete(plural, NAMESPACE, name));
     }
@@ -322,7 +332,7 @@ fn heals(world: &World, plan: Plan) {
 async fn event(plan: Plan, outcome: &Value) {
     let (world, operator) = reach(plan.state, plan.dialect).await;
     let writes = writes_to_atlas(&world);
-    happens(&world, plan).await;
+    happens_in(&world, plan).await;
     let leaves_behind = plan.state == State::Deleting && plan.event == Event::FinalizersStripped;
     if plan.ends() {
         if plan.state == State::Suspended {
@@ -343,7 +353,7 @@ async fn event(plan: Plan, outcome: &Value) {
         if world.endpoint_is("orders-a", Standing::Stalled, "ServiceReplaced") {
             // What it says is to be done: this resource is for the endpoint of the service that is gone.
             assert_eq!(world.endpoint("orders-a").status.unwrap().connection_status, None, "it is gone");
-            replace_endpoint(&world).await;
+            replace_endpoint(&world, endpoint("orders-a", "orders", VPCE)).await;
         }
         get_ready(&world).await;
         world.pass(RESYNC).await;
@@ -361,10 +371,11 @@ async fn event(plan: Plan, outcome: &Value) {
     operator.stop().await;
 }
 
-async fn replace_endpoint(world: &World) {
+pub async fn replace_endpoint(world: &World, manifest: Value) {
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
-    eventually(world, PATIENCE, "the old one gone", |world| world.kube.list(ENDPOINTS).is_empty()).await;
-    world.apply(endpoint("orders-a", "orders", VPCE));
+    let gone = |world: &World| world.find_endpoint(NAMESPACE, "orders-a").is_none();
+    eventually(world, PATIENCE, "the old one gone", gone).await;
+    world.apply(manifest);
 }
 
 fn is_empty(world: &World) -> bool {

@@ -1,6 +1,8 @@
 //! What is tested in simulated time.
 
+mod bereft;
 mod blips;
+mod capture;
 mod conditions;
 pub(crate) mod conformance;
 mod crashes;
@@ -14,8 +16,10 @@ mod kubernetes;
 mod lease;
 mod life;
 mod lifecycle;
+mod logs;
 mod looks;
 mod matrix;
+mod notes;
 mod oracle;
 mod ownership;
 mod past;
@@ -23,5 +27,7 @@ mod proofs;
 mod replace;
 mod restart;
 mod retry;
+mod secrets;
+mod states;
 mod unnamed;
 mod world;

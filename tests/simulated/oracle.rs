@@ -1,6 +1,6 @@
 //! What must hold after anything.
 
-use super::{past, world::*};
+use super::{past, secrets, world::*};
 use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub fn among_several(world: &World) {
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
     no_secret_is_shown(world);
+    secrets::are_read_sparingly(world);
     only_ours_is_deleted(world);
     foreign_things_stand(world);
     no_status_lies(world);

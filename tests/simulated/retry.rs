@@ -200,7 +200,7 @@ async fn a_link_and_its_endpoint_go_together_whatever_atlas_does_with_the_last_e
     }
 }
 
-fn fails(world: &World, times: u32) {
+pub fn fails(world: &World, times: u32) {
     let failure = ServiceFailure {
         provider: Provider::Aws,
         region: "us-east-1".into(),

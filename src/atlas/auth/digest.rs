@@ -65,13 +65,17 @@ impl Sessions {
         Ok(second)
     }
 
-    fn borrow(&self, key: &Key<'_>) -> Session {
+    pub(super) fn forget_expired(&self, now: Instant) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
         idle.retain(|_, sessions| {
             sessions.retain(|session| session.is_usable(now, self.lifetime));
             !sessions.is_empty()
         });
+    }
+
+    fn borrow(&self, key: &Key<'_>) -> Session {
+        self.forget_expired(Instant::now());
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.get_mut(&key.id).and_then(Vec::pop).unwrap_or_else(|| Session::new(key))
     }
 

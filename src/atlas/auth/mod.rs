@@ -12,6 +12,7 @@ use super::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Sessions and tokens of one Atlas origin.
 pub(super) struct Authenticator {
@@ -22,6 +23,12 @@ pub(super) struct Authenticator {
 impl Authenticator {
     pub(super) fn new(session_lifetime: Duration) -> Self {
         Self { sessions: digest::Sessions::new(session_lifetime), tokens: oauth::Tokens::default() }
+    }
+
+    /// Forgets sessions and tokens whose time is over at `now`.
+    pub(super) fn forget_expired(&self, now: Instant) {
+        self.sessions.forget_expired(now);
+        self.tokens.forget_expired(now);
     }
 
     /// Sends the request with the credential, authenticating anew at most once, and gives the last answer.

@@ -40,9 +40,6 @@ const LONGEST_LIFE: u64 = 86_400;
 
 const LONGEST_TOKEN: usize = 8192;
 
-/// Beyond this many service accounts, those without a live token are forgotten.
-const MANY: usize = 256;
-
 /// A service account.
 pub(super) struct Account<'a> {
     pub(super) id: CredentialId,
@@ -132,13 +129,16 @@ impl Tokens {
     }
 
     fn slot(&self, id: CredentialId) -> Arc<Slot> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
+    }
+
+    pub(super) fn forget_expired(&self, now: Instant) {
+        let is_of_use = |state: &State| {
+            let token = state.token.as_ref().is_some_and(|token| now < token.expires_at);
+            token || state.hold.remaining(now).is_some()
+        };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MANY {
-            let now = Instant::now();
-            let live = |state: &State| state.token.as_ref().is_some_and(|token| now < token.expires_at);
-            slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|state| live(&state)));
-        }
-        slots.entry(id).or_default().clone()
+        slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|state| is_of_use(&state)));
     }
 }
 
@@ -243,7 +243,9 @@ fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) 
     };
     let hint = match class {
         Class::Denied(Denial::Credentials) => Some("Check clientId and clientSecret in the Secret."),
-        Class::Denied(Denial::Access | Denial::Project) => None,
+        Class::Denied(Denial::Access | Denial::Project) => {
+            Some("Add the operator's outgoing address to the API access list of the service account.")
+        }
         Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet | Class::Invalid | Class::Missing => {
             None
         }

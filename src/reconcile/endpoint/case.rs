@@ -73,9 +73,9 @@ impl<'a> Case<'a> {
         all.filter(|(other, _)| other == attachment).map(|(_, claim)| claim.clone()).collect()
     }
 
-    pub(super) fn owner_name(&self, attachment: &Attachment) -> Option<String> {
+    /// The other object that owns the attachment, given how this one came by it, if it did.
+    pub(super) fn owner_name(&self, attachment: &Attachment, origin: Option<Origin>) -> Option<String> {
         let subject = &self.desired.subject;
-        let held = self.desired.recorded.held.as_ref().filter(|held| held.attachment == *attachment);
         let own = Claim {
             object: subject.object.clone(),
             uid: subject.uid.clone(),
@@ -83,7 +83,8 @@ impl<'a> Case<'a> {
             live: true,
             heard: Heard::Listed,
             adoption: AdoptionPolicy::AdoptOrCreate,
-            origin: held.map(|held| held.origin),
+            origin,
+            blank: false,
         };
         ownership::owner(&own, &self.others_of(attachment))
             .map(|owner| owner.object.seen_from(&subject.object.namespace))

@@ -50,7 +50,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn available(&self, held: &Held) -> Plan {
-        let message = match self.owner_name(&held.attachment) {
+        let message = match self.owner_name(&held.attachment, Some(held.origin)) {
             Some(owner) => format!("connected; it is shared, and owned by {owner}"),
             None => "connected".to_owned(),
         };
@@ -90,7 +90,7 @@ impl<'a> Case<'a> {
     /// Rule 5, for endpoints.
     pub(super) fn rejected(&self, held: &Held, endpoint: &Endpoint) -> Plan {
         let said = endpoint.error_message.as_deref().unwrap_or("Atlas gives no cause");
-        if let Some(owner) = self.owner_name(&held.attachment) {
+        if let Some(owner) = self.owner_name(&held.attachment, Some(held.origin)) {
             let message = format!("the endpoint was rejected ({said}); its owner, {owner}, has to mend it");
             return self.reconciling(Reason::WaitingForService, message, Look::Resync);
         }

@@ -31,10 +31,8 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     if nothing && recorded.attempt.is_none() {
         return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Look::Shortly));
     }
-    if desired.disposal != Disposal::KeepAll {
-        return None;
-    }
-    let unsettled = recorded.attempt.as_ref().filter(|attempt| match &attempt.write {
+    let unanswered = recorded.attempt.as_ref().filter(|attempt| attempt.refusal.is_none());
+    let unsettled = unanswered.filter(|attempt| match &attempt.write {
         AttemptedWrite::AddEndpoint { service, endpoint } => {
             let attempted = Attachment { service: *service, endpoint: endpoint.clone() };
             recorded.held.as_ref().is_none_or(|held| held.attachment != attempted)
@@ -43,10 +41,23 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
         | AttemptedWrite::CreateService
         | AttemptedWrite::DeleteService { .. } => false,
     });
+    let mut all = recorded.held.iter().chain(&recorded.retiring);
+    let keeps = match desired.disposal {
+        Disposal::KeepAll => true,
+        // What it has was there before it, and nothing else can be its work.
+        Disposal::DeleteCreated => unsettled.is_none() && all.all(|held| held.origin == Origin::Adopted),
+        Disposal::DeleteAll => false,
+    };
+    if !keeps {
+        return None;
+    }
     let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
     Some(match held {
         Some(until) => plan(None, Look::At(until)),
-        None => plan(Some(Step::LetGo(Farewell::Kept)), Look::Shortly),
+        None => {
+            let farewell = if nothing { Farewell::NothingWasThere } else { Farewell::Kept };
+            plan(Some(Step::LetGo(farewell)), Look::Shortly)
+        }
     })
 }
 

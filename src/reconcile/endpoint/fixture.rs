@@ -84,6 +84,7 @@ pub fn scene() -> Scene {
             subject: subject(),
             target: Some(attachment(1)),
             link_leaving: false,
+            id_may_change: false,
             disposal: Disposal::DeleteCreated,
             recorded: Recorded::default(),
         },

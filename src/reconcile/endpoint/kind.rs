@@ -1,29 +1,32 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Held, Observed, Step, plan,
-    resolve::{self, Case, Seen},
-    status::{self, status},
+    Attachment, Desired, Observed, Plan, Step, plan, resolve,
+    status::{inherited, status},
 };
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, AtlasPrivateLink, Origin},
-    atlas::{Basis, Caller, WriteKey, model::ConnectionStatus},
+    atlas::{Basis, Caller, Sent, WriteKey, model::ConnectionStatus},
     controller::{
         context::{Care, Context, Objects, Watched},
-        events::News,
-        kind::{Applied, Decision, Demand, Kind, changed},
+        events::{News, announce_deed},
+        handover,
+        kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
         send, write,
     },
-    reconcile::{Farewell, Look, Subject, attempt::Attempt, blocked::Blocked, ownership::ObjectName, report},
+    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 impl Kind for AtlasInterfaceEndpoint {
     const NAME: &'static str = "endpoint";
 
     type Status = AtlasInterfaceEndpointStatus;
-    type Case = Case;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Plan = Plan;
     type Step = Step;
 
     fn status(&self) -> Option<&Self::Status> {
@@ -52,19 +55,23 @@ impl Kind for AtlasInterfaceEndpoint {
         &ctx.endpoints
     }
 
-    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Case, Blocked> {
+    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Situation<Self>, Blocked> {
         resolve::resolve(ctx, self, subject, care).await
     }
 
-    fn decide(before: &Self::Status, case: &Case, now: Timestamp) -> Decision<Self> {
-        let (plan, read) = match &case.seen {
-            Seen::Cluster(plan) => ((**plan).clone(), None),
-            Seen::Atlas(observed, _) => (plan::plan(&case.desired, observed, &case.moment), Some(observed.read())),
-        };
-        let status = status(before, &case.desired.subject, &plan, now);
-        let polls_for_id = case.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
+    fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
+        plan::plan(desired, observed, moment)
+    }
+
+    fn read(observed: &Observed) -> Sent {
+        observed.read()
+    }
+
+    fn conclude(before: &Self::Status, desired: &Desired, plan: Plan, now: Timestamp) -> Decision<Self> {
+        let status = status(before, &desired.subject, &plan, now);
+        let polls_for_id = desired.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
         let look = if polls_for_id { Look::Poll } else { plan.look };
-        Decision { step: plan.step, status, look, read }
+        Decision { step: plan.step, status, look }
     }
 
     fn demand(step: &Step) -> Demand {
@@ -77,19 +84,22 @@ impl Kind for AtlasInterfaceEndpoint {
         }
     }
 
-    fn caller(case: &Case) -> Option<&Caller> {
-        match &case.seen {
-            Seen::Cluster(_) => None,
-            Seen::Atlas(_, caller) => Some(caller),
-        }
-    }
-
-    async fn apply(&self, ctx: &Context, case: &Case, step: Step) -> Result<Applied<Self>, kube::Error> {
-        match (step, &case.seen) {
+    async fn apply(
+        &self,
+        ctx: &Context,
+        situation: &Situation<Self>,
+        step: Step,
+    ) -> Result<Applied<Self>, kube::Error> {
+        match (step, &situation.seen) {
             (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
-            (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
-            (Step::HandOver(heir, held), _) => self.hand_over(ctx, &heir, &held).await,
+            (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
+            (Step::HandOver(heir, held), _) => {
+                let note = format!("owns {} from now on", held.attachment.endpoint);
+                let inherit = |before: &AtlasInterfaceEndpointStatus| Some(inherited(before, &held));
+                handover::record::<Self>(ctx, &heir, inherit, note).await?;
+                changed(self.clone())
+            }
             (Step::Add(attachment, attempt), Seen::Atlas(observed, caller)) => {
                 self.add(ctx, observed, caller, &attachment, &attempt).await
             }
@@ -183,9 +193,8 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.add_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.removed.clear());
-            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "attached the endpoint");
             let note = format!("attached {} to the endpoint service {}", attachment.endpoint, attachment.service);
-            ctx.events.publish(self, News::normal("Created", "Attach", note)).await;
+            announce_deed(ctx, self, News::normal("Created", "Attach", note)).await;
             Ok(())
         });
         applied.await
@@ -204,58 +213,34 @@ impl AtlasInterfaceEndpoint {
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             remember_removal(ctx, self, attachment);
-            tracing::info!(service = %attachment.service, endpoint = %attachment.endpoint, "{}", news.note);
-            ctx.events.publish(self, news).await;
+            announce_deed(ctx, self, news).await;
             Ok(())
         });
         applied.await
     }
 
-    async fn let_go(&self, ctx: &Context, case: &Case, farewell: Farewell) -> Result<Applied<Self>, kube::Error> {
-        let endpoint =
-            case.desired.recorded.held.as_ref().map(|held| held.attachment.endpoint.to_string()).unwrap_or_default();
+    async fn let_go(
+        &self,
+        ctx: &Context,
+        situation: &Situation<Self>,
+        farewell: Farewell,
+    ) -> Result<Applied<Self>, kube::Error> {
+        let endpoint = situation
+            .desired
+            .recorded
+            .held
+            .as_ref()
+            .map(|held| held.attachment.endpoint.to_string())
+            .unwrap_or_default();
         report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
-    }
-
-    /// Records in the heir's status what is now its own. The heir has adopted it already, so its finalizer is on.
-    async fn hand_over(&self, ctx: &Context, heir: &ObjectName, held: &Held) -> Result<Applied<Self>, kube::Error> {
-        let Some(heir) = ctx.endpoints.api(&heir.namespace).get_opt(&heir.name).await? else {
-            return changed(self.clone());
-        };
-        let mut next = heir.status.clone().unwrap_or_default();
-        let theirs = status::retiring(held);
-        let current = next.private_link_id.as_ref() == Some(&theirs.private_link_id)
-            && next.interface_endpoint_id.as_ref() == Some(&theirs.interface_endpoint_id);
-        if current {
-            next.origin = Some(held.origin);
-        }
-        let same = |old: &&mut crate::api::Retiring| {
-            old.interface_endpoint_id == theirs.interface_endpoint_id && old.private_link_id == theirs.private_link_id
-        };
-        if let Some(old) = next.retiring.iter_mut().find(same) {
-            old.origin = held.origin;
-        }
-        let changes = heir.status.as_ref() != Some(&next) && Subject::of(&heir, false).protected;
-        if changes && heir.metadata.deletion_timestamp.is_none() {
-            let heir = write::forget_original(ctx, heir).await?;
-            let heir = write::status(ctx, &heir, next).await?;
-            tracing::info!(endpoint = %held.attachment.endpoint, heir = heir.name_any(), "handed the endpoint over");
-            ctx.events
-                .publish(
-                    &heir,
-                    News::normal("HandedOver", "Inherit", format!("owns {} from now on", held.attachment.endpoint)),
-                )
-                .await;
-        }
-        changed(self.clone())
     }
 }
 
 fn remember_removal(ctx: &Context, object: &AtlasInterfaceEndpoint, attachment: &Attachment) {
     let removed = (attachment.service, attachment.endpoint.clone());
-    ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.removed.insert(removed));
+    ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.removed.insert(removed, Instant::now()));
 }
 
 fn basis(attachment: &Attachment, observed: &Observed) -> Basis {

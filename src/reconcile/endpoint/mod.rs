@@ -50,6 +50,8 @@ pub struct Desired {
     pub target: Option<Attachment>,
     /// Whether the link is being deleted, and nothing new is to be attached to it.
     pub link_leaving: bool,
+    /// The id is read from a ConfigMap, which nobody watches.
+    pub id_may_change: bool,
     pub disposal: Disposal,
     pub recorded: Recorded,
 }

@@ -38,7 +38,9 @@ impl<'a> Case<'a> {
         let recorded = &self.desired.recorded;
         match &recorded.held {
             Some(held) if held.attachment.endpoint != target.endpoint => self.retires(Some(held.clone()), target),
-            None if recorded.retiring.iter().any(|old| old.attachment == *target) => self.retires(None, target),
+            held if held.as_ref().is_none_or(|held| held.attachment == *target) && self.is_retiring(target) => {
+                self.retires(None, target)
+            }
             Some(held) if held.attachment.service != target.service => {
                 self.no_longer_showing(held, self.service_replaced(target))
             }
@@ -70,6 +72,10 @@ impl<'a> Case<'a> {
         }
     }
 
+    fn is_retiring(&self, target: &Attachment) -> bool {
+        self.desired.recorded.retiring.iter().any(|old| old.attachment == *target)
+    }
+
     /// Rule 6: the old endpoint goes to `retiring` before the new one is added; an edit back takes it out again.
     pub(super) fn retires(&self, held: Option<Held>, target: &Attachment) -> Plan {
         let mut plan = self.reconciling(
@@ -77,7 +83,8 @@ impl<'a> Case<'a> {
             "the new endpoint is attached before the old one is detached",
             Look::Poll,
         );
-        let wanted_again = plan.retiring.iter().find(|old| old.attachment == *target).cloned();
+        let all = self.desired.recorded.held.iter().chain(&plan.retiring).filter(|held| held.attachment == *target);
+        let wanted_again = all.max_by_key(|held| held.origin == Origin::Created).cloned();
         plan.retiring.retain(|old| old.attachment != *target);
         plan.retiring.extend(held);
         plan.facts = match wanted_again {
@@ -156,7 +163,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn adds(&self, target: &Attachment, service: &Service) -> Plan {
-        if let Some(owner) = self.owner_name(target) {
+        if let Some(owner) = self.owner_name(target, None) {
             return self.reconciling(
                 Reason::WaitingForService,
                 format!("waiting for {owner}, which owns it, to attach the endpoint"),

@@ -1,6 +1,6 @@
 //! Finds out what is wanted of an endpoint and what is there. Reads only.
 
-use super::{Attachment, Desired, Held, Observed, Plan, Recorded, delete};
+use super::{Attachment, Desired, Held, Observed, Recorded, delete};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Reason, Standing, Verdict},
     atlas::{
@@ -13,7 +13,8 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
-        memory::Hearing,
+        kind::{Seen, Situation},
+        memory::{Hearing, Way},
         way,
     },
     reconcile::{
@@ -29,23 +30,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt};
 use tokio::time::Instant;
 
-/// What a plan for an endpoint rests on.
-pub struct Case {
-    pub desired: Desired,
-    pub moment: Moment,
-    pub seen: Seen,
-    /// The id is read from a ConfigMap, which nobody watches.
-    pub id_may_change: bool,
-}
-
-/// How much had to be looked at.
-pub enum Seen {
-    /// The cluster alone decides.
-    Cluster(Box<Plan>),
-    /// Atlas, too.
-    Atlas(Box<Observed>, Caller),
-}
-
 /// What an endpoint needs of its link.
 struct Link {
     project: ProjectId,
@@ -54,6 +38,20 @@ struct Link {
     service: Option<ServiceId>,
     standing: Option<Standing>,
     leaving: bool,
+}
+
+impl Link {
+    /// One that is gone, as far as an endpoint needs it to detach itself.
+    fn remembered(way: Way) -> Self {
+        Self {
+            project: way.caller.project,
+            provider: way.provider,
+            secret: way.secret,
+            service: None,
+            standing: None,
+            leaving: true,
+        }
+    }
 }
 
 /// Resolves an endpoint.
@@ -65,13 +63,13 @@ pub async fn resolve(
     object: &AtlasInterfaceEndpoint,
     subject: Subject,
     care: Care,
-) -> Result<Case, Blocked> {
+) -> Result<Situation<AtlasInterfaceEndpoint>, Blocked> {
     let attempt = Attempt::read(object.metadata.annotations.as_ref(), &subject.uid);
     let moment = way::moment(ctx, &subject, attempt.as_ref());
-    let id_may_change = object.spec.interface_endpoint_id_from.is_some();
     let mut desired = Desired {
         target: None,
         link_leaving: false,
+        id_may_change: object.spec.interface_endpoint_id_from.is_some(),
         disposal: Disposal::of(object.spec.deletion_policy, ctx.settings.default_deletion_policy),
         recorded: recorded(object, &subject, attempt),
         subject,
@@ -79,7 +77,7 @@ pub async fn resolve(
     if desired.subject.deleting
         && let Some(plan) = delete::without_atlas(&desired, &moment)
     {
-        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)), id_may_change });
+        return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
     let found = find(ctx, object, &mut desired).await;
     let link = match found {
@@ -97,7 +95,7 @@ pub async fn resolve(
     let (others, unheard) = others(ctx, &desired, &link, object, care).await?;
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, endpoint, others, unheard };
-    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller), id_may_change })
+    Ok(Situation { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
 }
 
 fn recorded(object: &AtlasInterfaceEndpoint, subject: &Subject, attempt: Option<Attempt>) -> Recorded {
@@ -135,10 +133,12 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     let waits = |message: String| Blocked::by_cluster(Verdict::reconciling(Reason::WaitingForLink, message), None);
     let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
     let found = ctx.links.find(&subject.object.namespace, name);
-    let found = found
-        .as_ref()
-        .and_then(Watched::get)
-        .ok_or_else(|| waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace")))?;
+    let Some(found) = found.as_ref().and_then(Watched::get) else {
+        // A link that was removed by force took nothing with it: the way through it is remembered.
+        let last = ctx.memories.with(&subject.uid, |memory| memory.way.clone()).filter(|_| subject.deleting);
+        let missing = || waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace"));
+        return last.map(Link::remembered).ok_or_else(missing);
+    };
     let link = link(found)
         .ok_or_else(|| refused(format!("the AtlasPrivateLink {name:?} is not valid; see its conditions")))?;
     if link.provider != Provider::Aws {
@@ -275,7 +275,7 @@ async fn others(
     for other in
         endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
     {
-        let subject = Subject::of(other, false);
+        let subject = Subject::of(other, other.spec.suspend.unwrap_or_default());
         let hearing = ctx.memories.hearing(&subject.uid);
         let other_link = links.iter().filter_map(Watched::get).find(|candidate| is_link_of(other, candidate));
         let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == link.project.to_string());
@@ -301,7 +301,8 @@ fn has_answered(
 ) -> bool {
     let Some(heard) = hearing.heard else { return false };
     let Some(link) = link else { return heard == Heard::Lacking };
-    if key_of(link).as_ref() != key {
+    // Without a key, that of a link that is gone, any of the project may be meant.
+    if key.is_some_and(|key| key_of(link).as_ref() != Some(key)) {
         return true;
     }
     if heard == Heard::Listed && hearing.target.is_some() {
@@ -322,7 +323,8 @@ fn has_answered(
 
 /// What an object names: what its status records, what is retiring, and what it was found to want.
 fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hearing) -> Vec<(Attachment, Claim)> {
-    let recorded = recorded(other, subject, None);
+    let attempt = Attempt::read(other.metadata.annotations.as_ref(), &subject.uid);
+    let recorded = recorded(other, subject, attempt);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let held = recorded.held.iter().chain(&recorded.retiring);
     let mut all: Vec<_> =
@@ -330,7 +332,8 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     if let Some(target) = &hearing.target
         && all.iter().all(|(attachment, _)| attachment != target)
     {
-        all.push((target.clone(), claim(subject, heard, None)));
+        let blank = subject.suspended && all.is_empty() && recorded.attempt.is_none();
+        all.push((target.clone(), Claim { blank, ..claim(subject, heard, None) }));
     }
     all
 }
@@ -344,5 +347,6 @@ fn claim(subject: &Subject, heard: Heard, origin: Option<crate::api::Origin>) ->
         heard,
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,
+        blank: false,
     }
 }

@@ -81,6 +81,7 @@ impl<'a> Case<'a> {
             heard: Heard::Listed,
             adoption: self.desired.adoption,
             origin,
+            blank: false,
         }
     }
 

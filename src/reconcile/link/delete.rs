@@ -36,11 +36,20 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
             Look::Shortly,
         ));
     }
-    if desired.disposal != Disposal::KeepAll {
+    let unsettled = recorded
+        .attempt
+        .as_ref()
+        .filter(|attempt| attempt.refusal.is_none())
+        .filter(|attempt| recorded.service.is_none_or(|id| attempt.shown.contains(&id)));
+    let keeps = match desired.disposal {
+        Disposal::KeepAll => true,
+        // What it has was there before it, and nothing else can be its work.
+        Disposal::DeleteCreated => recorded.origin == Some(Origin::Adopted) && unsettled.is_none(),
+        Disposal::DeleteAll => false,
+    };
+    if !keeps {
         return None;
     }
-    let unsettled =
-        recorded.attempt.as_ref().filter(|attempt| recorded.service.is_none_or(|id| attempt.shown.contains(&id)));
     let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
     let going = Verdict::reconciling(Reason::Deleting, GOING);
     Some(match held {

@@ -1,24 +1,23 @@
 //! The link as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Observed, Step, plan,
-    resolve::{self, Case, Seen},
-    status::status,
+    Desired, Observed, Plan, Step, plan, resolve,
+    status::{inherited, status},
 };
 use crate::{
     api::{AtlasPrivateLink, AtlasPrivateLinkStatus, Origin},
-    atlas::{Basis, Caller, WriteKey, ids::ServiceId, model::ServiceState},
+    atlas::{Basis, Caller, Sent, WriteKey, ids::ServiceId, model::ServiceState},
     controller::{
         context::{Care, Context, Objects},
-        events::News,
-        kind::{Applied, Decision, Demand, Kind, changed},
+        events::{News, announce_deed},
+        handover,
+        kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
         send, write,
     },
     reconcile::{
-        Farewell, Subject,
+        Farewell, Moment, Subject,
         attempt::{Attempt, AttemptedWrite},
         blocked::Blocked,
-        ownership::ObjectName,
         report,
     },
 };
@@ -29,7 +28,9 @@ impl Kind for AtlasPrivateLink {
     const NAME: &'static str = "link";
 
     type Status = AtlasPrivateLinkStatus;
-    type Case = Case;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Plan = Plan;
     type Step = Step;
 
     fn status(&self) -> Option<&Self::Status> {
@@ -56,19 +57,21 @@ impl Kind for AtlasPrivateLink {
         &ctx.links
     }
 
-    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Case, Blocked> {
+    async fn resolve(&self, ctx: &Context, subject: Subject, care: Care) -> Result<Situation<Self>, Blocked> {
         resolve::resolve(ctx, self, subject, care).await
     }
 
-    fn decide(before: &Self::Status, case: &Case, now: Timestamp) -> Decision<Self> {
-        let (plan, read) = match &case.seen {
-            Seen::Cluster(plan) => ((**plan).clone(), None),
-            Seen::Atlas(observed, _) => {
-                (plan::plan(&case.desired, observed, &case.moment), Some(observed.services.read))
-            }
-        };
-        let status = status(before, &case.desired.subject, &plan, now);
-        Decision { step: plan.step, status, look: plan.look, read }
+    fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
+        plan::plan(desired, observed, moment)
+    }
+
+    fn read(observed: &Observed) -> Sent {
+        observed.services.read
+    }
+
+    fn conclude(before: &Self::Status, desired: &Desired, plan: Plan, now: Timestamp) -> Decision<Self> {
+        let status = status(before, &desired.subject, &plan, now);
+        Decision { step: plan.step, status, look: plan.look }
     }
 
     fn demand(step: &Step) -> Demand {
@@ -82,28 +85,31 @@ impl Kind for AtlasPrivateLink {
         }
     }
 
-    fn caller(case: &Case) -> Option<&Caller> {
-        match &case.seen {
-            Seen::Cluster(_) => None,
-            Seen::Atlas(_, caller) => Some(caller),
-        }
-    }
-
-    async fn apply(&self, ctx: &Context, case: &Case, step: Step) -> Result<Applied<Self>, kube::Error> {
-        match (step, &case.seen) {
+    async fn apply(
+        &self,
+        ctx: &Context,
+        situation: &Situation<Self>,
+        step: Step,
+    ) -> Result<Applied<Self>, kube::Error> {
+        match (step, &situation.seen) {
             (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
-            (Step::LetGo(farewell), _) => self.let_go(ctx, case, farewell).await,
-            (Step::HandOver(heir, service, origin), _) => self.hand_over(ctx, &heir, service, origin).await,
+            (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
+            (Step::HandOver(heir, service, origin), _) => {
+                let note = format!("owns the endpoint service {service} from now on");
+                let inherit = |before: &AtlasPrivateLinkStatus| inherited(before, service, origin);
+                handover::record::<Self>(ctx, &heir, inherit, note).await?;
+                changed(self.clone())
+            }
             (Step::Create(attempt), Seen::Atlas(observed, caller)) => {
-                self.create(ctx, case, observed, caller, &attempt).await
+                self.create(ctx, situation, observed, caller, &attempt).await
             }
             (Step::DeleteFailed(service, attempt), Seen::Atlas(observed, caller)) => {
-                self.delete_failed(ctx, case, observed, caller, service, &attempt).await
+                self.delete_failed(ctx, situation, observed, caller, service, &attempt).await
             }
             (Step::Delete(service), Seen::Atlas(observed, caller)) => {
-                let basis = basis(case, observed);
-                let call = ctx.inventory.delete_service(caller, case.desired.region.provider(), service, &basis);
+                let basis = basis(&situation.desired, observed);
+                let call = ctx.inventory.delete_service(caller, situation.desired.region.provider(), service, &basis);
                 Ok(send::unrecorded(ctx, self, call).await)
             }
             // Without a look at Atlas no plan has such a step.
@@ -172,17 +178,16 @@ impl AtlasPrivateLink {
     async fn create(
         &self,
         ctx: &Context,
-        case: &Case,
+        situation: &Situation<Self>,
         observed: &Observed,
         caller: &Caller,
         attempt: &Attempt,
     ) -> Result<Applied<Self>, kube::Error> {
-        let (region, basis) = (&case.desired.region, basis(case, observed));
+        let (region, basis) = (&situation.desired.region, basis(&situation.desired, observed));
         let applied = send::attempt(ctx, self, attempt, async || {
             let answer = ctx.inventory.create_service(caller, region, &basis).await?;
-            tracing::info!(service = %answer.value.id, "created the endpoint service");
             let note = format!("created the endpoint service {} in {}", answer.value.id, region.atlas_name());
-            ctx.events.publish(self, News::normal("Created", "Create", note)).await;
+            announce_deed(ctx, self, News::normal("Created", "Create", note)).await;
             Ok(())
         });
         applied.await
@@ -191,61 +196,37 @@ impl AtlasPrivateLink {
     async fn delete_failed(
         &self,
         ctx: &Context,
-        case: &Case,
+        situation: &Situation<Self>,
         observed: &Observed,
         caller: &Caller,
         service: ServiceId,
         attempt: &Attempt,
     ) -> Result<Applied<Self>, kube::Error> {
-        let basis = basis(case, observed);
+        let basis = basis(&situation.desired, observed);
         let applied = send::attempt(ctx, self, attempt, async || {
-            ctx.inventory.delete_service(caller, case.desired.region.provider(), service, &basis).await?;
-            tracing::info!(%service, "deleted the failed endpoint service, to create it again");
+            ctx.inventory.delete_service(caller, situation.desired.region.provider(), service, &basis).await?;
             let note =
                 format!("deleted the failed endpoint service {service}, to create it again (try {})", attempt.tries);
-            ctx.events.publish(self, News::warning("Retried", "Delete", note)).await;
+            announce_deed(ctx, self, News::warning("Retried", "Delete", note)).await;
             Ok(())
         });
         applied.await
     }
 
-    async fn let_go(&self, ctx: &Context, case: &Case, farewell: Farewell) -> Result<Applied<Self>, kube::Error> {
-        let service = case.desired.recorded.service.map(|id| id.to_string()).unwrap_or_default();
+    async fn let_go(
+        &self,
+        ctx: &Context,
+        situation: &Situation<Self>,
+        farewell: Farewell,
+    ) -> Result<Applied<Self>, kube::Error> {
+        let service = situation.desired.recorded.service.map(|id| id.to_string()).unwrap_or_default();
         report::farewell(ctx, self, farewell, &format!("the endpoint service {service}")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
     }
-
-    /// Records in the heir's status what is now its own. The heir has adopted the service already, so its finalizer is on.
-    async fn hand_over(
-        &self,
-        ctx: &Context,
-        heir: &ObjectName,
-        service: ServiceId,
-        origin: Origin,
-    ) -> Result<Applied<Self>, kube::Error> {
-        let Some(heir) = ctx.links.api(&heir.namespace).get_opt(&heir.name).await? else {
-            return changed(self.clone());
-        };
-        let status = heir.status.clone().unwrap_or_default();
-        let fits =
-            status.private_link_id.as_deref() == Some(&service.to_string()) && Subject::of(&heir, false).protected;
-        if fits && heir.metadata.deletion_timestamp.is_none() {
-            let heir = write::forget_original(ctx, heir).await?;
-            let heir = write::status(ctx, &heir, AtlasPrivateLinkStatus { origin: Some(origin), ..status }).await?;
-            tracing::info!(%service, heir = heir.name_any(), "handed the endpoint service over");
-            ctx.events
-                .publish(
-                    &heir,
-                    News::normal("HandedOver", "Inherit", format!("owns the endpoint service {service} from now on")),
-                )
-                .await;
-        }
-        changed(self.clone())
-    }
 }
 
-fn basis(case: &Case, observed: &Observed) -> Basis {
-    let key = WriteKey::Service(case.desired.project, case.desired.region.clone());
+fn basis(desired: &Desired, observed: &Observed) -> Basis {
+    let key = WriteKey::Service(desired.project, desired.region.clone());
     Basis { key, read: observed.services.read }
 }

@@ -35,6 +35,9 @@ impl<'a> Case<'a> {
     /// The object has this service.
     pub(super) fn has(&self, service: &Service, origin: Origin) -> Plan {
         let facts = Facts::Seen(Box::new(service.clone()), origin);
+        if (self.desired.adoption, origin) == (AdoptionPolicy::CreateOnly, Origin::Adopted) {
+            return Plan { facts, ..self.exists_already(service) };
+        }
         match &service.state {
             ServiceState::WaitingForUser | ServiceState::Available => Plan {
                 tries: 0,
@@ -148,17 +151,15 @@ impl<'a> Case<'a> {
         }
         match self.desired.adoption {
             AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::AdoptOnly => self.has(service, Origin::Adopted),
-            AdoptionPolicy::CreateOnly => {
-                let whose = self
-                    .owner_of(service, Origin::Adopted)
-                    .map(|owner| format!(", owned by {owner}"))
-                    .unwrap_or_default();
-                let id = service.id;
-                self.already_exists(&format!(
-                    "the project has an endpoint service in this region already ({id}{whose})"
-                ))
-            }
+            AdoptionPolicy::CreateOnly => self.exists_already(service),
         }
+    }
+
+    fn exists_already(&self, service: &Service) -> Plan {
+        let owner = self.owner_of(service, Origin::Adopted);
+        let whose = owner.map(|owner| format!(", owned by {owner}")).unwrap_or_default();
+        let id = service.id;
+        self.already_exists(&format!("the project has an endpoint service in this region already ({id}{whose})"))
     }
 
     pub(super) fn already_exists(&self, what: &str) -> Plan {

@@ -1,7 +1,6 @@
 //! Finds out what is wanted of a link and what is there. Reads only.
 
-use super::{Dependent, Desired, Observed, Plan, Recorded, Sharer, delete};
-use crate::atlas::Caller;
+use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
     atlas::{
@@ -12,6 +11,7 @@ use crate::{
     },
     controller::{
         context::{Care, Context, Watched},
+        kind::{Seen, Situation},
         way,
     },
     reconcile::{
@@ -24,26 +24,16 @@ use crate::{
 };
 use kube::ResourceExt;
 
-/// What a plan for a link rests on.
-pub struct Case {
-    pub desired: Desired,
-    pub moment: Moment,
-    pub seen: Seen,
-}
-
-/// How much had to be looked at.
-pub enum Seen {
-    /// The cluster alone decides.
-    Cluster(Box<Plan>),
-    /// Atlas, too.
-    Atlas(Box<Observed>, Caller),
-}
-
 /// Resolves a link.
 ///
 /// # Errors
 /// When it cannot be decided on now.
-pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, care: Care) -> Result<Case, Blocked> {
+pub async fn resolve(
+    ctx: &Context,
+    link: &AtlasPrivateLink,
+    subject: Subject,
+    care: Care,
+) -> Result<Situation<AtlasPrivateLink>, Blocked> {
     let desired = desired(ctx, link, subject)?;
     let kube = |error| way::by_kubernetes(&error);
     let endpoints = ctx.endpoints.all(care).await.map_err(kube)?;
@@ -52,7 +42,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
     if desired.subject.deleting
         && let Some(plan) = delete::without_atlas(&desired, &dependents, &moment)
     {
-        return Ok(Case { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
+        return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
     let provider = desired.region.provider();
     let need = need(ctx, link, &desired, care);
@@ -71,7 +61,7 @@ pub async fn resolve(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, c
         .collect();
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, others, recorded_elsewhere, dependents };
-    Ok(Case { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
+    Ok(Situation { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
 }
 
 fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<Desired, Blocked> {
@@ -88,7 +78,7 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
     }
     if ctx.inventory.dialect() == Dialect::V1 && !region.accepted_by_v1() {
         return Err(refused(format!(
-            "Atlas' API v1.0 does not take the region {:?}: run the operator with --atlas-api-version v2",
+            "Atlas' API v1.0 has no region {:?}: check its spelling; regions that are newer than this API need --atlas-api-version v2",
             spec.region
         )));
     }
@@ -171,9 +161,11 @@ fn service_of(link: &AtlasPrivateLink) -> Option<ServiceId> {
 }
 
 fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
-    let subject = Subject::of(link, false);
+    let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
     let status = link.status.as_ref();
+    let attempted = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid).is_some();
     Claim {
+        blank: subject.suspended && !attempted && status.is_none_or(|status| status.private_link_id.is_none()),
         heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
         adoption: link.spec.adoption_policy.unwrap_or_default(),
         origin: status

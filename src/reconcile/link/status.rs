@@ -3,7 +3,7 @@
 use super::{Facts, Plan};
 use crate::{
     api::{AtlasPrivateLinkStatus, Origin},
-    atlas::model::Service,
+    atlas::{ids::ServiceId, model::Service},
     reconcile::{Subject, report},
 };
 use jiff::Timestamp;
@@ -27,6 +27,17 @@ pub fn status(
     }
     report::tell(&mut status, subject, &plan.verdict, plan.tries, now);
     status
+}
+
+/// The heir's status with what it inherits; `None` for one that records another service.
+pub fn inherited(
+    before: &AtlasPrivateLinkStatus,
+    service: ServiceId,
+    origin: Origin,
+) -> Option<AtlasPrivateLinkStatus> {
+    let service = Some(service.to_string());
+    let fits = before.private_link_id.is_none() || before.private_link_id == service;
+    fits.then(|| AtlasPrivateLinkStatus { private_link_id: service, origin: Some(origin), ..before.clone() })
 }
 
 fn show(status: &mut AtlasPrivateLinkStatus, service: &Service, origin: Origin) {

@@ -34,7 +34,7 @@ use std::{
 use tempfile::TempDir;
 
 /// How long the API server may take to be ready: far more than it ever took, for machines that have much else to do.
-const READY_DEADLINE: Duration = Duration::from_secs(180);
+const READY_DEADLINE: Duration = Duration::from_secs(600);
 /// A connection that died with the API server before gives no answer; a slow machine takes its time for one.
 const PROBE_DEADLINE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
@@ -229,8 +229,14 @@ impl ControlPlane {
 
     fn start_controller_manager(&mut self) -> Result<(), Error> {
         if let Some(program) = &self.binaries.controller_manager {
-            let arguments = controller_manager_arguments(&self.kubeconfig_path(), &self.files);
-            self.controller_manager = Some(launch(&self.directory, "kube-controller-manager", program, arguments)?);
+            // It ends when the API server is away for ten seconds while it starts; then it is started again, as a
+            // kubelet would.
+            let again = ["-c", "while :; do \"$@\"; sleep 1; done", "controller-manager"].map(str::to_owned);
+            let mut arguments = again.to_vec();
+            arguments.push(program.display().to_string());
+            arguments.extend(controller_manager_arguments(&self.kubeconfig_path(), &self.files));
+            let shell = Path::new("/bin/sh");
+            self.controller_manager = Some(launch(&self.directory, "kube-controller-manager", shell, arguments)?);
         }
         Ok(())
     }

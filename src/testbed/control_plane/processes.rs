@@ -17,7 +17,7 @@ use std::{
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 
 /// How long a supervisor may take for its work, beside the grace that its child has.
-const SUPERVISOR_TIME: Duration = Duration::from_secs(10);
+const SUPERVISOR_TIME: Duration = Duration::from_secs(60);
 
 /// What to run. Built up by its methods, then [`Launch::log_to`] or [`Launch::piped`] starts it.
 #[derive(Debug)]
@@ -180,10 +180,10 @@ mod tests {
     use super::*;
 
     fn wait_for(mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(300);
         while !condition() {
             assert!(Instant::now() < deadline, "the condition did not come true in time");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let script = "trap 'echo tidied; exit 0' TERM; echo started; while :; do sleep 0.05; done";
         let process = Launch::new("/bin/sh")
             .args(["-c", script])
-            .grace(Duration::from_secs(10))
+            .grace(Duration::from_secs(120))
             .remove_when_orphaned(dir.path())
             .log_to(&log)
             .unwrap();

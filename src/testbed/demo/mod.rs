@@ -17,7 +17,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::runtime::reflector::store::WriterDropped;
 use screen::Screen;
 use stage::Stage;
-use std::{io, path::PathBuf, process::ExitStatus};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What the demo needs of the Atlas that it runs against.
@@ -94,18 +98,23 @@ pub async fn run<A: SimulatedAtlas>(args: DemoArgs, setup: Setup<A>) -> Result<(
 /// What a person may want to know for a second terminal.
 fn instructions(control_plane: &ControlPlane, atlas: &str) -> String {
     let places = Places::of_this_machine();
-    let kubectl = match places.find_kubectl() {
-        Some(kubectl) => format!("{} get atlas --watch", kubectl.display()),
-        None => format!(
-            "# kubectl was not found; this builds it, from the same go.mod:\n  {}",
-            by_hand(Tool::Kubectl, places.build_directory())
-        ),
-    };
+    let kubectl = how_to_look(places.find_kubectl().as_deref(), places.build_directory());
     format!(
         "\nFor a second terminal:\n\n  export KUBECONFIG={}\n  {kubectl}\n  tail -f {}\n\nThe simulated Atlas listens at {atlas}\n",
         control_plane.kubeconfig_path().display(),
         stage::operator_log(control_plane).display(),
     )
+}
+
+/// The command that shows the resources (kubectl watches one kind at a time only), or the one that builds what it takes.
+fn how_to_look(kubectl: Option<&Path>, build_directory: &Path) -> String {
+    match kubectl {
+        Some(kubectl) => format!("{} get atlas", kubectl.display()),
+        None => format!(
+            "# kubectl was not found; this builds it, from the same go.mod:\n  {}",
+            by_hand(Tool::Kubectl, build_directory)
+        ),
+    }
 }
 
 /// Comes back when somebody wants this process to end.
@@ -120,4 +129,21 @@ async fn interrupted() -> Result<(), Error> {
         _ = hang_up.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_kubectl_is_told_how_to_build_it() {
+        let directory = Path::new("/repository/target/control-plane");
+        assert_eq!(how_to_look(Some(Path::new("kubectl")), directory), "kubectl get atlas");
+        let hint = how_to_look(None, directory);
+        assert!(hint.contains("kubectl was not found"), "{hint}");
+        let command = "(cd tests/control-plane && CGO_ENABLED=0 go build -o /repository/target/control-plane/kubectl \
+                       k8s.io/kubernetes/cmd/kubectl)";
+        assert!(hint.ends_with(command), "{hint}");
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/control-plane/go.mod").is_file());
+    }
 }

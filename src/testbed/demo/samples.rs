@@ -12,6 +12,8 @@ use tokio::time::Instant;
 /// The namespace of the demo.
 pub const NAMESPACE: &str = "default";
 const FIELD_MANAGER: &str = "atlas-privatelink-demo";
+/// How long the API server may take to serve a resource that it has established.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The files in the order in which they are applied, and whether v1.0 knows what they describe.
 const FILES: [(&str, bool); 6] = [
@@ -136,7 +138,7 @@ async fn apply_all(client: &Client, objects: &[DynamicObject]) -> Result<(), Err
         let patch = Patch::Apply(object);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         // A custom resource that was established a moment ago may not be served yet.
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + DEADLINE;
         while let Err(error) = api.patch(&name, &parameters, &patch).await {
             if !is_not_found(&error) || Instant::now() > deadline {
                 return Err(failed(object, error));

@@ -24,10 +24,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 const FRAME: Duration = Duration::from_millis(100);
 /// How long the operator has to shut down in order.
 const GRACE: Duration = Duration::from_secs(5);
-const DEFINE_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the API server may take to serve a definition, on a machine that has much else to do.
+const DEFINE_DEADLINE: Duration = Duration::from_secs(120);
 /// How long an endpoint is seen to wait for its id before the demo writes it, and how long at most.
 const ID_PAUSE: Duration = Duration::from_secs(3);
-const ID_DEADLINE: Duration = Duration::from_secs(30);
+const ID_DEADLINE: Duration = Duration::from_secs(120);
 /// How long all that is Ready stays on a terminal before it is deleted again.
 const SIGHT: Duration = Duration::from_secs(2);
 const LOG_LINES: usize = 20;
@@ -110,7 +111,7 @@ impl<'a> Stage<'a> {
                 if rows.len() == expected && rows.iter().all(|row| row.ready) {
                     return Ok(());
                 }
-                if self.start.elapsed() > self.args.timeout.get() {
+                if self.start.elapsed() > self.args.timeout().get() {
                     let (timeout, complaints, tail) = self.failure(&rows, |row| !row.ready);
                     return Err(Error::NotReady { timeout, complaints, tail });
                 }
@@ -132,9 +133,11 @@ impl<'a> Stage<'a> {
         loop {
             let rows = self.frame(Phase::Deleted).await?;
             if rows.is_empty() {
+                // What was still told of in this moment is seen to be gone in the next.
+                self.frame(Phase::Deleted).await?;
                 return Ok(());
             }
-            if start.elapsed() > self.args.timeout.get() {
+            if start.elapsed() > self.args.timeout().get() {
                 let (timeout, complaints, tail) = self.failure(&rows, |_| true);
                 return Err(Error::NotDeleted { timeout, complaints, tail });
             }
@@ -173,7 +176,7 @@ impl<'a> Stage<'a> {
     /// The timeout, what is wrong with the rows it went by for, and the end of the operator's log.
     fn failure(&self, rows: &[Row], wrong: impl Fn(&&Row) -> bool) -> (String, String, String) {
         let complaints: Vec<String> = rows.iter().filter(wrong).map(|row| format!("  {}", row.complaint())).collect();
-        (self.args.timeout.to_string(), complaints.join("\n"), tail(&self.log, LOG_LINES))
+        (self.args.timeout().to_string(), complaints.join("\n"), tail(&self.log, LOG_LINES))
     }
 }
 

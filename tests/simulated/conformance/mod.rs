@@ -243,7 +243,7 @@ impl Script {
     /// A real server takes its time to serve a new resource.
     async fn until_created(&self) {
         let path = "/apis/atlas.privatelink.dev/v1alpha1/namespaces/default/atlasprivatelinks";
-        for _ in 0..100 {
+        for _ in 0..3000 {
             let (code, _) = self.send(Method::POST, path, JSON, &link("probe")).await;
             if code == 201 {
                 break;

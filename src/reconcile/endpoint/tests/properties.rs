@@ -266,7 +266,10 @@ proptest! {
     fn rule_6_nothing_is_detached_for_a_new_one_that_is_not_available(scene in scenes()) {
         if let Some(Step::RemoveRetired(old, _)) = scene.plan().step {
             let new = scene.observed.endpoint.as_ref().map(|view| &view.value);
-            prop_assert!(new.is_some_and(|new| new.status == ConnectionStatus::Available && new.id != old.endpoint));
+            prop_assert!(new.is_some_and(|new| new.status == ConnectionStatus::Available));
+            let desired = &scene.desired;
+            let wanted = desired.recorded.held.as_ref().map(|held| &held.attachment).or(desired.target.as_ref());
+            prop_assert_ne!(wanted, Some(&old));
         }
     }
 

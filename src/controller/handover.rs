@@ -1,0 +1,34 @@
+//! The hand-over of what several objects share, when its owner goes (design.md, safety rule 7).
+
+use super::{
+    context::Context,
+    events::{News, announce},
+    kind::Kind,
+    write,
+};
+use crate::reconcile::{Subject, ownership::ObjectName};
+
+/// Records in the heir's status what it inherits: before that its finalizer, which one that is suspended may not have.
+///
+/// An heir that is gone, leaving, or found to record something else is left as it is; the owner decides anew.
+///
+/// # Errors
+/// When the API server does not take a write.
+pub async fn record<K: Kind>(
+    ctx: &Context,
+    name: &ObjectName,
+    inherit: impl FnOnce(&K::Status) -> Option<K::Status>,
+    note: String,
+) -> Result<(), kube::Error> {
+    let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await?;
+    let Some(heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
+    let before = heir.status().cloned().unwrap_or_default();
+    let Some(status) = inherit(&before).filter(|status| *status != before) else { return Ok(()) };
+    let mut heir = write::forget_original(ctx, heir).await?;
+    if !Subject::of(&heir, heir.is_suspended()).protected {
+        heir = write::record(ctx, &heir, None).await?;
+    }
+    let heir = write::status(ctx, &heir, status).await?;
+    announce(ctx, &heir, News::normal("HandedOver", "Inherit", note)).await;
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! The events of [`super::events`] in the states that objects get into only beside others: what somebody else has made,
+//! shares, holds back or has used up, and the other clouds. The end is that of a life in which the event did not happen.
+
+use super::{
+    events::{self, Event, delete_what_is_there},
+    life::{RESYNC, ours, with_neighbours},
+    looks::{FOREIGN, MINUTE, foreign_endpoint, ready_as},
+    matrix::{self, eventually, says_ready},
+    oracle, replace,
+    world::*,
+};
+use atlas_privatelink_operator::{
+    api::Standing,
+    atlas::dialect::Dialect,
+    testbed::simulator::{self, Change, Fault, Provider, Rule, ServiceState},
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
+const ENDPOINT: &str = "orders-a";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Adopted,
+    Sharing,
+    AdoptOnlyWaiting,
+    Replacing,
+    Retrying,
+    WaitingForEndpointId,
+    DeletionBlocked,
+    Throttled,
+    /// v1.0 only.
+    RegionUnknown,
+    /// v2 only, as is the next.
+    Azure,
+    Gcp,
+}
+
+const OF_BOTH: [State; 8] = [
+    State::Adopted,
+    State::Sharing,
+    State::AdoptOnlyWaiting,
+    State::Replacing,
+    State::Retrying,
+    State::WaitingForEndpointId,
+    State::DeletionBlocked,
+    State::Throttled,
+];
+
+#[derive(Clone, Copy)]
+struct Plan {
+    state: State,
+    event: Event,
+    dialect: Dialect,
+}
+
+impl Plan {
+    fn name(&self) -> String {
+        format!("{:?}/{:?}/{}", self.state, self.event, self.dialect)
+    }
+
+    fn ends(&self) -> bool {
+        [Event::Deleted, Event::SecretGoneForGood].contains(&self.event)
+            || (self.state == State::DeletionBlocked && self.event != Event::Recreated)
+    }
+
+    /// Whether what is there afterwards is another than before, so that it may belong to another.
+    fn is_other(&self) -> bool {
+        [Event::Recreated, Event::EndpointLost, Event::ServiceLost].contains(&self.event)
+    }
+
+    /// How many services and endpoints are made at most.
+    fn most(&self) -> (usize, usize) {
+        let (services, endpoints) = match self.state {
+            State::Adopted => (0, 0),
+            State::RegionUnknown => (0, 1),
+            State::Replacing => (1, 2),
+            State::Retrying => (1, 3),
+            State::Azure | State::Gcp => (1, 0),
+            State::Sharing
+            | State::AdoptOnlyWaiting
+            | State::WaitingForEndpointId
+            | State::DeletionBlocked
+            | State::Throttled => (1, 1),
+        };
+        let more = usize::from(self.is_other());
+        // An endpoint that is being replaced may be lost with the one that replaces it.
+        (services + more, endpoints + if self.state == State::Replacing { 2 * more } else { more })
+    }
+}
+
+/// What the state is about, in the order in which it is applied.
+fn manifests(state: State) -> Vec<Value> {
+    let in_cloud = |provider: &str, region: &str| {
+        vec![with(link("orders"), json!({"spec": {"provider": provider, "region": region}}))]
+    };
+    let (plain, attached) = (link("orders"), endpoint("orders-a", "orders", VPCE));
+    match state {
+        State::Azure => in_cloud("AZURE", "eastus2"),
+        State::Gcp => in_cloud("GCP", "us-east4"),
+        State::AdoptOnlyWaiting => vec![with(plain, json!({"spec": {"adoptionPolicy": "AdoptOnly"}})), attached],
+        State::WaitingForEndpointId => {
+            let from = json!({"configMapKeyRef": {"name": "vpc", "key": "id"}});
+            vec![plain, with(attached, json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}}))]
+        }
+        State::Adopted
+        | State::Sharing
+        | State::Replacing
+        | State::Retrying
+        | State::DeletionBlocked
+        | State::Throttled
+        | State::RegionUnknown => vec![plain, attached],
+    }
+}
+
+fn is_well(world: &World, state: State) -> bool {
+    let endpoint = || says_ready(world, ENDPOINTS, ENDPOINT);
+    let alone = manifests(state).len() == 1;
+    let replaced = state != State::Replacing || world.endpoint(ENDPOINT).status.unwrap().retiring.is_empty();
+    says_ready(world, LINKS, "orders") && (alone || endpoint() && replaced)
+}
+
+/// Somebody else's service in the region of the manifests.
+fn foreign(world: &World) -> String {
+    let (project, region) = (PROJECT.to_owned(), "US_EAST_1".to_owned());
+    let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: false };
+    world.change(made).unwrap()
+}
+
+fn set_foreign(world: &World, state: ServiceState) {
+    for service in ours(world) {
+        let (project, service) = (PROJECT.to_owned(), service["id"].as_str().unwrap().to_owned());
+        world.change(Change::SetServiceState { project, service, state, error: None });
+    }
+}
+
+/// Brings a world into the state.
+async fn reach(state: State, dialect: Dialect) -> (World, Running) {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    match state {
+        State::Adopted => {
+            let (project, service) = (PROJECT.to_owned(), foreign(&world));
+            world.pass(5 * MINUTE).await;
+            world.change(Change::AddEndpoint { project, service, endpoint: VPCE.to_owned(), ready: false });
+            world.pass(5 * MINUTE).await;
+        }
+        State::Retrying => {
+            let standing = simulator::Standing::RejectedTimes(2);
+            world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
+        }
+        State::Throttled => drop(world.atlas.inject(Rule::everywhere(Fault::ThrottledSilent))),
+        State::RegionUnknown => {
+            foreign(&world);
+            set_foreign(&world, ServiceState::Initiating);
+        }
+        State::Sharing
+        | State::AdoptOnlyWaiting
+        | State::Replacing
+        | State::WaitingForEndpointId
+        | State::DeletionBlocked
+        | State::Azure
+        | State::Gcp => {}
+    }
+    let operator = world.start();
+    manifests(state).into_iter().for_each(|manifest| world.apply(manifest));
+    arrive(&world, state).await;
+    (world, operator)
+}
+
+async fn arrive(world: &World, state: State) {
+    let until = |what: &'static str, condition: fn(&World) -> bool| world.until(PATIENCE, what, condition);
+    let waits = |world: &World, reason: &str| world.link_is("orders", Standing::Reconciling, reason);
+    match state {
+        State::Adopted => {
+            until("adopted", |world| ready_as(world, ENDPOINTS, NAMESPACE, ENDPOINT, "Adopted")).await;
+            assert!(ready_as(world, LINKS, NAMESPACE, "orders", "Adopted"));
+        }
+        State::Azure | State::Gcp => until("Ready", |world| world.link_ready("orders")).await,
+        State::AdoptOnlyWaiting => world.until(PATIENCE, "no service", |w| waits(w, "WaitingForService")).await,
+        State::Throttled => world.until(PATIENCE, "throttled", |w| waits(w, "Throttled")).await,
+        State::RegionUnknown => world.until(PATIENCE, "unnamed", |w| waits(w, "RegionUnknown")).await,
+        State::WaitingForEndpointId => {
+            until("no id", |w| w.endpoint_is(ENDPOINT, Standing::Reconciling, "WaitingForEndpointId")).await;
+        }
+        State::Retrying => until("tried", |w| w.endpoint_is(ENDPOINT, Standing::Reconciling, "Retrying")).await,
+        State::Replacing => {
+            until("both Ready", |world| is_well(world, State::Replacing)).await;
+            replace::change_id(world, replace::NEW);
+            until("replacing", |w| w.endpoint_is(ENDPOINT, Standing::Reconciling, "Replacing")).await;
+        }
+        State::Sharing => {
+            until("both Ready", |world| is_well(world, State::Sharing)).await;
+            world.apply(link("orders-new"));
+            world.apply(endpoint("orders-b", "orders-new", VPCE));
+            until("shared", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Adopted")).await;
+        }
+        State::DeletionBlocked => {
+            until("both Ready", |world| is_well(world, State::DeletionBlocked)).await;
+            let service = ours(world)[0]["id"].as_str().unwrap().to_owned();
+            foreign_endpoint(world, &service);
+            delete_what_is_there(world);
+            let held = |world: &World| {
+                world.link_is("orders", Standing::Reconciling, "DeletionBlocked")
+                    && world.find_endpoint(NAMESPACE, ENDPOINT).is_none()
+            };
+            until("held back", held).await;
+        }
+    }
+}
+
+/// Gives what the state lacks.
+fn heals(world: &World, plan: Plan) {
+    match plan.state {
+        State::AdoptOnlyWaiting => events::patch_both(world, &json!({"spec": {"adoptionPolicy": null}})),
+        State::Throttled => world.atlas.clear_faults(),
+        State::RegionUnknown => set_foreign(world, ServiceState::Ready),
+        State::WaitingForEndpointId => {
+            world.apply(json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"namespace": NAMESPACE, "name": "vpc"}, "data": {"id": VPCE},
+            }));
+        }
+        State::DeletionBlocked => {
+            for service in ours(world) {
+                let (project, service) = (PROJECT.to_owned(), service["id"].as_str().unwrap().to_owned());
+                // It may have gone with another service.
+                drop(world.atlas.change(Change::DeleteEndpoint { project, service, endpoint: FOREIGN.to_owned() }));
+            }
+        }
+        // The manifest of one that is made again says what it said at first.
+        State::Replacing => drop(world.kube.patch(
+            ENDPOINTS,
+            NAMESPACE,
+            ENDPOINT,
+            json!({"spec": {"interfaceEndpointId": replace::NEW}}),
+        )),
+        State::Adopted | State::Sharing | State::Retrying | State::Azure | State::Gcp => {}
+    }
+}
+
+fn uids(world: &World, state: State) -> Vec<Option<Value>> {
+    let uid = |manifest: &Value| {
+        let plural = if manifest["kind"] == "AtlasPrivateLink" { LINKS } else { ENDPOINTS };
+        let name = manifest["metadata"]["name"].as_str().unwrap();
+        Some(world.kube.get(plural, NAMESPACE, name)?["metadata"]["uid"].clone())
+    };
+    manifests(state).iter().map(uid).collect()
+}
+
+fn make_vpc_endpoint(world: &World, endpoint: &str) {
+    let standing = simulator::Standing::Undeclared;
+    world.change(Change::DeclareEndpoint { endpoint: endpoint.to_owned(), standing });
+}
+
+async fn recreated(world: &World, plan: Plan) {
+    let old = uids(world, plan.state);
+    delete_what_is_there(world);
+    if plan.state == State::DeletionBlocked {
+        heals(world, plan);
+    }
+    eventually(world, PATIENCE, "all made again", |world| {
+        let new = uids(world, plan.state);
+        // Whoever makes them anew makes a VPC endpoint for the new service, too.
+        for endpoint in [VPCE, replace::NEW] {
+            make_vpc_endpoint(world, endpoint);
+        }
+        for (_, manifest) in new.iter().zip(manifests(plan.state)).filter(|(uid, _)| uid.is_none()) {
+            world.apply(manifest);
+        }
+        new.iter().zip(&old).all(|(new, old)| new.is_some() && new != old)
+    })
+    .await;
+}
+
+async fn happens(world: &World, plan: Plan) {
+    match plan.event {
+        // Retain, or Delete, would be another end.
+        Event::Edited => events::patch_both(world, &json!({"spec": {"suspend": false}})),
+        Event::Recreated => recreated(world, plan).await,
+        Event::SecretGone => {
+            events::lose_secret(world);
+            world.pass(5 * MINUTE).await;
+            world.credentials();
+        }
+        event => events::happens(world, event).await,
+    }
+}
+
+/// What is compared of two runs.
+fn outcome(world: &World, plan: Plan) -> Value {
+    let mut outcome = oracle::outcome(world);
+    if plan.is_other() {
+        let kinds = outcome.as_object_mut().unwrap().values_mut();
+        let objects = kinds.flat_map(|kind| kind.as_array_mut().unwrap().iter_mut());
+        objects.for_each(|object| drop(object.as_object_mut().unwrap().remove("origin")));
+    }
+    outcome
+}
+
+/// What the condition says is to be done, and whoever shares the endpoint has to do it too.
+async fn replaced(world: &World, state: State) {
+    if state == State::Sharing {
+        world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
+    }
+    let id = if state == State::Replacing { replace::NEW } else { VPCE };
+    make_vpc_endpoint(world, id);
+    let manifest = endpoint(ENDPOINT, "orders", id);
+    events::replace_endpoint(world, manifest).await;
+    if state == State::Sharing {
+        world.apply(endpoint("orders-b", "orders-new", VPCE));
+    }
+}
+
+/// Until all is well, and has been for a while.
+async fn well(world: &World, plan: Plan) {
+    heals(world, plan);
+    if plan.event == Event::ServiceLost {
+        world.pass(RESYNC).await;
+        if world.endpoint_is(ENDPOINT, Standing::Stalled, "ServiceReplaced") {
+            replaced(world, plan.state).await;
+        }
+    }
+    eventually(world, PATIENCE, "all Ready", |world| is_well(world, plan.state)).await;
+    world.pass(RESYNC).await;
+}
+
+async fn run(plan: Plan) {
+    let reference = async {
+        // What is being deleted is well only as another.
+        let state = if plan.state == State::DeletionBlocked { State::WaitingForEndpointId } else { plan.state };
+        let plan = Plan { state, ..plan };
+        let (world, _operator) = reach(plan.state, plan.dialect).await;
+        world.pass(5 * MINUTE).await;
+        well(&world, Plan { event: Event::Edited, ..plan }).await;
+        outcome(&world, plan)
+    };
+    let expected = if plan.ends() { Value::Null } else { reference.await };
+    let (world, operator) = reach(plan.state, plan.dialect).await;
+    happens(&world, plan).await;
+    let leaves_behind = plan.state == State::DeletionBlocked && plan.event == Event::FinalizersStripped;
+    if plan.ends() {
+        heals(&world, plan);
+        eventually(&world, PATIENCE, "gone", |world| uids(world, plan.state).iter().all(Option::is_none)).await;
+    } else {
+        world.pass(40 * MINUTE).await;
+        well(&world, plan).await;
+        assert_eq!(outcome(&world, plan), expected);
+        oracle::quiet_hour(&world).await;
+    }
+    for plural in [ENDPOINTS, LINKS] {
+        for object in world.kube.list(plural) {
+            world.kube.delete(plural, NAMESPACE, object["metadata"]["name"].as_str().unwrap()).unwrap();
+        }
+    }
+    eventually(&world, PATIENCE, "all gone", |world| {
+        world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
+    })
+    .await;
+    if !leaves_behind {
+        oracle::nothing_left(&world);
+    }
+    oracle::silence(&world).await;
+    oracle::always(&world);
+    oracle::no_storm(&world, 60);
+    let (services, endpoints) = plan.most();
+    oracle::created_at_most(&world, services, endpoints);
+    operator.stop().await;
+}
+
+fn all(states: impl IntoIterator<Item = State>, dialect: Dialect) {
+    let of = |state| events::EVENTS.into_iter().map(move |event| Plan { state, event, dialect });
+    matrix::run(states.into_iter().flat_map(of).collect(), Plan::name, run);
+}
+
+#[test]
+fn every_event_in_every_state_beside_others() {
+    all(OF_BOTH.into_iter().chain([State::Azure, State::Gcp]), Dialect::V2);
+}
+
+#[test]
+fn every_event_in_every_state_beside_others_in_v1() {
+    all(OF_BOTH.into_iter().chain([State::RegionUnknown]), Dialect::V1);
+}
