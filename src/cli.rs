@@ -5,6 +5,7 @@ use crate::{
     controller::settings::Settings,
     duration::HumanDuration,
     lease,
+    probe::ProbeArgs,
     reconcile::policy::DefaultDeletionPolicy,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +26,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Write the CustomResourceDefinitions
     Crds(CrdsArgs),
+    /// Ask a URL until it answers well: what `helm test` runs
+    Probe(ProbeArgs),
     /// Show it all on this machine: a real Kubernetes API server, a simulated Atlas, and this operator
     #[cfg(feature = "testbed")]
     Demo(crate::testbed::demo::DemoArgs),

@@ -10,7 +10,7 @@
 //! | [`controller`] | Kubernetes glue that knows no kind: driver, memory, writes, events |
 //! | [`operator`] | wiring: what is built from what, started and stopped in which order |
 //! | [`lease`] | leader election: of several operators one works |
-//! | [`cli`], [`telemetry`], [`metrics`], [`server`] | arguments, log, metrics, probes |
+//! | [`cli`], [`telemetry`], [`metrics`], [`server`], [`probe`] | arguments, log, metrics, probes and who asks them |
 //! | [`credentials`], [`clock`], [`duration`] | Secrets, the one source of time, durations as people write them |
 //! | `testbed` | what the demo and the tests run against: a simulated Atlas, two Kubernetes API servers (one real) |
 //!
@@ -42,6 +42,7 @@ pub mod duration;
 pub mod lease;
 pub mod metrics;
 pub mod operator;
+pub mod probe;
 pub mod reconcile;
 pub mod server;
 pub mod telemetry;

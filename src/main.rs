@@ -5,7 +5,7 @@
 use atlas_privatelink_operator::{
     api::crds,
     cli::{Cli, Command, CrdsArgs},
-    operator,
+    operator, probe,
 };
 use clap::Parser;
 use std::{error::Error, process::ExitCode};
@@ -15,6 +15,7 @@ async fn main() -> ExitCode {
     let ended: Result<(), Box<dyn Error>> = match Cli::parse().command {
         Command::Run(args) => operator::run(*args).await.map_err(Into::into),
         Command::Crds(args) => write_crds(&args),
+        Command::Probe(args) => probe::probe(args).await.map(|text| print!("{text}")).map_err(Into::into),
         #[cfg(feature = "testbed")]
         Command::Demo(args) => atlas_privatelink_operator::testbed::start::demo(args).await,
         #[cfg(feature = "testbed")]

@@ -24,6 +24,8 @@ mod world;
 
 use serde_json::{Map, Value};
 
+pub use world::*;
+
 /// Some fields of an object.
 fn fields(object: &Value, names: &[&str]) -> Value {
     let some = names.iter().filter(|name| !object[**name].is_null());

@@ -85,6 +85,14 @@ impl Places {
         if in_path { Some(name.into()) } else { self.find(Tool::Kubectl) }
     }
 
+    /// Finds kubectl as [`Self::find_kubectl`] does, or builds it.
+    ///
+    /// # Errors
+    /// When it is missing and cannot be built.
+    pub fn ensure_kubectl(&self) -> Result<PathBuf, BuildError> {
+        self.find_kubectl().map_or_else(|| go_build::build_tool(Tool::Kubectl, &self.build_directory), Ok)
+    }
+
     /// Where `tool` is built.
     pub fn build_directory(&self) -> &Path {
         &self.build_directory
