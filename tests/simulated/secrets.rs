@@ -58,13 +58,17 @@ fn was_usable(world: &World, namespace: &str, name: &str, at: Timestamp) -> bool
     key != (has("clientId") && has("clientSecret"))
 }
 
-/// When Atlas refused a credential: by a second 401 to the same request, for the first may have been a challenge.
+/// When Atlas refused a credential: by a second 401 to the same request, for the first may have been a challenge; but
+/// nobody is challenged who asks for a token.
 fn refusals(ledger: &Ledger) -> Vec<Timestamp> {
     let (mut challenged, mut refusals) = (BTreeSet::new(), Vec::new());
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
         if request.status != Some(401) {
             challenged.remove(&request.path);
-        } else if !challenged.insert(&request.path) || !request.challenged {
+        } else if !challenged.insert(&request.path)
+            || !request.challenged
+            || request.operation == Some(Operation::Token)
+        {
             refusals.push(at);
         }
     }
