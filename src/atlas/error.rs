@@ -73,6 +73,17 @@ pub struct AtlasError {
     pub detail: String,
 }
 
+/// The conflicts whose end comes by itself (atlas-api.md §2): a service that is not ready for endpoints, and one whose
+/// endpoints are still being removed.
+const PASSING: [&str; 2] = ["PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS", "CANNOT_DELETE_PRIVATELINK_WITH_ENDPOINTS"];
+
+impl AtlasError {
+    /// Whether it is a "not yet" that nobody knows, and that may turn out to be a "never".
+    pub fn may_be_for_ever(&self) -> bool {
+        self.class == Class::NotYet && !self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
+    }
+}
+
 impl fmt::Display for AtlasError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)?;

@@ -93,7 +93,7 @@ pub async fn failed<K: Kind>(
         pause.until = pause.until.max(now + after);
     }
     let mut told = Blocked::by_atlas(&failure.error, &object.secret(ctx), pause.until, true);
-    if failure.error.class == Class::NotYet && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
+    if failure.error.may_be_for_ever() && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
         told = told.stalled();
     }
     let pause = WritePause { told: told.clone(), wish: Wish::of(subject), ..pause };

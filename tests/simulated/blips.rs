@@ -69,6 +69,7 @@ fn tells(fault: &Fault) -> Tells {
         | Fault::NotFoundJson
         | Fault::NotFoundHtml
         | Fault::ConflictUnknown
+        | Fault::CannotAccept
         | Fault::HtmlOk
         | Fault::TruncatedJson
         | Fault::MissingId

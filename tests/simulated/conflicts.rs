@@ -1,5 +1,5 @@
 //! A 409 with a code that nobody knows means "not yet": the operator tries again with growing pauses, says so, and calls
-//! for a person after an hour, without ceasing to try.
+//! for a person after an hour, without ceasing to try. A conflict that is known to pass is waited for without an end.
 
 use super::{looks::*, matrix::eventually, oracle, world::*};
 use atlas_privatelink_operator::{
@@ -10,7 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// The object whose write is refused, in a world in which it is about to be.
-async fn refused(operation: Operation, dialect: Dialect) -> (World, Running, (&'static str, &'static str)) {
+async fn refused(
+    operation: Operation,
+    dialect: Dialect,
+    fault: Fault,
+) -> (World, Running, (&'static str, &'static str)) {
     let (link_of_it, endpoint_of_it) = ((LINKS, "orders"), (ENDPOINTS, "orders-a"));
     let (world, operator, object) = match operation {
         Operation::CreateService => {
@@ -33,7 +37,7 @@ async fn refused(operation: Operation, dialect: Dialect) -> (World, Running, (&'
         }
         other => panic!("{other:?} is no write"),
     };
-    world.atlas.inject(Rule::always(operation, Fault::ConflictUnknown));
+    world.atlas.inject(Rule::always(operation, fault));
     match operation {
         Operation::CreateService => world.apply(link("orders")),
         Operation::AddEndpoint => world.apply(endpoint("orders-a", "orders", VPCE)),
@@ -59,7 +63,7 @@ fn stalled_since(world: &World, (plural, name): (&str, &str)) -> Option<Timestam
 }
 
 async fn an_hour_of_conflicts(operation: Operation, dialect: Dialect) {
-    let (world, _operator, object) = refused(operation, dialect).await;
+    let (world, _operator, object) = refused(operation, dialect, Fault::ConflictUnknown).await;
     let scene = format!("{operation:?} in {dialect}");
     world.pass(30 * MINUTE).await;
     let (ready, reason, abnormal) = says(&world, object.0, object.1);
@@ -109,10 +113,26 @@ async fn an_unknown_conflict_is_not_yet_for_an_hour_and_stalled_then() {
 /// It is the same trouble only while nothing else comes between.
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_passes_before_the_hour_is_never_stalled() {
-    let (world, _operator, object) = refused(Operation::CreateService, Dialect::V2).await;
+    let (world, _operator, object) = refused(Operation::CreateService, Dialect::V2, Fault::ConflictUnknown).await;
     world.pass(Duration::from_secs(55 * 60)).await;
     world.atlas.clear_faults();
     world.until(10 * MINUTE, "Ready", |world| world.link_ready("orders")).await;
     assert_eq!(stalled_since(&world, object), None);
     oracle::created(&world, 1, 0);
+}
+
+/// "Cannot accept" means later, however late.
+#[tokio::test(start_paused = true)]
+async fn a_conflict_that_is_known_to_pass_is_never_stalled() {
+    for dialect in [Dialect::V2, Dialect::V1] {
+        let (world, _operator, object) = refused(Operation::AddEndpoint, dialect, Fault::CannotAccept).await;
+        world.pass(3 * HOUR).await;
+        assert_eq!(says(&world, object.0, object.1).2, "Reconciling");
+        let said = message(&world, object.0, NAMESPACE, object.1);
+        assert!(said.contains("PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS"), "{said}");
+        world.atlas.clear_faults();
+        world.until(10 * MINUTE, "Ready", |world| world.endpoint_ready("orders-a")).await;
+        assert_eq!(stalled_since(&world, object), None);
+        oracle::created(&world, 1, 1);
+    }
 }

@@ -143,12 +143,7 @@ impl Context<'_> {
             return Err(Problem::conflict("PRIVATELINK_INTERFACE_ENDPOINT_ALREADY_EXISTS", detail).with([endpoint]));
         }
         if service.state != ServiceState::Ready {
-            let detail = format!(
-                "The PrivateLink with the specified id {} is not ready to accept endpoint connection requests.",
-                service.id
-            );
-            let problem = Problem::conflict("PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS", detail);
-            return Err(problem.with([service.id.as_str()]));
+            return Err(Problem::cannot_accept(service.id.as_str()));
         }
         if self.store.settings.switches.single_endpoint && !service.endpoints.is_empty() {
             let detail = "Projects with multiple private endpoints in the same region cannot support private \

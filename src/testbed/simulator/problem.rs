@@ -106,6 +106,14 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "IP_ADDRESS_NOT_ON_ACCESS_LIST", detail).with(["203.0.113.9"])
     }
 
+    /// atlas-api.md §2.
+    pub(super) fn cannot_accept(service: &str) -> Self {
+        let detail = format!(
+            "The PrivateLink with the specified id {service} is not ready to accept endpoint connection requests."
+        );
+        Self::conflict("PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS", detail).with([service])
+    }
+
     /// atlas-api.md §4 (DOC); parameters are of mixed types.
     pub(super) fn rate_limited(resource: &str, retry: u64, capacity: u64, refill: u64, seconds: u64) -> Self {
         let detail = format!(

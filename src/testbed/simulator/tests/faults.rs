@@ -53,6 +53,7 @@ fn check(fault: &Fault, got: Result<Got, TransportError>) {
         Fault::NotFoundJson => is(404, "RESOURCE_NOT_FOUND"),
         Fault::NotFoundHtml => assert_eq!((answer.status.as_u16(), answer.header("content-type")), (404, "text/html")),
         Fault::ConflictUnknown => is(409, "SOMETHING_NOBODY_KNOWS"),
+        Fault::CannotAccept => is(409, "PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS"),
         Fault::HtmlOk => assert!(answer.status == 200 && text(&answer).starts_with("<html>")),
         Fault::TruncatedJson => {
             assert!(answer.status == 201 && serde_json::from_slice::<Value>(&answer.body).is_err());
