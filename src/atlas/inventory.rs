@@ -8,8 +8,8 @@
 use super::{
     Answer, Atlas, Basis, Caller, Failure, Sent, Sequence,
     credential::CredentialId,
-    dialect::Dialect,
-    error::Class,
+    dialect::Operation,
+    error::{AtlasError, Class},
     ids::{EndpointId, ProjectId, ServiceId},
     model::{Endpoint, Service, ServiceState},
     region::{Provider, Region},
@@ -145,9 +145,12 @@ impl Inventory {
         self.atlas.forget_expired_secrets();
     }
 
-    /// The dialect that Atlas is spoken to in.
-    pub fn dialect(&self) -> Dialect {
-        self.atlas.dialect()
+    /// Whether the dialect that Atlas is spoken to in can ask for a service in this region.
+    ///
+    /// # Errors
+    /// When it can't: why, and what to do.
+    pub fn supports(&self, region: &Region) -> Result<(), AtlasError> {
+        self.atlas.dialect().check(&Operation::CreateService(region))
     }
 
     /// Waits for this project's turn to write, so that what a write rests on is still fresh when it is sent.

@@ -120,16 +120,25 @@ pub(super) struct Outline {
 pub(super) struct Unreadable(pub(super) String);
 
 impl Dialect {
+    /// Whether `operation` can be said.
+    ///
+    /// # Errors
+    /// When it can't: another provider than AWS, or a region it doesn't take, in v1.0.
+    pub(super) fn check(self, operation: &Operation<'_>) -> Result<(), AtlasError> {
+        match self {
+            Self::V1 => v1::check(operation),
+            Self::V2 => Ok(()),
+        }
+    }
+
     /// The request for `operation`.
     ///
     /// # Errors
-    /// When this dialect can't say it: another provider than AWS, or a region it doesn't take, in v1.0.
+    /// As [`Self::check`].
     pub(super) fn outline(self, project: ProjectId, operation: &Operation<'_>) -> Result<Outline, AtlasError> {
+        self.check(operation)?;
         let (path, body, media_type) = match self {
-            Self::V1 => {
-                v1::check(operation)?;
-                (v1::path(project, operation), v1::body(operation), v1::MEDIA_TYPE)
-            }
+            Self::V1 => (v1::path(project, operation), v1::body(operation), v1::MEDIA_TYPE),
             Self::V2 => (v2::path(project, operation), v2::body(operation), v2::MEDIA_TYPE),
         };
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();

@@ -17,12 +17,12 @@ pub(super) fn check(operation: &Operation<'_>) -> Result<(), AtlasError> {
     let provider = operation.provider();
     if provider != Provider::Aws {
         return Err(unspeakable(format!(
-            "the v1.0 API of Atlas knows AWS only; {provider} needs an operator that runs with v2"
+            "Atlas' API v1.0 knows AWS only: {provider} needs an operator that runs with --atlas-api-version v2"
         )));
     }
     match operation {
         Operation::CreateService(region) if !region.accepted_by_v1() => Err(unspeakable(format!(
-            "the v1.0 API of Atlas does not accept the region {}; it needs an operator that runs with v2",
+            "Atlas' API v1.0 has no region {}: check its spelling; regions that are newer than this API need an operator that runs with --atlas-api-version v2",
             region.atlas_name()
         ))),
         Operation::CreateService(_)

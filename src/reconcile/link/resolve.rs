@@ -3,12 +3,7 @@
 use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
-    atlas::{
-        dialect::Dialect,
-        ids::ServiceId,
-        inventory::Need,
-        region::{Provider, Region},
-    },
+    atlas::{ids::ServiceId, inventory::Need, region::Region},
     controller::{
         context::{Care, Context, Watched},
         kind::{Seen, Situation},
@@ -70,18 +65,8 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
     let project = spec.project_id.parse().map_err(|problem| refused(format!("spec.projectId: {problem}")))?;
     let region =
         Region::parse(spec.provider, &spec.region).map_err(|problem| refused(format!("spec.region: {problem}")))?;
-    if ctx.inventory.dialect() == Dialect::V1 && spec.provider != Provider::Aws {
-        return Err(refused(format!(
-            "{} needs Atlas' API v2, and this operator runs with --atlas-api-version v1.0, which knows AWS only",
-            spec.provider
-        )));
-    }
-    if ctx.inventory.dialect() == Dialect::V1 && !region.accepted_by_v1() {
-        return Err(refused(format!(
-            "Atlas' API v1.0 has no region {:?}: check its spelling; regions that are newer than this API need --atlas-api-version v2",
-            spec.region
-        )));
-    }
+    let place = format!("{} {}", spec.provider, spec.region);
+    ctx.inventory.supports(&region).map_err(|problem| refused(format!("spec.region ({place}): {problem}")))?;
     let recorded = recorded(link, &subject);
     let adoption = spec.adoption_policy.unwrap_or_default();
     let disposal = match adoption {
