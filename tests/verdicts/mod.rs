@@ -7,6 +7,7 @@ mod endpoints;
 mod layout;
 mod links;
 mod program;
+mod recorder;
 mod scenarios;
 mod steady;
 mod table;

@@ -1,6 +1,9 @@
 //! Scenarios in simulated time: worlds whose objects are followed through the states of the table.
 
-use super::{table::State, trail::Trail};
+use super::{
+    table::State,
+    trail::{Trail, shows},
+};
 use crate::simulated::{matrix, world::*};
 use atlas_privatelink_operator::testbed::{
     kubernetes,
@@ -71,17 +74,10 @@ impl Followed {
     /// Waits for what the conditions of this state are.
     pub async fn until(&mut self, world: &World, within: Duration, state: State) {
         let what = format!("{} is {state:?}", self.name);
-        world.until(within, &what, |world| self.shows(world, state)).await;
+        let shown =
+            |world: &World| world.kube.get(self.plural, NAMESPACE, self.name).is_some_and(|it| shows(&it, state));
+        world.until(within, &what, shown).await;
         self.now(world, state);
-    }
-
-    fn shows(&self, world: &World, state: State) -> bool {
-        let Some(object) = world.kube.get(self.plural, NAMESPACE, self.name) else { return false };
-        let (row, status) = (state.row(), &object["status"]);
-        let ready = &status["conditions"][0];
-        status["observedGeneration"] == object["metadata"]["generation"]
-            && row.conditions.is_none_or(|(is, _)| ready["status"] == is)
-            && row.reason.is_none_or(|reason| ready["reason"] == reason)
     }
 
     /// Changes its spec, which the operator has not seen yet.

@@ -34,6 +34,15 @@ impl Trail {
     }
 }
 
+/// Whether an object's newest generation has the conditions of this state. Where the table promises none, it has.
+pub fn shows(object: &Value, state: State) -> bool {
+    let (row, status) = (state.row(), &object["status"]);
+    let ready = &status["conditions"][0];
+    status["observedGeneration"] == object["metadata"]["generation"]
+        && row.conditions.is_none_or(|(is, _)| ready["status"] == is)
+        && row.reason.is_none_or(|reason| ready["reason"] == reason)
+}
+
 /// One step of a trail.
 struct Place<'a> {
     name: &'a str,
