@@ -77,7 +77,7 @@ impl Credentials {
         let slot = self.slot(namespace, name);
         {
             let mut known = slot.lock().await;
-            if known.as_ref().is_some_and(|(read_at, _)| *read_at <= refused_at) {
+            if known.as_ref().is_some_and(|(read_at, _)| *read_at < refused_at) {
                 *known = None;
             }
         }

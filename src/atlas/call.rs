@@ -52,7 +52,7 @@ impl Inner {
             outcome.as_ref().map(drop).map_err(|error| error.class),
             started.elapsed(),
         );
-        outcome.map_err(|error| Failure { error, sent: exchange.sent })
+        outcome.map_err(|error| Failure { error: Box::new(error), sent: exchange.sent, at: Instant::now() })
     }
 
     async fn attempt<T>(

@@ -101,8 +101,10 @@ pub struct Basis {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 pub struct Failure {
-    pub error: AtlasError,
+    pub error: Box<AtlasError>,
     pub sent: Option<Sent>,
+    /// When it was known to have failed.
+    pub at: Instant,
 }
 
 /// How the client is to behave.

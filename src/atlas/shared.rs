@@ -55,7 +55,8 @@ impl Flaw {
             code: None,
             detail: "Atlas is slow to answer".to_owned(),
         };
-        Self { failure: Failure { error, sent: None }, retry_at: Instant::now() + WAIT_FOR_ANOTHER }
+        let now = Instant::now();
+        Self { failure: Failure { error: Box::new(error), sent: None, at: now }, retry_at: now + WAIT_FOR_ANOTHER }
     }
 }
 

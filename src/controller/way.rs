@@ -136,7 +136,7 @@ pub async fn rotated(
     caller: &Caller,
     failure: &Failure,
 ) -> Option<Arc<Credential>> {
-    let refused_at = failure.sent.map_or_else(Instant::now, |sent| sent.at);
+    let refused_at = failure.sent.map_or(failure.at, |sent| sent.at);
     let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await;
     held.ok().filter(|held| held.id() != caller.credential.id())
 }

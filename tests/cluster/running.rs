@@ -64,7 +64,7 @@ async fn the_log_is_json_or_text() {
         let world = World::new(Nature::default()).await;
         let operator = world.launch(&with_format(&world, format), &[]);
         one_link(&world).await;
-        let shown = |line: &&str| line.contains("orders") && line.contains("Available");
+        let shown = |line: &&str| line.contains("orders") && line.contains("Ready");
         until(SOON, "it tells of the transition", async || operator.log().lines().any(|line| shown(&line))).await;
         let log = operator.log();
         assert!(!log.contains('\x1b'), "colours, and no terminal");

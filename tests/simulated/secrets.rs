@@ -58,11 +58,14 @@ fn was_usable(world: &World, namespace: &str, name: &str, at: Timestamp) -> bool
     key != (has("clientId") && has("clientSecret"))
 }
 
-/// When Atlas refused a credential: by a second 401 to the same request, for the first may have been a challenge.
+/// When Atlas refused a credential: by a second 401 to the same request, for the first may have been a challenge, or by
+/// giving no token.
 fn refusals(ledger: &Ledger) -> Vec<Timestamp> {
     let (mut challenged, mut refusals) = (BTreeSet::new(), Vec::new());
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
-        if request.status != Some(401) {
+        if request.operation == Some(Operation::Token) {
+            refusals.extend(request.status.filter(|status| (400..404).contains(status)).map(|_| at));
+        } else if request.status != Some(401) {
             challenged.remove(&request.path);
         } else if !challenged.insert(&request.path) || !request.challenged {
             refusals.push(at);

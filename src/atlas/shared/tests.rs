@@ -14,7 +14,7 @@ fn answer(value: u32, place: u64) -> Answer<u32> {
 
 fn failure(class: Class) -> Failure {
     let error = AtlasError { class, effect: Effect::None, status: None, code: None, detail: "told".into() };
-    Failure { error, sent: None }
+    Failure { error: Box::new(error), sent: None, at: Instant::now() }
 }
 
 fn need(max_age: Duration) -> Need {
