@@ -2,3 +2,4 @@ mod clients;
 mod cluster;
 mod packaging;
 mod simulated;
+mod verdicts;

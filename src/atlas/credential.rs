@@ -38,6 +38,16 @@ pub enum InvalidCredential {
     Malformed(&'static str),
 }
 
+impl InvalidCredential {
+    /// Whether something is not there that may still come, as when a tool fills the Secret in after it has made it.
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Half { .. } | Self::Neither => true,
+            Self::Both | Self::Malformed(_) => false,
+        }
+    }
+}
+
 impl Credential {
     /// Reads `publicKey`/`privateKey` (or `publicApiKey`/`privateApiKey`), or `clientId`/`clientSecret`.
     /// A trailing newline, as `kubectl create secret --from-file` leaves it, is not part of a value.

@@ -63,9 +63,13 @@ impl Blocked {
         Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
     }
 
-    /// By what the Secret holds.
+    /// By what the Secret holds, or does not hold yet.
     pub fn by_secret(secret: &str, problem: &InvalidCredential, retry_at: Instant) -> Self {
         let message = format!("the Secret {secret:?} cannot be used: {problem}");
+        if problem.is_incomplete() {
+            let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
+            return Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true };
+        }
         Self::by_cluster(Verdict::stalled(Reason::CredentialsInvalid, message), Some(retry_at))
     }
 

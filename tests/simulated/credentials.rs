@@ -103,17 +103,21 @@ async fn a_missing_secret_is_waited_for_and_noticed_within_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_secret_is_named_and_mended_within_a_minute() {
-    let cases: [(Data, &[&str]); 4] = [
-        (&[("publicKey", PUBLIC)], &["privateKey"]),
-        (&[("clientSecret", CLIENT_SECRET)], &["clientId"]),
-        (&[KEYS[0], KEYS[1], ("clientId", CLIENT_ID), ("clientSecret", CLIENT_SECRET)], &["both"]),
-        (&[("user", "me")], &["publicKey", "clientId"]),
+    let incomplete = (Standing::Reconciling, "WaitingForCredentials");
+    let invalid = (Standing::Stalled, "CredentialsInvalid");
+    let both: Data = &[KEYS[0], KEYS[1], ("clientId", CLIENT_ID), ("clientSecret", CLIENT_SECRET)];
+    let cases: [(Data, &[&str], _); 5] = [
+        (&[("publicKey", PUBLIC)], &["privateKey"], incomplete),
+        (&[("clientSecret", CLIENT_SECRET)], &["clientId"], incomplete),
+        (both, &["both"], invalid),
+        (&[("publicKey", PUBLIC), ("privateKey", "")], &["privateKey", "empty"], invalid),
+        (&[("user", "me")], &["publicKey", "clientId"], incomplete),
     ];
-    for (data, named) in cases {
+    for (data, named, (standing, reason)) in cases {
         let (world, _operator) = empty();
         world.secret(NAMESPACE, "atlas-credentials", data);
         world.apply(link("orders"));
-        world.until(MINUTE, "Stalled", |world| world.link_is("orders", Standing::Stalled, "CredentialsInvalid")).await;
+        world.until(MINUTE, reason, |world| world.link_is("orders", standing, reason)).await;
         let said = message(&world, LINKS, NAMESPACE, "orders");
         assert!(named.iter().all(|name| said.contains(name)), "{said}");
         assert!(!said.contains(PUBLIC) && !said.contains(CLIENT_SECRET), "{said}");

@@ -23,12 +23,13 @@ local ready = condition("Ready")
 if obj.metadata.deletionTimestamp ~= nil then
   return health("Progressing", ready, "Being deleted")
 end
-if obj.spec ~= nil and obj.spec.suspend == true then
-  return {status = "Suspended", message = "spec.suspend is true: nothing is written to Atlas"}
-end
--- What the conditions say of an older generation says nothing of this one.
+-- What status says of an older generation says nothing of this one: a `suspend` that the operator has not seen yet does not
+-- hold it back yet.
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
   return {status = "Progressing", message = "Waiting for the operator to see this generation"}
+end
+if obj.spec ~= nil and obj.spec.suspend == true then
+  return {status = "Suspended", message = "spec.suspend is true: nothing is written to Atlas"}
 end
 
 local stalled = condition("Stalled")
