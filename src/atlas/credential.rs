@@ -39,11 +39,12 @@ pub enum InvalidCredential {
 }
 
 impl InvalidCredential {
-    /// Whether something is not there that may still come, as when a tool fills the Secret in after it has made it.
-    pub fn is_incomplete(&self) -> bool {
+    /// Whether nothing is there yet, as when a tool fills the Secret in after it has made it. Half a credential is a
+    /// mistake: both halves come in one write.
+    pub fn is_absent(&self) -> bool {
         match self {
-            Self::Half { .. } | Self::Neither => true,
-            Self::Both | Self::Malformed(_) => false,
+            Self::Neither => true,
+            Self::Half { .. } | Self::Both | Self::Malformed(_) => false,
         }
     }
 }

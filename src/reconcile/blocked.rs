@@ -66,7 +66,7 @@ impl Blocked {
     /// By what the Secret holds, or does not hold yet.
     pub fn by_secret(secret: &str, problem: &InvalidCredential, retry_at: Instant) -> Self {
         let message = format!("the Secret {secret:?} cannot be used: {problem}");
-        if problem.is_incomplete() {
+        if problem.is_absent() {
             let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
             return Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true };
         }

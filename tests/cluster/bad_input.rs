@@ -95,10 +95,10 @@ async fn secrets_that_are_no_credentials() {
     }
     world.apply(&with_secret(link_of("missing", &project(0)), "missing")).await;
     for case in [
-        Case::new("half-key", Reconciling, "WaitingForCredentials", &["half-key", "privateKey", "missing"]),
-        Case::new("other-half", Reconciling, "WaitingForCredentials", &["other-half", "publicKey", "missing"]),
-        Case::new("half-account", Reconciling, "WaitingForCredentials", &["half-account", "clientSecret", "missing"]),
-        Case::new("half-alias", Reconciling, "WaitingForCredentials", &["half-alias", "missing"]),
+        Case::new("half-key", Stalled, "CredentialsInvalid", &["half-key", "privateKey", "missing"]),
+        Case::new("other-half", Stalled, "CredentialsInvalid", &["other-half", "publicKey", "missing"]),
+        Case::new("half-account", Stalled, "CredentialsInvalid", &["half-account", "clientSecret", "missing"]),
+        Case::new("half-alias", Stalled, "CredentialsInvalid", &["half-alias", "missing"]),
         Case::new("both", Stalled, "CredentialsInvalid", &["both", "API key", "service account"]),
         Case::new("neither", Reconciling, "WaitingForCredentials", &["neither", "publicKey", "clientId"]),
         Case::new("no-text", Stalled, "CredentialsInvalid", &["no-text", "privateKey"]),

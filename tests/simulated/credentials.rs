@@ -107,8 +107,8 @@ async fn what_is_wrong_with_a_secret_is_named_and_mended_within_a_minute() {
     let invalid = (Standing::Stalled, "CredentialsInvalid");
     let both: Data = &[KEYS[0], KEYS[1], ("clientId", CLIENT_ID), ("clientSecret", CLIENT_SECRET)];
     let cases: [(Data, &[&str], _); 5] = [
-        (&[("publicKey", PUBLIC)], &["privateKey"], incomplete),
-        (&[("clientSecret", CLIENT_SECRET)], &["clientId"], incomplete),
+        (&[("publicKey", PUBLIC)], &["privateKey"], invalid),
+        (&[("clientSecret", CLIENT_SECRET)], &["clientId"], invalid),
         (both, &["both"], invalid),
         (&[("publicKey", PUBLIC), ("privateKey", "")], &["privateKey", "empty"], invalid),
         (&[("user", "me")], &["publicKey", "clientId"], incomplete),

@@ -236,7 +236,7 @@ async fn eventful_life(kind: &Kind) {
     world.until(HOUR, "refused", |world| world.link_is("orders", Standing::Stalled, "CredentialsRefused")).await;
     world.kube.delete("secrets", NAMESPACE, "atlas-credentials").unwrap();
     world.secret(NAMESPACE, "atlas-credentials", &kind.after[1..]);
-    world.until(HOUR, "half", |world| world.link_is("orders", Standing::Reconciling, "WaitingForCredentials")).await;
+    world.until(HOUR, "half", |world| world.link_is("orders", Standing::Stalled, "CredentialsInvalid")).await;
     world.secret(NAMESPACE, "atlas-credentials", &kind.after);
     both_ready(&world).await;
     life::delete_both(&world);

@@ -35,12 +35,12 @@ async fn a_link_on_a_real_api_server() {
     let operator = world.start();
     orders.until(State::SecretMissing).await;
     orders.rests(State::SecretMissing).await;
-    world.apply(&secret(&[("publicKey", PUBLIC)])).await;
+    world.apply(&secret(&[("other", "key")])).await;
     orders.nudge().await;
     world
         .until(SOON, "the missing key is told", async |world: &World| {
             let told = world.get(LINKS, "orders").await.map(|object| message(&object)).unwrap_or_default();
-            told.contains("privateKey")
+            told.contains("publicKey")
         })
         .await;
     orders.rests(State::SecretKeyMissing).await;

@@ -66,7 +66,7 @@ async fn without_secret() -> BTreeSet<State> {
     let _operator = world.start();
     let mut link = Followed::link(&world, json!({}));
     link.until(&world, MINUTE, State::SecretMissing).await;
-    world.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC)]);
+    world.secret(NAMESPACE, "atlas-credentials", &[("other", "key")]);
     world.pass(5 * MINUTE).await;
     link.now(&world, State::SecretKeyMissing);
     world.credentials();
