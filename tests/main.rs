@@ -1,3 +1,4 @@
 mod clients;
 mod cluster;
+mod monitoring;
 mod simulated;

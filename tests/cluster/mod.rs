@@ -13,13 +13,13 @@ mod flags;
 mod lease;
 mod manifests;
 mod operators;
-mod plane;
+pub(crate) mod plane;
 mod process;
 mod rbac;
 mod rules;
 mod running;
 mod tls;
-mod world;
+pub(crate) mod world;
 
 use serde_json::{Map, Value};
 

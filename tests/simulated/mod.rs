@@ -19,6 +19,7 @@ mod lifecycle;
 mod logs;
 mod looks;
 mod matrix;
+mod metrics;
 mod notes;
 mod oracle;
 mod ownership;
