@@ -326,6 +326,25 @@ async fn a_life_is_measured_and_every_metric_documented() {
     assert_eq!(exposed.collect::<BTreeSet<_>>(), documented::metrics());
 }
 
+/// A service that somebody deletes in Atlas counts as mended when there is another, and each time anew.
+#[tokio::test(start_paused = true)]
+async fn services_that_are_made_again_are_counted() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    world.until(RESYNC, "Ready", |world| world.link_ready("orders")).await;
+    for times in 1..=3 {
+        let service = world.services()[0]["id"].as_str().unwrap().to_owned();
+        world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
+        world.until(RESYNC, "noticed", |world| !world.link_ready("orders")).await;
+        world.until(RESYNC, "made again", |world| world.link_ready("orders")).await;
+        let repaired = metric(&page(&operator), "resource_drift_repaired_total", &[("kind", LINK), ("name", "orders")]);
+        assert_eq!(repaired, Some(times.into()));
+    }
+    assert_eq!(world.calls(Operation::CreateService), 4);
+}
+
 /// What ends leaves no object behind on its page, and what stands by never has any.
 #[tokio::test(start_paused = true)]
 async fn only_a_working_operator_shows_objects() {
