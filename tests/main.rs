@@ -1,5 +1,6 @@
 mod clients;
 mod cluster;
+mod monitoring;
 mod packaging;
 mod simulated;
 mod verdicts;

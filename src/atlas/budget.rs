@@ -42,6 +42,12 @@ impl Budgets {
         }
         gates.entry(project).or_insert_with(|| Arc::new(Gate::new(self.jitter.clone()))).clone()
     }
+
+    /// What Atlas' last answer left of a project's budget.
+    pub(super) fn left(&self, project: ProjectId) -> Option<u64> {
+        let gate = lock(&self.gates).get(&project).cloned()?;
+        lock(&gate.hold).left
+    }
 }
 
 /// The gate of one project.
@@ -69,7 +75,12 @@ impl Gate {
     /// Learns from an answer.
     pub(super) fn observe(&self, answer: &Response<Bytes>, clock: &Clock) {
         let signal = Signal::of(answer, clock);
-        lock(&self.hold).observe(signal, Instant::now(), &self.jitter);
+        let mut hold = lock(&self.hold);
+        hold.observe(signal, Instant::now(), &self.jitter);
+        // What is left before anyone knows who asks is not the project's.
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            hold.left = headers::remaining(answer.headers()).or(hold.left);
+        }
     }
 }
 
@@ -95,7 +106,7 @@ impl Signal {
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(pause)) => Self::Wait(pause),
             (StatusCode::TOO_MANY_REQUESTS, None) => Self::SlowDown,
             (StatusCode::UNAUTHORIZED, _) => Self::Mute,
-            _ if headers::exhausted(answer.headers()) => Self::Exhausted,
+            _ if headers::remaining(answer.headers()) == Some(0) => Self::Exhausted,
             (status, _) if status.is_success() => Self::Fine,
             _ => Self::Mute,
         }
@@ -107,6 +118,8 @@ impl Signal {
 pub(super) struct Hold {
     until: Option<Instant>,
     step: u32,
+    /// What the last answer that told it left of the budget.
+    left: Option<u64>,
 }
 
 impl Hold {

@@ -99,6 +99,7 @@ impl Inner {
             latency,
             requests: exchange.requests,
             challenges: exchange.challenges,
+            held_back: exchange.held_back,
         };
         tracing::debug!(
             operation = report.operation,
@@ -123,11 +124,12 @@ pub(super) struct Exchange<'a> {
     status: Option<u16>,
     requests: u32,
     challenges: u32,
+    held_back: bool,
 }
 
 impl<'a> Exchange<'a> {
     fn new(inner: &'a Inner, gate: &'a Gate, basis: Option<&'a Basis>) -> Self {
-        Self { inner, gate, basis, sent: None, open: false, status: None, requests: 0, challenges: 0 }
+        Self { inner, gate, basis, sent: None, open: false, status: None, requests: 0, challenges: 0, held_back: false }
     }
 
     pub(super) fn client(&self) -> Client<'a> {
@@ -170,17 +172,16 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn admit(&self) -> Result<(), AtlasError> {
-        match self.gate.held(Instant::now()) {
-            None => Ok(()),
-            Some(left) => Err(self.unsent(AtlasError {
-                class: Class::Throttled(Some(left)),
-                ..not_sent(format!(
-                    "Atlas' rate limit of this project is used up; asking again in {} s",
-                    left.as_secs() + u64::from(left.subsec_nanos() > 0)
-                ))
-            })),
-        }
+    fn admit(&mut self) -> Result<(), AtlasError> {
+        let Some(left) = self.gate.held(Instant::now()) else { return Ok(()) };
+        self.held_back = true;
+        Err(self.unsent(AtlasError {
+            class: Class::Throttled(Some(left)),
+            ..not_sent(format!(
+                "Atlas' rate limit of this project is used up; asking again in {} s",
+                left.as_secs() + u64::from(left.subsec_nanos() > 0)
+            ))
+        }))
     }
 
     fn outdated(&self) -> AtlasError {

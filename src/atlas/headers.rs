@@ -30,9 +30,9 @@ pub(super) fn retry_after(headers: &HeaderMap, clock: &Clock) -> Option<Duration
     Some(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
 }
 
-/// Whether this answer used up what the project may ask for now (`RateLimit-Remaining: 0`, atlas-api.md §4).
-pub(super) fn exhausted(headers: &HeaderMap) -> bool {
-    headers.get("ratelimit-remaining").is_some_and(|value| value.as_bytes().trim_ascii() == b"0")
+/// What this answer left of what the project may ask for now (`RateLimit-Remaining`, atlas-api.md §4).
+pub(super) fn remaining(headers: &HeaderMap) -> Option<u64> {
+    headers.get("ratelimit-remaining")?.to_str().ok()?.trim().parse().ok()
 }
 
 fn timestamp(headers: &HeaderMap, name: &http::HeaderName) -> Option<Timestamp> {

@@ -12,6 +12,7 @@ use super::{
     error::{AtlasError, Class},
     ids::{EndpointId, ProjectId, ServiceId},
     model::{Endpoint, Service, ServiceState},
+    observe::ReadReport,
     region::{Provider, Region},
     shared::{Flaw, Shared, pause},
 };
@@ -197,8 +198,14 @@ impl Inventory {
     pub async fn services(&self, caller: &Caller, provider: Provider, need: Need) -> Result<Services, Unseen> {
         let key = GroupKey { credential: caller.credential.id(), project: caller.project, provider };
         let group = shared(&self.groups, key);
-        let answer = group.read(need, || self.atlas.list_services(caller, provider)).await.map_err(unseen)?;
-        let mut view = self.view(answer);
+        let mut asked = false;
+        let answer = group.read(need, || {
+            asked = true;
+            self.atlas.list_services(caller, provider)
+        });
+        let answer = answer.await;
+        self.report("services", asked);
+        let mut view = self.view(answer.map_err(unseen)?);
         self.forget_notes();
         self.lay_over(caller.project, provider, &mut view);
         Ok(view)
@@ -216,8 +223,30 @@ impl Inventory {
         need: Need,
     ) -> Result<View<Endpoint>, Unseen> {
         let cell = shared(&self.endpoints, self.endpoint_key(caller, service, id));
-        let answer = cell.read(need, || self.atlas.get_endpoint(caller, service, id)).await.map_err(unseen)?;
-        Ok(self.view(answer))
+        let mut asked = false;
+        let answer = cell.read(need, || {
+            asked = true;
+            self.atlas.get_endpoint(caller, service, id)
+        });
+        let answer = answer.await;
+        self.report("endpoint", asked);
+        Ok(self.view(answer.map_err(unseen)?))
+    }
+
+    /// What Atlas' last answer left of a project's rate limit.
+    pub fn budget(&self, project: ProjectId) -> Option<u64> {
+        self.atlas.inner.budgets.left(project)
+    }
+
+    /// How long ago the newest list of a project's services was asked for, with whatever credential.
+    pub fn age(&self, project: ProjectId, provider: Provider) -> Option<Duration> {
+        let groups = lock(&self.groups);
+        let of = groups.iter().filter(|(key, _)| key.project == project && key.provider == provider);
+        of.filter_map(|(_, group)| group.age()).min()
+    }
+
+    fn report(&self, view: &'static str, asked: bool) {
+        self.atlas.inner.config.observer.read(ReadReport { view, asked });
     }
 
     /// Creates the service of `region`; a successful answer is an observation.

@@ -19,12 +19,25 @@ pub struct CallReport {
     pub requests: u32,
     /// How many of them were answered 401 and sent again.
     pub challenges: u32,
+    /// The project's rate limit kept a request from being handed over.
+    pub held_back: bool,
 }
 
-/// Is told of every finished call.
+/// One look at Atlas through a shared view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadReport {
+    /// A stable word: `services` or `endpoint`.
+    pub view: &'static str,
+    /// Atlas had to be asked: what was known was not recent enough.
+    pub asked: bool,
+}
+
+/// Is told of every finished call, and of every look at a shared view.
 pub trait Observer: Send + Sync + 'static {
     /// Must not block.
     fn finished(&self, report: &CallReport);
+    /// A shared view was looked at. Must not block either.
+    fn read(&self, report: ReadReport);
 }
 
 /// Lets every report pass.
@@ -32,4 +45,6 @@ pub(super) struct Unobserved;
 
 impl Observer for Unobserved {
     fn finished(&self, _: &CallReport) {}
+
+    fn read(&self, _: ReadReport) {}
 }

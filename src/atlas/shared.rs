@@ -113,6 +113,11 @@ impl<T> Shared<T> {
         self.state().seen.as_ref().map(|seen| seen.sent.sequence)
     }
 
+    /// How long ago what is known was asked for.
+    pub fn age(&self) -> Option<Duration> {
+        self.state().seen.as_ref().map(|seen| seen.sent.at.elapsed())
+    }
+
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@ use crate::{
     clock::Clock,
     controller::events::Events,
     credentials::Credentials,
+    metrics::Metrics,
     reconcile::attempt::Holder,
 };
 use futures::future::try_join_all;
@@ -38,6 +39,7 @@ pub struct Context {
     pub clock: Clock,
     pub holder: Holder,
     pub memories: Memories,
+    pub metrics: Metrics,
     pub settings: Settings,
     pub jitter: Jitter,
     pub events: Events,

@@ -4,6 +4,7 @@ use super::{
     context::{Care, Context},
     events,
     kind::{Applied, Decision, Demand, Kind},
+    measure,
     memory::is_older,
     setback::{failed, held_back, stop},
     write,
@@ -11,6 +12,7 @@ use super::{
 use crate::{
     api::CommonStatus,
     atlas::{Caller, Sent},
+    metrics::ErrorClass,
     reconcile::{Look, Subject, report},
 };
 use futures::FutureExt;
@@ -49,8 +51,10 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
     };
     let uid = object.uid().unwrap_or_default();
     let span = events::span(&ctx, &object);
-    let run = AssertUnwindSafe(run(&ctx, object)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await {
+    let (run, started) = (AssertUnwindSafe(run(&ctx, object)).catch_unwind(), Instant::now());
+    let ended = tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await;
+    ctx.metrics.reconciled(K::NAME, started.elapsed());
+    match ended {
         Ok(Ok(Ok(action))) => {
             ctx.memories.with_known(&uid, |memory| memory.troubles = 0);
             action
@@ -64,21 +68,22 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
                     tracing::warn!(%error, "will try again")
                 }
             });
-            again(&ctx, &uid)
+            again(&ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
         }
         Ok(Err(_panic)) => {
             span.in_scope(|| tracing::error!("the reconcile panicked; this is a bug of the operator"));
-            again(&ctx, &uid)
+            again(&ctx, &uid, ErrorClass::Panic)
         }
         Err(_elapsed) => {
             span.in_scope(|| tracing::warn!("the reconcile took too long and was given up"));
-            again(&ctx, &uid)
+            again(&ctx, &uid, ErrorClass::Timeout)
         }
     }
 }
 
 /// The next try after trouble: 1, 2, 4 … 60 seconds.
-fn again(ctx: &Context, uid: &str) -> Action {
+fn again(ctx: &Context, uid: &str, class: ErrorClass) -> Action {
+    ctx.metrics.reconcile_failed(class);
     let troubles = ctx.memories.with(uid, |memory| {
         memory.troubles = memory.troubles.saturating_add(1);
         memory.troubles
@@ -147,6 +152,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         match object.apply(ctx, &situation, step).await? {
             Applied::Changed(changed) => object = *changed,
             Applied::Gone => {
+                measure::gone(ctx, &object);
                 ctx.memories.forget(&subject.uid);
                 return Ok(Action::await_change());
             }
@@ -249,7 +255,9 @@ pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::
         (object.clone(), Vec::new())
     } else {
         let news = object.news(&status);
-        (write::status(ctx, object, status).await?, news)
+        let written = write::status(ctx, object, status).await?;
+        measure::change(ctx, object, &written, &news);
+        (written, news)
     };
     events::announce_change(ctx, &object.status().cloned().unwrap_or_default(), &written, news).await;
     Ok(written)

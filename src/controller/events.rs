@@ -51,6 +51,11 @@ impl News {
         Self { warning: true, ..Self::normal(reason, action, note) }
     }
 
+    /// What an object had in Atlas is gone, and not by its own doing.
+    pub fn is_drift(&self) -> bool {
+        matches!(self.reason, "ServiceGone" | "EndpointGone")
+    }
+
     /// Says that it is what the conditions say from now on.
     pub fn as_verdict(self) -> Self {
         Self { is_verdict: true, ..self }

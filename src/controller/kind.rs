@@ -94,7 +94,7 @@ pub trait Kind:
     + Sync
     + 'static
 {
-    /// A stable word for metrics.
+    /// The Kubernetes kind, as metrics name it.
     const NAME: &'static str;
 
     type Status: CommonStatus + Send + Sync;

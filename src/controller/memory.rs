@@ -41,6 +41,10 @@ pub struct Memory {
     pub troubles: u32,
     /// The way to Atlas that the object last used, for its deletion.
     pub way: Option<Way>,
+    /// What it had in Atlas is gone, and is not there again yet.
+    pub drifted: bool,
+    /// How often that was mended.
+    pub drift_repaired: u64,
     /// What was done for it has been told, and its status has not been looked at since.
     pub told_deed: bool,
 }
@@ -53,6 +57,11 @@ impl Memory {
     pub fn being_removed(&mut self, now: Instant) -> BTreeSet<(ServiceId, EndpointId)> {
         self.removed.retain(|_, at| now.saturating_duration_since(*at) < Self::REMOVAL);
         self.removed.keys().cloned().collect()
+    }
+
+    /// It waits longer and longer between tries.
+    pub fn is_in_backoff(&self, now: Instant) -> bool {
+        self.troubles > 0 || self.write_pause.as_ref().is_some_and(|pause| pause.until > now)
     }
 
     /// A version of the object reached this process.

@@ -12,6 +12,7 @@ use crate::{
         Caller, Failure,
         error::{Class, Denial, Effect},
     },
+    metrics::ErrorClass,
     reconcile::{
         Subject,
         blocked::{self, Blocked, Confirmation},
@@ -75,6 +76,7 @@ pub async fn failed<K: Kind>(
     failure: &Failure,
 ) -> Result<Action, Trouble> {
     let now = Instant::now();
+    ctx.metrics.reconcile_failed(ErrorClass::Atlas(failure.error.class));
     tracing::debug!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
     if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {
         return Ok(Action::requeue(SOONEST));

@@ -15,6 +15,7 @@ use crate::{
         region::Provider,
     },
     credentials::{self, Problem},
+    metrics::ErrorClass,
     reconcile::{
         Moment, Subject,
         attempt::{Attempt, AttemptedWrite},
@@ -156,7 +157,7 @@ async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: Project
             kube::Error::Api(status) if status.is_forbidden() => {
                 Err(Blocked::forbidden_secret(secret, Instant::now() + LOOK_FOR_SECRET))
             }
-            error => Err(by_kubernetes(&error)),
+            error => Err(by_kubernetes(ctx, &error)),
         },
     }
 }
@@ -178,6 +179,7 @@ pub async fn after_rotation(
 
 /// What a failed look at Atlas means for the object.
 pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) -> Blocked {
+    ctx.metrics.reconcile_failed(ErrorClass::Atlas(unseen.failure.error.class));
     let foreign =
         ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence));
     let asked = unseen.failure.sent.map(|sent| sent.sequence);
@@ -190,7 +192,8 @@ pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) 
 }
 
 /// A read of Kubernetes that failed: nothing is known, and nothing is said.
-pub fn by_kubernetes(error: &kube::Error) -> Blocked {
+pub fn by_kubernetes(ctx: &Context, error: &kube::Error) -> Blocked {
+    ctx.metrics.reconcile_failed(ErrorClass::Kubernetes);
     tracing::warn!(%error, "a read of the Kubernetes API failed");
     let verdict = Verdict::reconciling(Reason::Retrying, "the Kubernetes API did not answer");
     Blocked { cause: Cause::Silence, verdict, retry_at: Some(Instant::now() + Duration::from_secs(2)), is_news: false }

@@ -15,7 +15,7 @@ use crate::{
         memory::Memories,
     },
     credentials::Credentials,
-    metrics::Metrics,
+    metrics::{ErrorClass, state::Source},
     reconcile::attempt::Holder,
     server::{Health, Phase},
 };
@@ -33,8 +33,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Runs the controllers until `stop`, or until one ends on its own; `phase` is what they run in.
 pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: CancellationToken) -> Result<(), Error> {
-    let metrics = parts.metrics.clone();
     let ctx = Arc::new(context(parts));
+    let source: Arc<dyn Source> = ctx.clone();
+    ctx.metrics.read_from(Arc::downgrade(&source));
+    drop(source);
     let scopes: Vec<Option<String>> = match ctx.settings.namespaces.as_slice() {
         [] => vec![None],
         namespaces => namespaces.iter().cloned().map(Some).collect(),
@@ -51,11 +53,11 @@ pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: C
     let _housekeeping = AbortOnDropHandle::new(tokio::spawn(housekeeping::run(ctx.clone())));
     let mut running = Vec::new();
     for (links, endpoints) in watches {
-        running.push(drive(links, ctx.clone(), metrics.clone(), stop.clone()).boxed());
-        running.push(drive(endpoints, ctx.clone(), metrics.clone(), stop.clone()).boxed());
+        running.push(drive(links, ctx.clone(), stop.clone()).boxed());
+        running.push(drive(endpoints, ctx.clone(), stop.clone()).boxed());
     }
     health.set(phase);
-    metrics.leader(true);
+    ctx.metrics.leader(true);
     while !running.is_empty() {
         let ((), _, rest) = select_all(running).await;
         if !stop.is_cancelled() {
@@ -68,13 +70,14 @@ pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: C
 }
 
 fn context(parts: Parts) -> Context {
-    let Parts { client, transport, atlas, settings, clock, metrics: _, holder, seed, election: _ } = parts;
+    let Parts { client, transport, atlas, settings, clock, metrics, holder, seed, election: _ } = parts;
     let namespaces = settings.namespaces.clone();
     Context {
         inventory: Inventory::new(Atlas::new(atlas, transport), clock),
         credentials: Credentials::new(client.clone()),
         clock,
         memories: Memories::default(),
+        metrics,
         jitter: Jitter::new(seed),
         events: Events::new(client.clone(), holder.clone(), clock),
         holder: Holder::new(holder),
@@ -87,7 +90,7 @@ fn context(parts: Parts) -> Context {
     }
 }
 
-async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, metrics: Metrics, stop: CancellationToken) {
+async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, stop: CancellationToken) {
     let reconciled = |object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>| async move {
         ctx.started().await;
         Ok::<Action, Infallible>(reconcile(object, ctx).await)
@@ -97,24 +100,23 @@ async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, metrics: Metrics, st
     let controller = Controller::for_stream(watch.events, watch.store)
         .with_config(config)
         .reconcile_on(UnboundedReceiverStream::new(watch.woken));
+    let metrics = ctx.metrics.clone();
     let results = controller.graceful_shutdown_on(stop.cancelled_owned()).run(reconciled, never, ctx);
     results
         .for_each(|result| {
-            let outcome = match result {
-                Ok(_) => "done",
-                // Between a deletion and its event; nothing is to be done.
-                Err(controller::Error::ObjectNotFound(_)) => "gone",
+            match result {
+                // Gone between a deletion and its event; nothing is to be done.
+                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
                 Err(controller::Error::QueueError(error)) => {
                     tracing::warn!(%error, kind = %K::kind(&()), "a watch of the Kubernetes API failed and is tried again");
-                    "watch_failed"
+                    metrics.reconcile_failed(ErrorClass::Watch);
                 }
                 Err(controller::Error::ReconcilerFailed(error, _)) => match error {},
                 Err(error @ controller::Error::RunnerError(_)) => {
                     tracing::error!(%error, "the controller's queue failed");
-                    "queue_failed"
+                    metrics.reconcile_failed(ErrorClass::Queue);
                 }
-            };
-            metrics.reconciled(K::NAME, outcome);
+            }
             std::future::ready(())
         })
         .await;

@@ -14,13 +14,13 @@ mod lease;
 mod manifests;
 mod notes;
 mod operators;
-mod plane;
+pub(crate) mod plane;
 mod process;
 mod rbac;
 mod rules;
 mod running;
 mod tls;
-mod world;
+pub(crate) mod world;
 
 use serde_json::{Map, Value};
 

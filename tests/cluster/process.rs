@@ -64,12 +64,17 @@ impl Operator {
 
     /// GET of one of its own pages.
     pub async fn get(&self, path: &str) -> reqwest::Response {
+        let address = self.address().await;
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        client.get(format!("http://{address}{path}")).send().await.expect("an answer")
+    }
+
+    /// Where its pages are.
+    pub async fn address(&self) -> String {
         if self.address.get().is_none() {
             until(SOON, "it listens", async || self.listening().is_some()).await;
         }
-        let address = self.address.get_or_init(|| self.listening().expect("it listens"));
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        client.get(format!("http://{address}{path}")).send().await.expect("an answer")
+        self.address.get_or_init(|| self.listening().expect("it listens")).clone()
     }
 
     fn listening(&self) -> Option<String> {

@@ -21,6 +21,7 @@ mod lifecycle;
 mod logs;
 pub(crate) mod looks;
 pub(crate) mod matrix;
+mod metrics;
 mod notes;
 mod oracle;
 mod own_calls;

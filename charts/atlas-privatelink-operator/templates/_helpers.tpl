@@ -132,6 +132,7 @@ true
 {{- define "atlas-privatelink-operator.endpoint" -}}
 - port: http
   path: /metrics
+  honorLabels: true # `namespace` is the resource's
   {{- with .interval }}
   interval: {{ . }}
   {{- end }}

@@ -5,7 +5,7 @@ use crate::atlas::{
     Atlas, Basis, Sent, WriteKey,
     dialect::Dialect,
     error::{Class, Effect},
-    observe::{CallReport, Observer},
+    observe::{CallReport, Observer, ReadReport},
     region::{Provider, Region},
     transport::TransportError,
 };
@@ -304,6 +304,8 @@ impl Observer for Ledger {
     fn finished(&self, report: &CallReport) {
         self.0.lock().unwrap().push(*report);
     }
+
+    fn read(&self, _: ReadReport) {}
 }
 
 #[tokio::test(start_paused = true)]

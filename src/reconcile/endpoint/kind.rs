@@ -21,7 +21,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 impl Kind for AtlasInterfaceEndpoint {
-    const NAME: &'static str = "endpoint";
+    const NAME: &'static str = "AtlasInterfaceEndpoint";
 
     type Status = AtlasInterfaceEndpointStatus;
     type Desired = Desired;

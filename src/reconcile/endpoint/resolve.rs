@@ -187,7 +187,7 @@ async fn endpoint_id(ctx: &Context, object: &AtlasInterfaceEndpoint) -> Result<E
     let again = Some(Instant::now() + ctx.settings.poll_interval);
     let namespace = object.namespace().unwrap_or_default();
     let found = Api::<ConfigMap>::namespaced(ctx.client.clone(), &namespace).get_opt(&reference.name).await;
-    let found = found.map_err(|error| way::by_kubernetes(&error))?;
+    let found = found.map_err(|error| way::by_kubernetes(ctx, &error))?;
     let value = found.and_then(|map| map.data?.remove(&reference.key)).filter(|value| !value.trim().is_empty());
     let Some(value) = value else {
         let message = format!(
@@ -278,8 +278,8 @@ async fn others(
     object: &AtlasInterfaceEndpoint,
     care: Care,
 ) -> Result<Others, Blocked> {
-    let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
-    let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
+    let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(ctx, &error))?;
+    let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(ctx, &error))?;
     let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).and_then(key_of);
     let (mut named, mut unheard) = (Vec::new(), Vec::new());
     for other in

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 impl Kind for AtlasPrivateLink {
-    const NAME: &'static str = "link";
+    const NAME: &'static str = "AtlasPrivateLink";
 
     type Status = AtlasPrivateLinkStatus;
     type Desired = Desired;

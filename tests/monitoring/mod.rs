@@ -1,0 +1,18 @@
+//! Metrics, alerts and the dashboard, as Prometheus and the people who read them see them.
+
+mod alerts;
+mod dashboard;
+pub mod documented;
+pub mod openmetrics;
+mod prometheus;
+
+use std::process::Command;
+
+/// Whether a tool of Debian's package `prometheus` is there; `.ci/run` installs it where it can.
+fn is_installed(tool: &str) -> bool {
+    let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("{tool} is not on the PATH (Debian's package `prometheus` has it): this is NOT tested");
+    }
+    found
+}
