@@ -267,12 +267,12 @@ pub const CASES: &[Case] = &[
         ("NetworkPolicy/spec/egress/2", is(r#"{"ports": [{"port": 3128}]}"#)),
     ]),
     case("ServiceMonitor or PodMonitor", "monitoring: {missingKinds: force}\nserviceMonitor: {enabled: true, interval: 15s, scrapeTimeout: 10s, labels: {a: b}, annotations: {c: d}, relabelings: [{action: keep}], metricRelabelings: [{action: drop}]}", &[
-        ("ServiceMonitor/spec/endpoints", is(r#"[{"port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "10s", "relabelings": [{"action": "keep"}], "metricRelabelings": [{"action": "drop"}]}]"#)),
+        ("ServiceMonitor/spec/endpoints", is(r#"[{"port": "http", "path": "/metrics", "honorLabels": true, "interval": "15s", "scrapeTimeout": "10s", "relabelings": [{"action": "keep"}], "metricRelabelings": [{"action": "drop"}]}]"#)),
         ("ServiceMonitor/metadata/labels/a", is(r#""b""#)), ("ServiceMonitor/metadata/annotations/c", is(r#""d""#)),
         ("ServiceMonitor/spec/namespaceSelector/matchNames", is(r#"["operators"]"#)), ("PodMonitor", Absent),
     ]),
     case("ServiceMonitor or PodMonitor", "monitoring: {missingKinds: force}\npodMonitor: {enabled: true, interval: 15s, scrapeTimeout: 10s, labels: {a: b}, annotations: {c: d}, relabelings: [{action: keep}], metricRelabelings: [{action: drop}]}", &[
-        ("PodMonitor/spec/podMetricsEndpoints", is(r#"[{"port": "http", "path": "/metrics", "interval": "15s", "scrapeTimeout": "10s", "relabelings": [{"action": "keep"}], "metricRelabelings": [{"action": "drop"}]}]"#)),
+        ("PodMonitor/spec/podMetricsEndpoints", is(r#"[{"port": "http", "path": "/metrics", "honorLabels": true, "interval": "15s", "scrapeTimeout": "10s", "relabelings": [{"action": "keep"}], "metricRelabelings": [{"action": "drop"}]}]"#)),
         ("PodMonitor/metadata/labels/a", is(r#""b""#)), ("PodMonitor/metadata/annotations/c", is(r#""d""#)), ("ServiceMonitor", Absent),
     ]),
     case("", "monitoring: {missingKinds: skip}\nserviceMonitor: {enabled: true}\npodMonitor: {enabled: true}\nprometheusRule: {enabled: true}", &[
