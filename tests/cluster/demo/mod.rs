@@ -1,5 +1,6 @@
 //! The demo's own part: with a stand-in for the operator, so that it is tested what the demo makes of any operator.
 
+mod real;
 mod stand_in;
 mod terminal;
 
