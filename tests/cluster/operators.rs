@@ -211,15 +211,30 @@ async fn sigterm_ends_it_well() {
     until_all_ready(&world, SOON).await;
     let status = operator.terminate().await;
     assert!(status.success(), "{status}");
-    // Also while a call of Atlas is under way, which is finished and recorded.
-    let operator = world.start();
-    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 3000 }));
+    world.always().await;
+}
+
+/// Also while a call of Atlas is under way: that one is finished and recorded, and nothing else is begun meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_lets_it_finish_what_runs_and_begin_nothing() {
+    let world = World::new(Nature::default()).await;
+    let mut operator = world.start();
+    world.credentials().await;
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 20_000 }));
     world.apply(&link_of("late", &project(7))).await;
-    world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 2).await;
-    let status = operator.terminate().await;
+    world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 1).await;
+    operator.signal("-TERM");
+    until(SOON, "it has heard the signal", async || operator.log().contains("stopping: no new work")).await;
+    world.apply(&link_of("too-late", &project(8))).await;
+    assert!(!operator.has_ended(), "it did not wait for what runs: nobody was there to see the new link");
+    let status = operator.end().await;
     assert!(status.success(), "{status}");
     let late = world.get(LINKS, "late").await.expect("there");
     assert_eq!(late["status"]["origin"], "Created", "what ran was not finished: {late:#}");
+    let too_late = world.get(LINKS, "too-late").await.expect("there");
+    assert_eq!(too_late["status"], json!({"observedGeneration": -1}), "new work was begun");
+    assert_eq!(too_late["metadata"]["finalizers"], Value::Null, "new work was begun");
+    assert_eq!(world.requests_of(&project(8)), 0, "Atlas was asked for new work");
     world.always().await;
 }
 
