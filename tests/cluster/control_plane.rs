@@ -26,7 +26,7 @@ rules: [{level: Metadata, resources: [{group: '', resources: [configmaps]}]}]
 ";
 
 /// Waits until `condition` holds.
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(300);
     while !condition().await {
         assert!(Instant::now() < deadline, "never came about: {what}");
@@ -150,7 +150,7 @@ fn spawn_owner() -> (Child, PathBuf) {
 }
 
 /// The command lines of all processes that mention `directory`.
-fn processes_of(directory: &Path) -> Vec<String> {
+pub fn processes_of(directory: &Path) -> Vec<String> {
     running_in(directory).into_iter().map(|(_, command)| command).collect()
 }
 

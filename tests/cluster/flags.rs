@@ -1,8 +1,10 @@
 //! The command line of the real binary: what it refuses, with which words, and what it prints.
 
-use atlas_privatelink_operator::api::crds;
+use atlas_privatelink_operator::{api::crds, cli::Cli};
+use clap::CommandFactory;
 use std::{
     net::TcpListener,
+    path::Path,
     process::{Command, Output},
 };
 
@@ -19,6 +21,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         .args(arguments)
         .env("KUBECONFIG", "/no/such/kubeconfig")
         .env_remove("KUBERNETES_SERVICE_HOST")
+        .env_remove("POD_NAMESPACE")
         .envs(variables.iter().copied())
         .output()
         .expect("ran")
@@ -140,42 +143,73 @@ fn the_version_is_told() {
     assert_eq!(printed(&["-V"]), expected);
 }
 
+/// What the binary can do, as its own parser has it.
 #[test]
 fn the_help_tells_of_everything_there_is() {
     let help = printed(&["--help"]);
-    for subcommand in ["run", "crds", "demo", "simulator"] {
+    let parser = Cli::command();
+    let names: Vec<_> = parser.get_subcommands().map(clap::Command::get_name).collect();
+    assert_eq!(names, ["run", "crds", "probe", "demo", "simulator"]);
+    for subcommand in names {
         assert!(help.lines().any(|line| line.trim_start().starts_with(subcommand)), "{subcommand}:\n{help}");
-    }
-    let help = printed(&["run", "--help"]);
-    for flag in [
-        "--atlas-base-url",
-        "--atlas-api-version",
-        "--namespace",
-        "--poll-interval",
-        "--resync-interval",
-        "--default-deletion-policy",
-        "--concurrency",
-        "--http-listen",
-        "--log-format",
-        "--log-level",
-        "--allow-http",
-        "--ca-file",
-        "--https-proxy",
-        "--no-proxy",
-    ] {
-        let variable = format!("ATLAS_PRIVATELINK_{}", flag[2..].to_uppercase().replace('-', "_"));
-        assert!(help.contains(flag) && help.contains(&variable), "{flag}:\n{help}");
-        assert!(include_str!("../../README.md").contains(flag), "the README lacks {flag}");
-    }
-    for default in ["https://cloud.mongodb.com", "10s", "15m", "32", "[::]:8080", "Created", "text"] {
-        assert!(help.contains(default), "{default}:\n{help}");
-    }
-    for subcommand in ["crds", "demo", "simulator"] {
         assert!(printed(&[subcommand, "--help"]).contains("Usage: "), "{subcommand}");
     }
     refused(&[], &[], &["Usage: "]);
     refused(&["walk"], &[], &["walk"]);
     refused(&["run", "--wings"], &[], &["--wings"]);
+}
+
+/// In the help with what it is for, its variable and its default, and in the README.
+#[test]
+fn every_flag_of_run_is_told() {
+    let help = printed(&["run", "--help"]);
+    let parser = Cli::command();
+    let run = parser.find_subcommand("run").expect("the subcommand");
+    let flags: Vec<_> = run.get_arguments().filter_map(|argument| Some((argument, argument.get_long()?))).collect();
+    assert!(flags.len() > 17, "{flags:?}");
+    for (argument, flag) in flags {
+        let heading = format!("--{flag}");
+        // Its part of the help begins with the flag, and ends where the next one's begins.
+        let begins = |line: &str| line.trim_start().trim_start_matches("-h, ").split(' ').next() == Some(&heading);
+        let mut lines = help.lines().skip_while(|line| !begins(line));
+        let mut part = lines.next().unwrap_or_else(|| panic!("--{flag} is missing:\n{help}")).to_owned();
+        lines.take_while(|line| !line.trim_start().starts_with('-')).for_each(|line| part.push_str(line));
+        let about = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let first = about.split(' ').next().unwrap_or_default();
+        assert!(!first.is_empty() && part.contains(first), "what --{flag} is for: {part}");
+        let variable = format!("ATLAS_PRIVATELINK_{}", flag.to_uppercase().replace('-', "_"));
+        assert!(part.contains(&variable), "{variable}: {part}");
+        assert!(include_str!("../../README.md").contains(&heading), "the README lacks --{flag}");
+        for default in argument.get_default_values() {
+            let default = format!("[default: {}", default.to_str().expect("text"));
+            assert!(part.contains(&default), "{default}: {part}");
+        }
+    }
+    for default in ["https://cloud.mongodb.com", "10s", "15m", "32", "[::]:8080", "Created", "text", "15s"] {
+        assert!(help.contains(&format!("[default: {default}")), "{default}:\n{help}");
+    }
+}
+
+/// Who stands for election has to know where the Lease is.
+#[test]
+fn an_election_without_a_namespace_is_refused_with_how_to_name_one() {
+    const UNKNOWN: [&str; 2] = ["--leader-election-namespace", "POD_NAMESPACE"];
+    const FOUND: [&str; 2] = ["no way to the Kubernetes API", "KUBECONFIG"];
+    let election = ["run", "--leader-election"];
+    let in_pod = Path::new("/var/run/secrets/kubernetes.io/serviceaccount/namespace").exists();
+    refused(&election, &[], if in_pod { &FOUND } else { &UNKNOWN });
+    for nothing in ["", " \n"] {
+        refused(&election, &[("POD_NAMESPACE", nothing)], &UNKNOWN);
+        let named = [&election[..], &["--leader-election-namespace", nothing]].concat();
+        refused(&named, &[("POD_NAMESPACE", "payments")], &UNKNOWN);
+    }
+    // Each of the ways is enough.
+    refused(&election, &[("POD_NAMESPACE", "payments")], &FOUND);
+    refused(&election, &[("ATLAS_PRIVATELINK_LEADER_ELECTION_NAMESPACE", "payments")], &FOUND);
+    let named = [&election[..], &["--leader-election-namespace", "payments"]].concat();
+    refused(&named, &[], &FOUND);
+    let short = [&named[..], &["--leader-election-lease-duration", "1s"]].concat();
+    refused(&short, &[], &["--leader-election-lease-duration must be at least 2s"]);
 }
 
 #[test]

@@ -4,12 +4,15 @@ use super::{
     audit::{Call, calls},
     world::*,
 };
-use atlas_privatelink_operator::testbed::{
-    control_plane::{ControlPlane, Options},
-    simulator::{Fault, Operation, Rule},
+use atlas_privatelink_operator::{
+    api::ATTEMPT_ANNOTATION,
+    testbed::{
+        control_plane::{ControlPlane, Options},
+        simulator::{Fault, Operation, Rule},
+    },
 };
-use rand::Rng;
-use serde_json::json;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -117,26 +120,53 @@ async fn of_two_clusters_exactly_one_says_created() {
     control_plane.stop().await.expect("stopped");
 }
 
+/// Whether a creation of it is recorded that nobody has heard the end of.
+fn is_unanswered(object: &Value) -> bool {
+    object["metadata"]["annotations"][ATTEMPT_ANNOTATION].is_string() && object["status"]["origin"].is_null()
+}
+
+async fn unanswered(world: &World) -> usize {
+    let (links, endpoints) = (world.list(LINKS).await, world.list(ENDPOINTS).await);
+    links.iter().chain(&endpoints).filter(|object| is_unanswered(object)).count()
+}
+
+/// The seed of the instants: of this variable, else another one each time.
+fn seed() -> u64 {
+    const VARIABLE: &str = "KILL_SEED";
+    let seed = match std::env::var(VARIABLE) {
+        Ok(seed) => seed.parse().expect("a number"),
+        Err(_) => rand::random(),
+    };
+    println!("again with these instants: {VARIABLE}={seed}");
+    seed
+}
+
 /// Killed again and again at random instants while creations of 20 projects are in every phase: recorded, on their way,
 /// done without an answer, answered without a status.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_in_mid_creation_it_creates_nothing_twice() {
     const COUNT: usize = 20;
     const ROUNDS: usize = 20;
+    let mut random = StdRng::seed_from_u64(seed());
     let world = World::new(Nature::default()).await;
+    // Whatever the instants meet: the first kill meets one that is done, and whose answer is far away.
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 25_000 }));
     for (operation, millis) in [(Operation::CreateService, 300), (Operation::AddEndpoint, 200)] {
         world.atlas.inject(Rule { times: Some(50), ..Rule::always(operation, Fault::Slow { millis }) });
     }
     applied(&world, COUNT).await;
-    let mut instants = Vec::new();
+    let operator = world.start();
+    world.until(SOON, "a creation is sent", async |world: &World| world.calls(Operation::CreateService) > 0).await;
+    operator.kill().await;
+    let mut met = vec![unanswered(&world).await];
+    assert!(met[0] > 0, "the kill met nothing");
     for _ in 0..ROUNDS {
         let operator = world.start();
-        let delay = Duration::from_millis(rand::rng().random_range(20..900));
-        instants.push(delay);
-        tokio::time::sleep(delay).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(20..900))).await;
         operator.kill().await;
+        met.push(unanswered(&world).await);
     }
-    println!("killed after {instants:?}");
+    println!("unanswered after each kill: {met:?}");
     let _operator = world.start();
     // One that was killed between the record and the request is waited for, for 90 seconds.
     until_all_ready(&world, 2 * SOON).await;
@@ -181,15 +211,30 @@ async fn sigterm_ends_it_well() {
     until_all_ready(&world, SOON).await;
     let status = operator.terminate().await;
     assert!(status.success(), "{status}");
-    // Also while a call of Atlas is under way, which is finished and recorded.
-    let operator = world.start();
-    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 3000 }));
+    world.always().await;
+}
+
+/// Also while a call of Atlas is under way: that one is finished and recorded, and nothing else is begun meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_lets_it_finish_what_runs_and_begin_nothing() {
+    let world = World::new(Nature::default()).await;
+    let mut operator = world.start();
+    world.credentials().await;
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::Slow { millis: 20_000 }));
     world.apply(&link_of("late", &project(7))).await;
-    world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 2).await;
-    let status = operator.terminate().await;
+    world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 1).await;
+    operator.signal("-TERM");
+    until(SOON, "it has heard the signal", async || operator.log().contains("stopping: no new work")).await;
+    world.apply(&link_of("too-late", &project(8))).await;
+    assert!(!operator.has_ended(), "it did not wait for what runs: nobody was there to see the new link");
+    let status = operator.end().await;
     assert!(status.success(), "{status}");
     let late = world.get(LINKS, "late").await.expect("there");
     assert_eq!(late["status"]["origin"], "Created", "what ran was not finished: {late:#}");
+    let too_late = world.get(LINKS, "too-late").await.expect("there");
+    assert_eq!(too_late["status"], json!({"observedGeneration": -1}), "new work was begun");
+    assert_eq!(too_late["metadata"]["finalizers"], Value::Null, "new work was begun");
+    assert_eq!(world.requests_of(&project(8)), 0, "Atlas was asked for new work");
     world.always().await;
 }
 

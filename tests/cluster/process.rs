@@ -25,10 +25,15 @@ impl Operator {
     }
 
     /// SIGTERM; gives the exit status.
-    pub async fn terminate(mut self) -> ExitStatus {
+    pub async fn terminate(self) -> ExitStatus {
         self.signal("-TERM");
+        self.end().await
+    }
+
+    /// Waits until it ends by itself; gives the exit status.
+    pub async fn end(mut self) -> ExitStatus {
         let mut status = None;
-        until(SOON, "it ends after SIGTERM", async || {
+        until(SOON, "it ends", async || {
             status = self.process.ended().expect("known");
             status.is_some()
         })

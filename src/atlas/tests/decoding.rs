@@ -1,10 +1,15 @@
 //! Every example of the original pages, and every recorded body.
 
+use super::harness::{CHALLENGE_BODY, answer};
 use crate::atlas::{
+    classify,
     dialect::Dialect,
+    error::{Class, Denial},
     model::{ConnectionStatus, ServiceState},
     region::Provider,
 };
+use crate::clock::Clock;
+use serde_json::json;
 
 /// Pages "Get One", "Create One": the same example.
 const ONE: &str = super::harness::SERVICE_BODY;
@@ -18,6 +23,10 @@ const ALL: &str = r#"[
 /// Pages "Get One Interface Endpoint" and "Add One Interface Endpoint".
 const ENDPOINT: &str = r#"{"connectionStatus": "PENDING", "deleteRequested": false, "errorMessage": null,
   "interfaceEndpointId": "vpce-08fb7e9319909ec7b"}"#;
+
+/// The challenge's body until August 2026.
+const OLD_CHALLENGE_BODY: &str =
+    r#"{"error" : 401, "reason" : "Unauthorized", "detail" : "You are not authorized for this resource."}"#;
 
 #[test]
 fn the_examples_of_the_original_pages() {
@@ -65,23 +74,48 @@ fn recorded_services_of_aws() {
     assert!(ready.endpoint_service_name.unwrap().ends_with("vpce-svc-0667f4ca6f4a2bbc8"));
 }
 
+/// The facts leave out what was told before (`…`): those places are filled with what they name elsewhere.
 #[test]
-fn recorded_services_of_azure_and_gcp() {
-    let azure = r#"{"cloudProvider":"AZURE","errorMessage":null,"id":"6a793f68c0eb9e7a17715835","privateEndpoints":[],"privateLinkServiceName":null,"privateLinkServiceResourceId":null,"regionName":"ASIA_SOUTH_EAST","status":"INITIATING"}"#;
-    let service = Dialect::V2.service(Provider::Azure, azure.as_bytes()).unwrap();
-    assert_eq!(service.region.unwrap().cloud_name().as_deref(), Some("southeastasia"));
-    assert_eq!(service.private_link_service_name, None);
-    let azure = r#"[{"cloudProvider":"AZURE","id":"6a793f68c0eb9e7a17715835","privateEndpoints":["/subscriptions/s/x"],"privateLinkServiceName":"pls_6a793f68c0eb9e7a17715835","privateLinkServiceResourceId":"/subscriptions/s/y","regionName":"ASIA_SOUTH_EAST","status":"AVAILABLE"}]"#;
-    let service = Dialect::V2.services(Provider::Azure, azure.as_bytes()).unwrap().remove(0);
-    assert_eq!(service.private_link_service_name.as_deref(), Some("pls_6a793f68c0eb9e7a17715835"));
-    assert_eq!(
-        (service.private_link_service_resource_id.as_deref(), service.endpoints.len()),
-        (Some("/subscriptions/s/y"), 1)
+fn recorded_services_of_azure() {
+    let read = |body: &str| Dialect::V2.service(Provider::Azure, body.as_bytes()).unwrap();
+    let initiating = read(
+        r#"{"cloudProvider":"AZURE","errorMessage":null,"id":"6a793f68c0eb9e7a17715835","privateEndpoints":[],"privateLinkServiceName":null,"privateLinkServiceResourceId":null,"regionName":"ASIA_SOUTH_EAST","status":"INITIATING"}"#,
     );
-    let gcp = r#"{"cloudProvider":"GCP","endpointGroupNames":["grp"],"errorMessage":null,"id":"6a793f68c0eb9e7a17715835","portMappingEnabled":true,"regionName":"US_EAST_4","serviceAttachmentNames":["projects/p-a/regions/us-east4/serviceAttachments/sa-us-east4-x-0"],"status":"AVAILABLE"}"#;
-    let service = Dialect::V2.service(Provider::Gcp, gcp.as_bytes()).unwrap();
-    assert!(service.port_mapping && service.service_attachment_names.len() == 1);
-    assert_eq!(service.endpoints, ["grp"]);
+    assert_eq!(initiating.region.unwrap().cloud_name().as_deref(), Some("southeastasia"));
+    assert_eq!(
+        (initiating.private_link_service_name, initiating.private_link_service_resource_id, initiating.error_message),
+        (None, None, None)
+    );
+    assert_eq!((initiating.state, initiating.endpoints), (ServiceState::Initiating, vec![]));
+    const RESOURCE: &str = "/subscriptions/93b54ac5-1f0c-4b5b-9b4e-6a2d6d2f5c11/resourceGroups/rg_6a793f68c0eb9e7a17715800_x1y2z3w4/providers/Microsoft.Network/privateLinkServices/pls_6a793f68c0eb9e7a17715835";
+    let ready = read(&format!(
+        r#"{{"cloudProvider":"AZURE","errorMessage":null,"id":"6a793f68c0eb9e7a17715835","privateEndpoints":[],"privateLinkServiceName":"pls_6a793f68c0eb9e7a17715835","privateLinkServiceResourceId":"{RESOURCE}","regionName":"ASIA_SOUTH_EAST","status":"AVAILABLE"}}"#
+    ));
+    assert_eq!(ready.state, ServiceState::Available);
+    assert_eq!(ready.private_link_service_name.as_deref(), Some("pls_6a793f68c0eb9e7a17715835"));
+    assert_eq!(ready.private_link_service_resource_id.as_deref(), Some(RESOURCE));
+    // An id of an endpoint has slashes here.
+    let used = r#"[{"cloudProvider":"AZURE","id":"6a793f68c0eb9e7a17715835","privateEndpoints":["/subscriptions/s/x"],"regionName":"ASIA_SOUTH_EAST","status":"AVAILABLE"}]"#;
+    let service = Dialect::V2.services(Provider::Azure, used.as_bytes()).unwrap().remove(0);
+    assert_eq!(service.endpoints, ["/subscriptions/s/x"]);
+}
+
+#[test]
+fn recorded_services_of_gcp() {
+    let read = |body: &str| Dialect::V2.service(Provider::Gcp, body.as_bytes()).unwrap();
+    let initiating = read(
+        r#"{"cloudProvider":"GCP","endpointGroupNames":[],"errorMessage":null,"id":"6a793f68c0eb9e7a17715835","portMappingEnabled":false,"regionName":"US_EAST_4","serviceAttachmentNames":[],"status":"INITIATING"}"#,
+    );
+    assert_eq!(initiating.region.as_ref().unwrap().cloud_name().as_deref(), Some("us-east4"));
+    assert!(!initiating.port_mapping && initiating.service_attachment_names.is_empty());
+    assert_eq!((initiating.state, initiating.endpoints), (ServiceState::Initiating, vec![]));
+    let ready = read(
+        r#"{"cloudProvider":"GCP","endpointGroupNames":["grp"],"errorMessage":null,"id":"6a793f68c0eb9e7a17715835","portMappingEnabled":true,"regionName":"US_EAST_4","serviceAttachmentNames":["projects/p-6a793f68c0eb9e7a17715800/regions/us-east4/serviceAttachments/sa-us-east4-6a793f65c0eb9e7a17715801-0","projects/p-6a793f68c0eb9e7a17715800/regions/us-east4/serviceAttachments/sa-us-east4-6a793f65c0eb9e7a17715801-1"],"status":"AVAILABLE"}"#,
+    );
+    assert!(ready.port_mapping && ready.state == ServiceState::Available);
+    let ends: Vec<_> = ready.service_attachment_names.iter().map(|name| name.chars().last()).collect();
+    assert_eq!(ends, [Some('0'), Some('1')], "their order is theirs");
+    assert_eq!(ready.endpoints, ["grp"]);
 }
 
 #[test]
@@ -112,13 +146,64 @@ fn endpoints_of_v2_under_either_name_of_the_status() {
     }
 }
 
+/// What Atlas said of endpoints that it could not connect (atlas-api.md §5).
 #[test]
-fn recorded_error_messages_are_kept_on_one_line() {
+fn recorded_error_messages_are_kept_word_for_word() {
+    for message in [
+        "Interface endpoint vpce-11111111111111111 was not found.",
+        "Failed to accept interface endpoint due to an unexpected error with code={InvalidParameter} and message={Cannot modify VPC Endpoint vpce-11111111111111111 at this time because there is an idempotent operation going on} from AWS API. Click 'Edit' to fix the problem.",
+        "No dns entries found for endpoint vpce-11111111111111111, your endpoint must be provisioned in at least one subnet Click \"Edit\" to fix the problem",
+    ] {
+        for dialect in [Dialect::V1, Dialect::V2] {
+            let body = json!({"connectionStatus": "REJECTED", "deleteRequested": false, "errorMessage": message,
+                "interfaceEndpointId": "vpce-11111111111111111"});
+            let endpoint = dialect.endpoint(body.to_string().as_bytes()).unwrap();
+            assert_eq!(endpoint.error_message.as_deref(), Some(message));
+            assert_eq!(endpoint.status, ConnectionStatus::Rejected);
+        }
+    }
+}
+
+#[test]
+fn error_messages_are_put_on_one_line() {
     let body = "{\"connectionStatus\":\"REJECTED\",\"deleteRequested\":null,\"interfaceEndpointId\":\"vpce-11111111\",
         \"errorMessage\":\"Interface endpoint vpce-11111111 was\\n not\\u001b found.\"}";
     let endpoint = Dialect::V1.endpoint(body.as_bytes()).unwrap();
     assert_eq!(endpoint.error_message.as_deref(), Some("Interface endpoint vpce-11111111 was not found."));
     assert_eq!((endpoint.status, endpoint.delete_requested), (ConnectionStatus::Rejected, false));
+}
+
+/// Whole bodies of refusals (atlas-api.md §1, §3 and §4), as a caller hears of them.
+#[tokio::test]
+async fn recorded_refusals() {
+    const GROUP: &str = r#"{"detail":"No group with ID 111111111111111111111111 exists.","error":404,"errorCode":"GROUP_NOT_FOUND",
+ "parameters":["111111111111111111111111"],"reason":"Not Found"}"#;
+    const NO_CODE: &str = r#"{"detail":"No group with ID 111111111111111111111111 exists.","error":404,"errorCode":null,"parameters":null,"reason":"Not Found"}"#;
+    const ADDRESS: &str = r#"{"error":403,"errorCode":"IP_ADDRESS_NOT_ON_ACCESS_LIST","reason":"Forbidden","detail":"IP address 203.0.113.9 is not allowed to access this resource.","parameters":["203.0.113.9"]}"#;
+    const BUCKET: &str = r#"{"detail":"Rate limit exceeded for api/atlas/v2/orgs. Please retry after 55 seconds. Request capacity: 10. Refill rate: 5 per 60 seconds.","error":429,"errorCode":"RATE_LIMITED_TOKEN_BUCKET","parameters":["api/atlas/v2/orgs",55,10,5,60],"reason":"Too Many Requests"}"#;
+    const EXISTS: &str = r#"{"detail":"A private endpoint service already exists for AWS region US_EAST_1.","error":409,"errorCode":"PRIVATE_ENDPOINT_SERVICE_ALREADY_EXISTS_FOR_REGION","parameters":["AWS","US_EAST_1"],"reason":"Conflict"}"#;
+    const CAPACITY: &str = r#"{"detail":"Reason: No Capacity.","error":400,"errorCode":"ATLAS_GENERAL_ERROR","parameters":["No Capacity"],"reason":"Bad Request"}"#;
+    for (status, body, class, detail) in [
+        (404, GROUP, Class::Denied(Denial::Project), "No group with ID 111111111111111111111111 exists. Check"),
+        (404, NO_CODE, Class::Missing, "No group with ID 111111111111111111111111 exists."),
+        (403, ADDRESS, Class::Denied(Denial::Access), "IP address 203.0.113.9 is not allowed to access this resource."),
+        (
+            429,
+            BUCKET,
+            Class::Throttled(None),
+            "Rate limit exceeded for api/atlas/v2/orgs. Please retry after 55 seconds.",
+        ),
+        (409, EXISTS, Class::Exists, "A private endpoint service already exists for AWS region US_EAST_1."),
+        (400, CAPACITY, Class::Transient, "Reason: No Capacity."),
+        (401, CHALLENGE_BODY, Class::Denied(Denial::Credentials), "You are not authorized for this resource."),
+        (401, OLD_CHALLENGE_BODY, Class::Denied(Denial::Credentials), "You are not authorized for this resource."),
+    ] {
+        let error = classify::refusal(&answer(status, body), &"hunter2".to_owned().into(), &Clock::system());
+        assert_eq!((error.class, error.status), (class, Some(status)), "{body}");
+        assert!(error.detail.starts_with(detail), "{}", error.detail);
+        let code: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(error.code.as_deref(), code["errorCode"].as_str(), "{body}");
+    }
 }
 
 #[test]
