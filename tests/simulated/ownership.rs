@@ -92,7 +92,7 @@ async fn adopt_only_waits_shares_holds_back_and_never_inherits() {
     world.until(MINUTE, "held back", |world| world.link_is("orders", Standing::Reconciling, "DeletionBlocked")).await;
     let said = message(&world, LINKS, NAMESPACE, "orders");
     assert!(said.contains("\"sharer\""), "{said}");
-    oracle::quiet_deletion(&world).await;
+    oracle::quiet_wait(&world).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert!(ready_as(&world, LINKS, NAMESPACE, "sharer", "Adopted"), "it never inherits");
     delete_link(&world, "sharer");
@@ -189,7 +189,7 @@ async fn an_attached_endpoint_that_is_not_ours_holds_the_deletion_back() {
     world.until(MINUTE, "held back", |world| world.link_is("orders", Standing::Reconciling, "DeletionBlocked")).await;
     let said = message(&world, LINKS, NAMESPACE, "orders");
     assert!(said.contains(FOREIGN), "{said}");
-    oracle::quiet_deletion(&world).await;
+    oracle::quiet_wait(&world).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
     let (project, endpoint) = (PROJECT.to_owned(), FOREIGN.to_owned());
     world.change(Change::DeleteEndpoint { project, service, endpoint });
