@@ -33,6 +33,7 @@ mod restart;
 mod retry;
 mod secrets;
 mod sessions;
+mod stalled;
 mod states;
 mod stories;
 mod unnamed;
