@@ -15,6 +15,7 @@ mod faults;
 mod handover;
 mod isolation;
 mod kubernetes;
+mod later_faults;
 mod lease;
 mod life;
 mod lifecycle;
