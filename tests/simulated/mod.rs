@@ -4,6 +4,7 @@ mod bereft;
 mod beside;
 mod blips;
 mod capture;
+mod concurrency;
 mod conditions;
 mod conflicts;
 pub(crate) mod conformance;
