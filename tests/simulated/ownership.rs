@@ -3,6 +3,7 @@
 use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
+    atlas::dialect::Dialect,
     testbed::simulator::{Change, Operation},
 };
 use serde_json::{Value, json};
@@ -49,6 +50,38 @@ async fn two_links_that_begin_together_have_one_owner() {
         .await;
     assert_eq!(world.calls(Operation::CreateService), 1);
     oracle::quiet_hour(&world).await;
+}
+
+/// Both spellings of a region, in either order, are one service's.
+#[tokio::test(start_paused = true)]
+async fn a_younger_link_shares_however_its_region_is_spelt() {
+    for dialect in [Dialect::V2, Dialect::V1] {
+        for [older, younger] in [["us-east-1", "US_EAST_1"], ["US_EAST_1", "us-east-1"]] {
+            let mut world = World::new(Nature::of(dialect));
+            let operator = world.start();
+            world.credentials();
+            world.apply(with(link("orders"), json!({"spec": {"region": older}})));
+            a_moment(&world).await;
+            world.apply(with(link("younger"), json!({"spec": {"region": younger}})));
+            let one_owner = |world: &World| {
+                ready_as(world, LINKS, NAMESPACE, "orders", "Created")
+                    && ready_as(world, LINKS, NAMESPACE, "younger", "Adopted")
+            };
+            world.until(10 * MINUTE, "one owns, the other shares", one_owner).await;
+            let said = message(&world, LINKS, NAMESPACE, "younger");
+            assert!(said.contains("owned by \"orders\""), "{said}");
+            oracle::created(&world, 1, 0);
+            oracle::quiet_hour(&world).await;
+            // Who is named otherwise inherits all the same.
+            delete_link(&world, "orders");
+            let inherited = |world: &World| ready_as(world, LINKS, NAMESPACE, "younger", "Created");
+            world.until(5 * MINUTE, "handed over", inherited).await;
+            assert_eq!(deletes(&world), Vec::<String>::new());
+            delete_link(&world, "younger");
+            gone_without_trace(&world).await;
+            operator.stop().await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
