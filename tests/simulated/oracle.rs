@@ -258,9 +258,9 @@ pub async fn quiet_wait(world: &World) {
     let (writes, atlas_writes, before) = (world.operator_writes().len(), writes_to_atlas(world), world.ledger().len());
     let reads = world.calls(Operation::GetEndpoint);
     world.pass(Duration::from_secs(3600)).await;
+    assert_eq!(writes_to_atlas(world), atlas_writes, "writes to Atlas while waiting");
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes while waiting: {:#?}", &written.0[writes..]);
-    assert_eq!(writes_to_atlas(world), atlas_writes, "writes to Atlas while waiting");
     let polls = usize::try_from(3600 / world.nature.settings.poll_interval.as_secs()).unwrap();
     for (key, lists) in lists_by_key(world, before) {
         assert!(lists <= polls, "{lists} LISTs of {key:?} in an hour of waiting");
