@@ -225,7 +225,7 @@ impl State {
     }
 
     /// A person does what was called for.
-    async fn heal(self, world: &World, secret_is_new: bool) {
+    fn heal(self, world: &World, secret_is_new: bool) {
         match self {
             Self::CredentialsRefused => {
                 rotate(world);
@@ -291,24 +291,20 @@ impl Plan {
         (1 + already + both, 1 + already + both + again)
     }
 
-    async fn heal(&self, world: &World) {
-        self.state.heal(world, self.secret_is_new()).await;
+    fn heal(&self, world: &World) {
+        self.state.heal(world, self.secret_is_new());
         if self.event == Event::SecretGoneForGood && self.state.waits_to_go() {
-            new_or_old_secret(world, self.state);
+            // The one that Atlas takes.
+            if self.state == State::CredentialsRefused { new_secret(world) } else { world.credentials() }
         }
     }
-}
-
-/// The one that Atlas takes.
-fn new_or_old_secret(world: &World, state: State) {
-    if state == State::CredentialsRefused { new_secret(world) } else { world.credentials() }
 }
 
 async fn recreated(world: &World, plan: Plan) {
     let old = uids(world);
     delete_what_is_there(world);
     if plan.state.waits_to_go() {
-        plan.heal(world).await;
+        plan.heal(world);
     }
     eventually(world, PATIENCE, "both made again", |world| {
         let new = uids(world);
@@ -359,7 +355,7 @@ async fn ends(world: &World, plan: Plan) {
     if plan.state.waits_to_go() {
         world.pass(30 * MINUTE).await;
         assert!(uids(world).iter().all(Option::is_some), "gone, and nobody knows what is left in Atlas");
-        plan.heal(world).await;
+        plan.heal(world);
     }
 }
 
@@ -369,7 +365,7 @@ async fn goes_on(world: &World, plan: Plan) {
     if plan.state.is_quiet() {
         oracle::quiet_wait(world).await;
     }
-    plan.state.heal(world, plan.secret_is_new()).await;
+    plan.state.heal(world, plan.secret_is_new());
     world.pass(RESYNC).await;
     if world.endpoint_is("orders-a", Standing::Stalled, "ServiceReplaced") {
         make_vpc_endpoint(world);
