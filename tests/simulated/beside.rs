@@ -7,13 +7,13 @@ use super::{
     looks::{FOREIGN, MINUTE, foreign_endpoint},
     matrix::{self, eventually, says_ready},
     oracle,
-    states::patch_both,
+    states::{make_vpc_endpoint, patch_both},
     world::*,
 };
 use atlas_privatelink_operator::{
     api::Standing,
     atlas::dialect::Dialect,
-    testbed::simulator::{self, Change, Fault, Rule},
+    testbed::simulator::{Change, Fault, Rule},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -158,11 +158,6 @@ fn uids(world: &World, state: State) -> Vec<Option<Value>> {
         Some(world.kube.get(plural, NAMESPACE, name)?["metadata"]["uid"].clone())
     };
     manifests(state).iter().map(uid).collect()
-}
-
-fn make_vpc_endpoint(world: &World) {
-    let standing = simulator::Standing::Undeclared;
-    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
 }
 
 async fn recreated(world: &World, plan: Plan) {

@@ -210,7 +210,7 @@ async fn a_deletion_without_any_credentials_says_how_to_release_the_object() {
         .await;
     let said = message(&world, ENDPOINTS, NAMESPACE, "orders-a");
     assert!(said.contains("Retain") && said.contains("atlas-credentials"), "{said}");
-    oracle::quiet_deletion(&world).await;
+    oracle::quiet_wait(&world).await;
     for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
         world.kube.patch(plural, NAMESPACE, name, json!({"spec": {"deletionPolicy": "Retain"}})).unwrap();
     }

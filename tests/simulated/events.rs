@@ -86,11 +86,11 @@ impl Plan {
     }
 }
 
-fn rotate(world: &World) {
+pub fn rotate(world: &World) {
     world.change(Change::Rotate { name: PUBLIC.to_owned(), secret: ROTATED.to_owned().into() });
 }
 
-fn new_secret(world: &World) {
+pub fn new_secret(world: &World) {
     world.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", ROTATED)]);
 }
 
@@ -246,7 +246,7 @@ async fn goes_on(world: &World, plan: Plan, writes: usize) {
         assert_eq!(writes_to_atlas(world), writes, "writes to Atlas for suspended objects");
     }
     if plan.state.is_polled() {
-        oracle::quiet_deletion(world).await;
+        oracle::quiet_wait(world).await;
     } else {
         oracle::quiet_hour(world).await;
     }

@@ -4,7 +4,10 @@ use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
     atlas::transport::{Transport, TransportError},
-    testbed::simulator::{Fault, Rule},
+    testbed::{
+        kubernetes::{Decision, Phase, Point, Verb},
+        simulator::{Fault, Rule},
+    },
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -40,6 +43,34 @@ async fn a_dead_project_with_many_links_does_not_delay_the_others() {
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     world.until(2 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "orders").is_none()).await;
     assert!(world.link_is("dead-0", Standing::Reconciling, "AtlasUnreachable"));
+}
+
+/// All want to write to one project.
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_with_many_links_does_not_delay_the_others() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    world.secret(NAMESPACE, "refused", &[("publicKey", "nobodys"), ("privateKey", PRIVATE)]);
+    let refused = json!({"spec": {"credentialsRef": {"name": "refused"}, "region": "us-west-2"}});
+    let name = |number: u32| format!("refused-{number}");
+    for number in 0..100 {
+        world.apply(with(link(&name(number)), refused.clone()));
+    }
+    let _operator = world.start();
+    let all_told = move |world: &World| {
+        (0..100).all(|number| world.link_is(&name(number), Standing::Stalled, "CredentialsRefused"))
+    };
+    world.until(MINUTE, "all refused", &all_told).await;
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world.until(UNDISTURBED, "Ready", |world| world.link_ready("orders")).await;
+    world.until(75 * Duration::from_secs(1), "attached", |world| world.endpoint_ready("orders-a")).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    world.until(2 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "orders").is_none()).await;
+    assert!(all_told(&world), "{}", world.picture());
+    oracle::nothing_left(&world);
+    oracle::always(&world);
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,4 +131,66 @@ async fn a_panic_is_contained_and_tried_again_with_growing_pauses() {
     world.kube.delete(LINKS, NAMESPACE, "cursed").unwrap();
     world.until(2 * MINUTE, "gone", |world| world.find_link(NAMESPACE, "cursed").is_none()).await;
     operator.stop().await;
+}
+
+/// Which requests to the Kubernetes API end in a panic: those for the link "cursed", or for its Secret.
+#[derive(Debug, Clone, Copy)]
+enum Curse {
+    Secret,
+    Finalizer,
+    StatusBefore,
+    StatusAfter,
+}
+
+impl Curse {
+    const ALL: [Self; 4] = [Self::Secret, Self::Finalizer, Self::StatusBefore, Self::StatusAfter];
+
+    fn strikes(self, point: &Point) -> bool {
+        let (request, before) = (&point.request, point.phase == Phase::BeforeEffect);
+        let is_of_link = request.verb.writes() && request.name == "cursed";
+        match self {
+            Self::Secret => request.verb == Verb::Get && request.name == "cursed-credentials",
+            Self::Finalizer => is_of_link && request.subresource.is_empty(),
+            Self::StatusBefore => is_of_link && request.subresource == "status" && before,
+            Self::StatusAfter => is_of_link && request.subresource == "status" && !before,
+        }
+    }
+}
+
+/// It is no matter of Atlas' transport alone, and nothing shared is left broken by it.
+#[tokio::test(start_paused = true)]
+async fn a_panic_on_the_way_to_kubernetes_is_contained_too() {
+    for curse in Curse::ALL {
+        let mut world = World::new(Nature::default());
+        world.credentials();
+        world.secret(NAMESPACE, "cursed-credentials", &KEY);
+        let spec = json!({"spec": {"credentialsRef": {"name": "cursed-credentials"}, "region": "us-west-2"}});
+        world.apply(with(link("cursed"), spec));
+        let panics = Arc::<Mutex<usize>>::default();
+        let seen = panics.clone();
+        world.kube.on_request(move |point| {
+            if curse.strikes(point) {
+                *seen.lock().unwrap() += 1;
+                panic!("this panic is part of the test");
+            }
+            Decision::Proceed
+        });
+        let operator = world.start();
+        world.apply(link("orders"));
+        world.until(UNDISTURBED, &format!("{curse:?}: Ready"), |world| world.link_ready("orders")).await;
+        let before = *panics.lock().unwrap();
+        world.pass(10 * MINUTE).await;
+        let more = *panics.lock().unwrap() - before;
+        // Every minute, and a tenth of it at most; what has been written is not written again.
+        let expected = if matches!(curse, Curse::StatusAfter) { 0..=11 } else { 8..=11 };
+        assert!(before > 0 && expected.contains(&more), "{curse:?}: {before} panics, then {more} in ten minutes");
+        assert!(!operator.has_ended(), "{curse:?}");
+        world.kube.on_request_clear();
+        world.until(5 * MINUTE, &format!("{curse:?}: well"), |world| world.link_ready("cursed")).await;
+        for name in ["cursed", "orders"] {
+            world.kube.delete(LINKS, NAMESPACE, name).unwrap();
+        }
+        gone_without_trace(&world).await;
+        operator.stop().await;
+    }
 }

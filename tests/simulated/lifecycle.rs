@@ -132,7 +132,7 @@ async fn a_deletion_that_was_held_back_costs_three_writes_for_each_object() {
             world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
             let held = |world: &World| world.link_is("orders", Standing::Reconciling, "DeletionBlocked");
             world.until(MINUTE, "held back", held).await;
-            oracle::quiet_deletion(&world).await;
+            oracle::quiet_wait(&world).await;
             holder.lets_go(&world);
             gone_without_trace(&world).await;
             let writes = writes_by_object(&world, before);

@@ -252,10 +252,19 @@ pub fn no_storm(world: &World, most: usize) {
     }
 }
 
-/// For one hour a deletion that is held back writes nothing to Kubernetes, and asks for nothing to be deleted.
-pub async fn quiet_deletion(world: &World) {
-    let writes = world.operator_writes().len();
+/// For one hour whoever waits for somebody else (a deletion that is held back, say) writes nothing, neither to
+/// Kubernetes nor to Atlas, and looks at Atlas once in a poll interval at most.
+pub async fn quiet_wait(world: &World) {
+    let (writes, atlas_writes, before) = (world.operator_writes().len(), writes_to_atlas(world), world.ledger().len());
+    let reads = world.calls(Operation::GetEndpoint);
     world.pass(Duration::from_secs(3600)).await;
+    assert_eq!(writes_to_atlas(world), atlas_writes, "writes to Atlas while waiting");
     let written = world.operator_writes();
-    assert_eq!(written.len(), writes, "Kubernetes writes while held back: {:#?}", &written.0[writes..]);
+    assert_eq!(written.len(), writes, "Kubernetes writes while waiting: {:#?}", &written.0[writes..]);
+    let polls = usize::try_from(3600 / world.nature.settings.poll_interval.as_secs()).unwrap();
+    for (key, lists) in lists_by_key(world, before) {
+        assert!(lists <= polls, "{lists} LISTs of {key:?} in an hour of waiting");
+    }
+    let reads = world.calls(Operation::GetEndpoint) - reads;
+    assert!(reads <= polls * world.kube.list(ENDPOINTS).len(), "{reads} GETs of endpoints in an hour of waiting");
 }

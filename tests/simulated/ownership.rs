@@ -3,6 +3,7 @@
 use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
+    atlas::dialect::Dialect,
     testbed::simulator::{Change, Operation},
 };
 use serde_json::{Value, json};
@@ -51,6 +52,38 @@ async fn two_links_that_begin_together_have_one_owner() {
     oracle::quiet_hour(&world).await;
 }
 
+/// Both spellings of a region, in either order, are one service's.
+#[tokio::test(start_paused = true)]
+async fn a_younger_link_shares_however_its_region_is_spelt() {
+    for dialect in [Dialect::V2, Dialect::V1] {
+        for [older, younger] in [["us-east-1", "US_EAST_1"], ["US_EAST_1", "us-east-1"]] {
+            let mut world = World::new(Nature::of(dialect));
+            let operator = world.start();
+            world.credentials();
+            world.apply(with(link("orders"), json!({"spec": {"region": older}})));
+            a_moment(&world).await;
+            world.apply(with(link("younger"), json!({"spec": {"region": younger}})));
+            let one_owner = |world: &World| {
+                ready_as(world, LINKS, NAMESPACE, "orders", "Created")
+                    && ready_as(world, LINKS, NAMESPACE, "younger", "Adopted")
+            };
+            world.until(10 * MINUTE, "one owns, the other shares", one_owner).await;
+            let said = message(&world, LINKS, NAMESPACE, "younger");
+            assert!(said.contains("owned by \"orders\""), "{said}");
+            oracle::created(&world, 1, 0);
+            oracle::quiet_hour(&world).await;
+            // Who is named otherwise inherits all the same.
+            delete_link(&world, "orders");
+            let inherited = |world: &World| ready_as(world, LINKS, NAMESPACE, "younger", "Created");
+            world.until(5 * MINUTE, "handed over", inherited).await;
+            assert_eq!(deletes(&world), Vec::<String>::new());
+            delete_link(&world, "younger");
+            gone_without_trace(&world).await;
+            operator.stop().await;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_an_owner_elsewhere_only_the_namespace_is_told() {
     let (world, _operator) = ready_link(Nature::default()).await;
@@ -92,7 +125,7 @@ async fn adopt_only_waits_shares_holds_back_and_never_inherits() {
     world.until(MINUTE, "held back", |world| world.link_is("orders", Standing::Reconciling, "DeletionBlocked")).await;
     let said = message(&world, LINKS, NAMESPACE, "orders");
     assert!(said.contains("\"sharer\""), "{said}");
-    oracle::quiet_deletion(&world).await;
+    oracle::quiet_wait(&world).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert!(ready_as(&world, LINKS, NAMESPACE, "sharer", "Adopted"), "it never inherits");
     delete_link(&world, "sharer");
@@ -189,7 +222,7 @@ async fn an_attached_endpoint_that_is_not_ours_holds_the_deletion_back() {
     world.until(MINUTE, "held back", |world| world.link_is("orders", Standing::Reconciling, "DeletionBlocked")).await;
     let said = message(&world, LINKS, NAMESPACE, "orders");
     assert!(said.contains(FOREIGN), "{said}");
-    oracle::quiet_deletion(&world).await;
+    oracle::quiet_wait(&world).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
     let (project, endpoint) = (PROJECT.to_owned(), FOREIGN.to_owned());
     world.change(Change::DeleteEndpoint { project, service, endpoint });

@@ -86,7 +86,7 @@ async fn under_a_default_of_retain_each_kind_is_deleted_only_where_its_own_manif
     let held = |world: &World| world.link_is("orders", Standing::Reconciling, "DeletionBlocked");
     world.until(5 * MINUTE, "held back", held).await;
     assert!(message(&world, LINKS, NAMESPACE, "orders").contains(VPCE));
-    oracle::quiet_deletion(&world).await;
+    oracle::quiet_wait(&world).await;
     world.kube.patch(LINKS, NAMESPACE, "orders", json!({"spec": {"deletionPolicy": null}})).unwrap();
     world.until(MINUTE, "let go, for the default keeps it", |world| world.kube.list(LINKS).is_empty()).await;
     assert_eq!(deletes(&world), Vec::<String>::new());

@@ -353,6 +353,11 @@ pub fn remove_services(world: &World) {
     for service in our_service_ids(world) {
         world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
     }
+    make_vpc_endpoint(world);
+}
+
+/// Somebody makes another VPC endpoint, under the id of the manifests.
+pub fn make_vpc_endpoint(world: &World) {
     declare(world, simulator::Standing::Undeclared);
 }
 
@@ -363,7 +368,7 @@ fn remove_owners(world: &World) {
     }
 }
 
-fn set_id(world: &World, id: &str) {
+pub fn set_id(world: &World, id: &str) {
     drop(world.kube.patch(ENDPOINTS, NAMESPACE, "orders-a", json!({"spec": {"interfaceEndpointId": id}})));
 }
 
@@ -371,7 +376,7 @@ fn of(world: &World, plural: &str, name: &str) -> Value {
     world.kube.get(plural, NAMESPACE, name).unwrap_or_default()
 }
 
-fn shows(world: &World, plural: &str, field: &str, word: &str) -> bool {
+pub fn shows(world: &World, plural: &str, field: &str, word: &str) -> bool {
     let name = if plural == LINKS { "orders" } else { "orders-a" };
     of(world, plural, name)["status"][field] == word
 }

@@ -1,0 +1,211 @@
+//! A single fault at a call that is not the first of its kind, and in lives that take other turns than that of
+//! [`super::faults`]: a service fails once, an endpoint is rejected once, an id changes, the cloud is another. The end is
+//! that of the same life without a fault.
+
+use super::{
+    life::{RESYNC, begin_with, with_neighbours},
+    looks::gone,
+    matrix::{self, eventually, says_ready},
+    oracle,
+    replace::{NEW, change_id, is_at},
+    retry::fails,
+    world::*,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Fault, Operation, Rule, Standing},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
+/// No fault makes the operator ask more often than this in a minute.
+const MOST_IN_A_MINUTE: usize = 40;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Plain,
+    ServiceFails,
+    EndpointIsRejected,
+    IdChanges,
+    /// A link alone, as is the next; v2 only.
+    Azure,
+    Gcp,
+}
+
+impl Life {
+    fn begin(self, dialect: Dialect) -> World {
+        let elsewhere = |provider: &str, region: &str| {
+            let world = with_neighbours(dialect);
+            world.credentials();
+            world.apply(with(link("orders"), json!({"spec": {"provider": provider, "region": region}})));
+            world
+        };
+        match self {
+            Self::Azure => return elsewhere("AZURE", "eastus2"),
+            Self::Gcp => return elsewhere("GCP", "us-east4"),
+            Self::Plain | Self::ServiceFails | Self::EndpointIsRejected | Self::IdChanges => {}
+        }
+        let world = begin_with(dialect, &KEY);
+        if self == Self::ServiceFails {
+            fails(&world, 1);
+        }
+        if self == Self::EndpointIsRejected {
+            world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::RejectedTimes(1) });
+        }
+        world
+    }
+
+    fn is_well(self, world: &World) -> bool {
+        let alone = [Self::Azure, Self::Gcp].contains(&self);
+        says_ready(world, LINKS, "orders") && (alone || says_ready(world, ENDPOINTS, "orders-a"))
+    }
+
+    /// From the first call to the last; gives how it looks before the deletion.
+    async fn goes_on(self, world: &World) -> Value {
+        eventually(world, PATIENCE, "all Ready", |world| self.is_well(world)).await;
+        if self == Self::IdChanges {
+            change_id(world, NEW);
+            eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+        }
+        world.pass(RESYNC).await;
+        let outcome = oracle::outcome(world);
+        oracle::quiet_hour(world).await;
+        for plural in [ENDPOINTS, LINKS] {
+            for object in world.kube.list(plural) {
+                world.kube.delete(plural, NAMESPACE, object["metadata"]["name"].as_str().unwrap()).unwrap();
+            }
+        }
+        gone(world).await;
+        outcome
+    }
+}
+
+/// What a life without a fault was like.
+struct Faultless {
+    outcome: Value,
+    /// How often each operation was asked for.
+    calls: BTreeMap<Operation, u32>,
+    services: usize,
+    endpoints: usize,
+}
+
+impl Faultless {
+    async fn of(life: Life, dialect: Dialect) -> Self {
+        let mut world = life.begin(dialect);
+        let operator = world.start();
+        let outcome = life.goes_on(&world).await;
+        operator.stop().await;
+        let ledger = world.ledger();
+        let mut calls = BTreeMap::new();
+        for operation in ledger.requests().filter_map(|request| request.operation) {
+            *calls.entry(operation).or_default() += 1;
+        }
+        Self { outcome, calls, services: ledger.creates().values().sum(), endpoints: ledger.endpoint_adds().len() }
+    }
+
+    /// Which calls of an operation meet a fault: every write, and of the reads the second, the middle and the last. Those
+    /// that [`super::faults`] has are left out.
+    fn places(&self, life: Life, operation: Operation) -> Vec<u32> {
+        let all = self.calls[&operation];
+        let mut places: Vec<_> = if operation.is_write() { (1..=all).collect() } else { vec![2, all / 2, all] };
+        places.dedup();
+        places.retain(|place| (1..=all).contains(place) && !(life == Life::Plain && *place == 1));
+        places
+    }
+}
+
+struct Plan {
+    life: Life,
+    dialect: Dialect,
+    operation: Operation,
+    place: u32,
+    fault: Fault,
+}
+
+impl Plan {
+    fn name(&self) -> String {
+        let Self { life, dialect, operation, place, fault } = self;
+        format!("{life:?}/{dialect}/{operation:?} {place}/{}", fault.name())
+    }
+}
+
+/// A kind of each: nobody knows whether it was done, it was not done, it is too early, something broke, it was done and
+/// cannot be read.
+fn faults(dialect: Dialect) -> Vec<Fault> {
+    let others =
+        [Fault::RefusedBefore, Fault::ThrottledSeconds { seconds: 7 }, Fault::UnexpectedError, Fault::TruncatedJson];
+    let lost = std::iter::once(Fault::AnswerLost);
+    match dialect {
+        Dialect::V2 => lost.chain(others).collect(),
+        // What is lost doesn't tell its region when it is found again; beneath that the dialects are the same.
+        Dialect::V1 => lost.collect(),
+    }
+}
+
+async fn run(plan: Plan, faultless: &Faultless) {
+    let mut world = plan.life.begin(plan.dialect);
+    world.atlas.inject(Rule::once(plan.operation, plan.fault.clone()).after(plan.place - 1));
+    let operator = world.start();
+    let outcome = plan.life.goes_on(&world).await;
+    let met = world.ledger().requests().filter(|request| request.fault.is_some()).count();
+    assert_eq!(met, 1, "calls that met the fault");
+    assert_eq!(outcome, faultless.outcome);
+    oracle::silence(&world).await;
+    oracle::created(&world, faultless.services, faultless.endpoints);
+    oracle::always(&world);
+    oracle::no_storm(&world, MOST_IN_A_MINUTE);
+    assert!(!operator.has_ended(), "the operator has died");
+}
+
+fn faults_in(life: Life, dialect: Dialect) {
+    let faultless = matrix::alone(|| Faultless::of(life, dialect)).unwrap();
+    let mut plans = Vec::new();
+    for operation in faultless.calls.keys().copied().filter(|call| dialect == Dialect::V2 || call.is_write()) {
+        for place in faultless.places(life, operation) {
+            plans.extend(faults(dialect).into_iter().map(|fault| Plan { life, dialect, operation, place, fault }));
+        }
+    }
+    matrix::run(plans, Plan::name, |plan| run(plan, &faultless));
+}
+
+#[test]
+fn one_fault_at_a_later_call() {
+    faults_in(Life::Plain, Dialect::V2);
+}
+
+#[test]
+fn one_fault_while_a_service_fails_once() {
+    faults_in(Life::ServiceFails, Dialect::V2);
+}
+
+#[test]
+fn one_fault_while_a_service_fails_once_in_v1() {
+    faults_in(Life::ServiceFails, Dialect::V1);
+}
+
+#[test]
+fn one_fault_while_an_endpoint_is_rejected_once() {
+    faults_in(Life::EndpointIsRejected, Dialect::V2);
+}
+
+#[test]
+fn one_fault_while_an_endpoint_is_rejected_once_in_v1() {
+    faults_in(Life::EndpointIsRejected, Dialect::V1);
+}
+
+#[test]
+fn one_fault_while_an_id_changes() {
+    faults_in(Life::IdChanges, Dialect::V2);
+}
+
+#[test]
+fn one_fault_while_an_id_changes_in_v1() {
+    faults_in(Life::IdChanges, Dialect::V1);
+}
+
+#[test]
+fn one_fault_in_the_other_clouds() {
+    faults_in(Life::Azure, Dialect::V2);
+    faults_in(Life::Gcp, Dialect::V2);
+}
