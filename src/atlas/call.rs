@@ -185,7 +185,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn outdated(&self) -> AtlasError {
-        let detail = "the observation this rested on is too old; looking again".into();
+        let detail = "its answers come too late to rest a write on them; looking again".into();
         self.unsent(AtlasError { class: Class::NotYet, ..not_sent(detail) })
     }
 

@@ -80,7 +80,9 @@ const PASSING: [&str; 2] = ["PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS", "CANNOT_DELET
 impl AtlasError {
     /// Whether it is a "not yet" that nobody knows, and that may turn out to be a "never".
     pub fn may_be_for_ever(&self) -> bool {
-        self.class == Class::NotYet && !self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
+        self.class == Class::NotYet
+            && self.effect != Effect::NotSent
+            && !self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
     }
 }
 

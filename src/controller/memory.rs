@@ -35,6 +35,8 @@ pub struct Memory {
     pub look_after: Option<Sequence>,
     /// Failed writes to Atlas in a row, and when the next may be tried.
     pub write_pause: Option<WritePause>,
+    /// Writes in a row that were not sent because what they rested on had grown too old.
+    pub outdated: u32,
     /// The reconcile request for which Atlas was asked although it was too early.
     pub insisted: Option<String>,
     /// Reconciles in a row that came to no end.
@@ -62,6 +64,12 @@ impl Memory {
     /// It waits longer and longer between tries.
     pub fn is_in_backoff(&self, now: Instant) -> bool {
         self.troubles > 0 || self.write_pause.as_ref().is_some_and(|pause| pause.until > now)
+    }
+
+    /// Atlas took a write.
+    pub fn write_taken(&mut self) {
+        self.write_pause = None;
+        self.outdated = 0;
     }
 
     /// A version of the object reached this process.

@@ -70,7 +70,7 @@ async fn remembered<T>(
         if result.is_err() {
             memory.look_after = Some(ended);
         } else {
-            memory.write_pause = None;
+            memory.write_taken();
         }
     });
     result
@@ -85,7 +85,7 @@ pub async fn unrecorded<K: Kind, T>(
     let result = call.await;
     let ended = ctx.inventory.sequence();
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| match &result {
-        Ok(_) => memory.write_pause = None,
+        Ok(_) => memory.write_taken(),
         Err(_) => memory.look_after = Some(ended),
     });
     match result {

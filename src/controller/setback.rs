@@ -26,6 +26,9 @@ use tokio::time::Instant;
 /// An unknown "not yet" of Atlas is taken for a "never" after this time.
 const PATIENCE_WITH_NOT_YET: Duration = Duration::from_secs(3600);
 
+/// How many writes in a row may be too late before that is called a failure.
+const OUTDATED: u32 = 3;
+
 /// The object cannot be decided on now.
 pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked: &Blocked) -> Result<Action, Trouble> {
     let now = Instant::now();
@@ -79,7 +82,14 @@ pub async fn failed<K: Kind>(
     ctx.metrics.reconcile_failed(ErrorClass::Atlas(failure.error.class));
     tracing::debug!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
     if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {
-        return Ok(Action::requeue(SOONEST));
+        let times = ctx.memories.with(&subject.uid, |memory| {
+            memory.outdated = memory.outdated.saturating_add(1);
+            memory.outdated
+        });
+        // As a rule another write came between, and the next look is in time. Where Atlas is slow, none ever is.
+        if times <= OUTDATED {
+            return Ok(Action::requeue(SOONEST));
+        }
     }
     if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
         if failure.error.class == Class::Denied(Denial::Credentials)

@@ -6,7 +6,7 @@ use atlas_privatelink_operator::{
     atlas::transport::{Transport, TransportError},
     testbed::{
         kubernetes::{Decision, Phase, Point, Verb},
-        simulator::{Fault, Rule},
+        simulator::{Fault, Operation, Rule},
     },
 };
 use bytes::Bytes;
@@ -192,5 +192,39 @@ async fn a_panic_on_the_way_to_kubernetes_is_contained_too() {
         }
         gone_without_trace(&world).await;
         operator.stop().await;
+    }
+}
+
+/// Nothing may be written on the strength of a list that is over ten seconds old when it comes.
+#[tokio::test(start_paused = true)]
+async fn a_project_whose_lists_come_too_late_says_so_and_does_not_delay_the_others() {
+    for links in [1, 100] {
+        let mut world = World::new(Nature::default());
+        world.credentials();
+        let mut rule = Rule::always(Operation::ListServices, Fault::Slow { millis: 12_000 });
+        rule.when.project = Some(DEAD.to_owned());
+        world.atlas.inject(rule);
+        for number in 0..links {
+            world.apply(with(link(&format!("slow-{number}")), json!({"spec": {"projectId": DEAD}})));
+        }
+        let _operator = world.start();
+        world
+            .until(10 * MINUTE, "told", |world| {
+                ["Retrying", "AtlasUnreachable"]
+                    .iter()
+                    .any(|reason| world.link_is("slow-0", Standing::Reconciling, reason))
+            })
+            .await;
+        world.apply(link("orders"));
+        world.until(UNDISTURBED, "Ready", |world| world.link_ready("orders")).await;
+        world.pass(HOUR).await;
+        let lists = world.ledger().requests().filter(|request| request.path.contains(DEAD)).count();
+        // However many ask, they share what they are told, and one list takes twelve seconds.
+        assert!(
+            lists < if links == 1 { 80 } else { 360 },
+            "{lists} requests of a project in which nothing can be done"
+        );
+        world.atlas.clear_faults();
+        world.until(15 * MINUTE, "made after all", |world| world.link_ready("slow-0")).await;
     }
 }
