@@ -25,6 +25,7 @@ use kube::{
     runtime::{
         Config, Controller,
         controller::{self, Action},
+        reflector::Store,
     },
 };
 use std::{convert::Infallible, sync::Arc};
@@ -97,27 +98,39 @@ async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, stop: CancellationTo
     };
     let never = |_: Arc<DeserializeGuard<K>>, error: &Infallible, _: Arc<Context>| match *error {};
     let config = Config::default().concurrency(ctx.settings.concurrency);
+    let store = watch.store.clone();
     let controller = Controller::for_stream(watch.events, watch.store)
         .with_config(config)
         .reconcile_on(UnboundedReceiverStream::new(watch.woken));
     let metrics = ctx.metrics.clone();
+    let nothing_began = stopped_before_it_began(store, stop.clone());
     let results = controller.graceful_shutdown_on(stop.cancelled_owned()).run(reconciled, never, ctx);
-    results
-        .for_each(|result| {
-            match result {
-                // Gone between a deletion and its event; nothing is to be done.
-                Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
-                Err(controller::Error::QueueError(error)) => {
-                    tracing::warn!(%error, kind = %K::kind(&()), "a watch of the Kubernetes API failed and is tried again");
-                    metrics.reconcile_failed(ErrorClass::Watch);
-                }
-                Err(controller::Error::ReconcilerFailed(error, _)) => match error {},
-                Err(error @ controller::Error::RunnerError(_)) => {
-                    tracing::error!(%error, "the controller's queue failed");
-                    metrics.reconcile_failed(ErrorClass::Queue);
-                }
+    let driven = results.for_each(|result| {
+        match result {
+            // Gone between a deletion and its event; nothing is to be done.
+            Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
+            Err(controller::Error::QueueError(error)) => {
+                tracing::warn!(%error, kind = %K::kind(&()), "a watch of the Kubernetes API failed and is tried again");
+                metrics.reconcile_failed(ErrorClass::Watch);
             }
-            std::future::ready(())
-        })
-        .await;
+            Err(controller::Error::ReconcilerFailed(error, _)) => match error {},
+            Err(error @ controller::Error::RunnerError(_)) => {
+                tracing::error!(%error, "the controller's queue failed");
+                metrics.reconcile_failed(ErrorClass::Queue);
+            }
+        }
+        std::future::ready(())
+    });
+    tokio::select! {
+        () = driven => {}
+        () = nothing_began => {}
+    }
+}
+
+/// Comes back when the end comes before the first list: kube's controller would wait for that, and no longer watch.
+async fn stopped_before_it_began<K: Kind>(store: Store<DeserializeGuard<K>>, stop: CancellationToken) {
+    stop.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
 }
