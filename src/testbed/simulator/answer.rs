@@ -22,15 +22,23 @@ pub(super) struct Answer {
 }
 
 /// How the caller wants JSON: the query parameters of all Atlas resources.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pretty: bool,
     envelope: bool,
+    /// From 1.
+    page: usize,
+    items: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { pretty: false, envelope: false, page: 1, items: 100 }
+    }
 }
 
 impl Layout {
-    /// Reads the query. `pageNum`, `itemsPerPage` and `includeCount` are read, too, but none of the private endpoint
-    /// resources is paged (atlas-api.md §1, §2 "Lists").
+    /// Reads the query. `includeCount` has nothing to count in: a list is a bare array (atlas-api.md §1).
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut layout = Self::default();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -40,14 +48,23 @@ impl Layout {
                 "pretty" => layout.pretty = value.parse().map_err(|_| invalid())?,
                 "envelope" => layout.envelope = value.parse().map_err(|_| invalid())?,
                 "includeCount" if value.parse::<bool>().is_err() => return Err(invalid()),
-                "pageNum" if !value.parse().is_ok_and(|page: u32| page >= 1) => return Err(invalid()),
-                "itemsPerPage" if !value.parse().is_ok_and(|items: u32| (1..=500).contains(&items)) => {
-                    return Err(invalid());
-                }
+                "pageNum" => layout.page = number(value, usize::MAX).ok_or_else(invalid)?,
+                "itemsPerPage" => layout.items = number(value, 500).ok_or_else(invalid)?,
                 _ => {}
             }
         }
         Ok(layout)
+    }
+
+    /// The part of a list that is asked for: on the original pages; v2 has no paging here (atlas-api.md §2 "Lists").
+    fn part(self, value: &Value) -> Value {
+        match value {
+            Value::Array(all) => {
+                let before = (self.page - 1).saturating_mul(self.items);
+                all.iter().skip(before).take(self.items).cloned().collect()
+            }
+            other => other.clone(),
+        }
     }
 
     /// The body in this layout. The envelope's inner field is `content` in the general text (atlas-api.md §9.9).
@@ -56,6 +73,10 @@ impl Layout {
         let value = wrapped.as_ref().unwrap_or(value);
         if self.pretty { pretty(value).into() } else { value.to_string().into() }
     }
+}
+
+fn number(text: &str, most: usize) -> Option<usize> {
+    text.parse().ok().filter(|number| (1..=most).contains(number))
 }
 
 impl Answer {
@@ -70,11 +91,10 @@ impl Answer {
 
     /// A success in a dialect.
     pub(super) fn success(status: StatusCode, value: &Value, dialect: Dialect, layout: Layout) -> Self {
-        let content_type = match dialect {
-            Dialect::V1 => "application/json",
-            Dialect::V2 => V2_JSON,
-        };
-        Self::new(status, content_type, layout.body(status, value))
+        match dialect {
+            Dialect::V1 => Self::new(status, "application/json", layout.body(status, &layout.part(value))),
+            Dialect::V2 => Self::new(status, V2_JSON, layout.body(status, value)),
+        }
     }
 
     /// An error, in either dialect, with its `X-Error-Code` (atlas-api.md §1 "Error body", REC).

@@ -134,7 +134,7 @@ async fn gcp_services_of_both_kinds_coexist() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pretty_and_envelope_are_honoured_and_paging_is_not() {
+async fn pretty_envelope_and_paging_are_honoured() {
     let atlas = atlas();
     let id = service(&atlas, "us-east-1").await;
     service(&atlas, "us-west-1").await;
@@ -148,8 +148,14 @@ async fn pretty_and_envelope_are_honoured_and_paging_is_not() {
     assert_eq!((&wrapped["status"], &wrapped["content"]["id"]), (&json!(200), &json!(id)));
     let wrapped = get(&atlas, &format!("{V1}/{PROJECT}?envelope=true")).await.json();
     assert_eq!((&wrapped["status"], &wrapped["content"]["errorCode"]), (&json!(404), &json!("PRIVATELINK_NOT_FOUND")));
-    let all = get(&atlas, &format!("{V1}?pageNum=1&itemsPerPage=1&includeCount=false")).await.json();
-    assert_eq!(all.as_array().unwrap().len(), 2);
+    let all = get(&atlas, V1).await.json();
+    let page = async |query: &str| get(&atlas, &format!("{V1}?{query}")).await.json();
+    assert_eq!(page("itemsPerPage=2&includeCount=true").await, all, "a bare array, with nothing to count in");
+    assert_eq!(page("pageNum=1&itemsPerPage=1").await, json!([all[0]]));
+    assert_eq!(page("pageNum=2&itemsPerPage=1").await, json!([all[1]]));
+    assert_eq!(page("pageNum=2").await, json!([]), "a page has a hundred");
+    let newer = get(&atlas, &format!("{V2}/AWS/endpointService?itemsPerPage=1")).await.json();
+    assert_eq!(newer.as_array().unwrap().len(), 2, "v2 has no paging here");
     for query in ["pageNum=0", "itemsPerPage=501", "includeCount=x", "pretty=x", "envelope="] {
         get(&atlas, &format!("{V1}?{query}")).await.is(400, "INVALID_QUERY_PARAMETER");
     }
