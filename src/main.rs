@@ -8,7 +8,7 @@ use atlas_privatelink_operator::{
     operator, probe,
 };
 use clap::Parser;
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, io::Write, process::ExitCode};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -33,7 +33,14 @@ async fn main() -> ExitCode {
 fn write_crds(args: &CrdsArgs) -> Result<(), Box<dyn Error>> {
     match &args.output {
         Some(folder) => crds::write(folder).map_err(|error| format!("--output {}: {error}", folder.display()))?,
-        None => crds::yaml()?.iter().for_each(|(_, text)| print!("{text}")),
+        None => {
+            let text: String = crds::yaml()?.into_iter().map(|(_, text)| text).collect();
+            match std::io::stdout().write_all(text.as_bytes()) {
+                // Whoever reads has read enough (`crds | head`).
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+                written => written?,
+            }
+        }
     }
     Ok(())
 }

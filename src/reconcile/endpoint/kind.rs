@@ -225,13 +225,9 @@ impl AtlasInterfaceEndpoint {
         situation: &Situation<Self>,
         farewell: Farewell,
     ) -> Result<Applied<Self>, kube::Error> {
-        let endpoint = situation
-            .desired
-            .recorded
-            .held
-            .as_ref()
-            .map(|held| held.attachment.endpoint.to_string())
-            .unwrap_or_default();
+        let recorded = &situation.desired.recorded;
+        let ids = recorded.held.iter().chain(&recorded.retiring).map(|held| held.attachment.endpoint.to_string());
+        let endpoint = ids.collect::<Vec<_>>().join(", ");
         report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
