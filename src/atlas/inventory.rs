@@ -15,6 +15,7 @@ use super::{
     observe::ReadReport,
     region::{Provider, Region},
     shared::{Flaw, Shared, pause},
+    turnstile::{Pass, Turnstile},
 };
 use crate::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -115,12 +116,16 @@ pub struct Inventory {
     groups: Cells<GroupKey, Vec<Service>>,
     endpoints: Cells<EndpointKey, Endpoint>,
     notes: Arc<Mutex<Notes>>,
-    turns: Arc<Mutex<HashMap<ProjectId, Turn>>>,
+    turns: Arc<Mutex<HashMap<ProjectId, Arc<Turnstile>>>>,
     refused: Arc<Mutex<HashMap<(CredentialId, ProjectId), Refused>>>,
 }
 
-/// Whose turn it is to write to a project.
-type Turn = Arc<tokio::sync::Mutex<()>>;
+/// The turn to write to a project, until it is dropped.
+pub struct Turn {
+    _pass: Pass,
+    /// It is remembered as long as somebody has it.
+    _turnstile: Arc<Turnstile>,
+}
 
 /// Writes that Atlas refused this credential in this project.
 struct Refused {
@@ -154,14 +159,16 @@ impl Inventory {
         self.atlas.dialect().check(&Operation::CreateService(region))
     }
 
-    /// Waits for this project's turn to write, so that what a write rests on is still fresh when it is sent.
-    pub async fn turn(&self, project: ProjectId) -> tokio::sync::OwnedMutexGuard<()> {
-        let turn = {
+    /// Waits for this project's turn to write, so that what a write rests on is still fresh when it is sent; `None` where
+    /// whoever has it keeps it for long.
+    pub async fn turn(&self, project: ProjectId) -> Option<Turn> {
+        let turnstile = {
             let mut turns = lock(&self.turns);
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             turns.entry(project).or_default().clone()
         };
-        turn.lock_owned().await
+        let pass = turnstile.enter().await.ok()?;
+        Some(Turn { _pass: pass, _turnstile: turnstile })
     }
 
     /// The refusal that holds for all writes of this caller, unless it is time to ask again.
@@ -180,6 +187,11 @@ impl Inventory {
         let failures = all.get(&key).map_or(0, |refused| refused.failures).saturating_add(1);
         let retry_at = Instant::now() + pause(failure.error.class, failures);
         all.insert(key, Refused { failures, unseen: Unseen { failure, retry_at } });
+    }
+
+    /// Whether Atlas has refused this caller's writes since it last took one.
+    pub fn has_refused_writes(&self, caller: &Caller) -> bool {
+        lock(&self.refused).contains_key(&(caller.credential.id(), caller.project))
     }
 
     fn accept_writes(&self, caller: &Caller) {

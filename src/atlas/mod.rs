@@ -23,6 +23,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 pub mod transport;
+mod turnstile;
 pub mod url;
 
 use crate::clock::Clock;

@@ -4,6 +4,7 @@ use super::{
     Answer, Failure, Sequence,
     error::{AtlasError, Class, Effect},
     inventory::Need,
+    turnstile::{Busy, Turnstile},
 };
 use std::{
     future::Future,
@@ -21,18 +22,17 @@ const LONGEST_DENIED_PAUSE: Duration = Duration::from_secs(300);
 /// A cell that nobody read for this long belongs to an object or a credential that is gone.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a reader waits for the one who fetches.
-const WAIT_FOR_ANOTHER: Duration = Duration::from_secs(2);
-
 /// A value shared by its readers.
 pub(super) struct Shared<T> {
-    /// Held by the one who fetches; the others wait for it and then look again.
-    flight: tokio::sync::Mutex<()>,
+    /// Who fetches is inside; the others wait and then look again.
+    flight: Turnstile,
     state: Mutex<State<T>>,
 }
 
 struct State<T> {
     seen: Option<Answer<T>>,
+    /// How long the last fetch took that saw something.
+    took: Duration,
     flaw: Option<Flaw>,
     failures: u32,
     used: Instant,
@@ -47,7 +47,7 @@ pub(super) struct Flaw {
 
 impl Flaw {
     /// Somebody is asking, and has had no answer for a while.
-    fn slow() -> Self {
+    fn slow(busy: &Busy) -> Self {
         let error = AtlasError {
             class: Class::Transient,
             effect: Effect::NotSent,
@@ -55,15 +55,15 @@ impl Flaw {
             code: None,
             detail: "Atlas is slow to answer".to_owned(),
         };
-        let now = Instant::now();
-        Self { failure: Failure { error: Box::new(error), sent: None, at: now }, retry_at: now + WAIT_FOR_ANOTHER }
+        let failure = Failure { error: Box::new(error), sent: None, at: Instant::now() };
+        Self { failure, retry_at: busy.until }
     }
 }
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        let state = State { seen: None, flaw: None, failures: 0, used: Instant::now() };
-        Self { flight: tokio::sync::Mutex::default(), state: Mutex::new(state) }
+        let state = State { seen: None, took: Duration::ZERO, flaw: None, failures: 0, used: Instant::now() };
+        Self { flight: Turnstile::default(), state: Mutex::new(state) }
     }
 }
 
@@ -77,16 +77,14 @@ impl<T: Clone> Shared<T> {
         if let Some(known) = self.known(need) {
             return known;
         }
-        // Whoever waits holds a place that an object of another project could use.
-        let Ok(_flight) = tokio::time::timeout(WAIT_FOR_ANOTHER, self.flight.lock()).await else {
-            return Err(Flaw::slow());
-        };
+        let _flight = self.flight.enter().await.map_err(|busy| Flaw::slow(&busy))?;
         // The one before may have fetched what is needed, or have failed while this one waited.
         if let Some(known) = self.known(need) {
             return known;
         }
+        let started = Instant::now();
         let result = fetch().await;
-        self.record(result)
+        self.record(result, started.elapsed())
     }
 
     /// Takes over what a write's answer showed.
@@ -128,9 +126,11 @@ impl<T: Clone> Shared<T> {
         let mut state = self.state();
         let now = Instant::now();
         state.used = now;
+        // What took long is of use for as long again: it is too old when it comes, and nobody else would ever see it.
+        let max_age = need.max_age.max(2 * state.took);
         let recent = |answer: &&Answer<T>| {
             need.after.is_none_or(|after| answer.sent.sequence > after)
-                && now.saturating_duration_since(answer.sent.at) < need.max_age
+                && now.saturating_duration_since(answer.sent.at) < max_age
         };
         // A refusal is an answer, and later than what was seen before it: whoever would do with an old view hears it, too.
         let refused = state.flaw.as_ref().filter(|flaw| is_refusal(flaw.failure.error.class));
@@ -145,12 +145,13 @@ impl<T: Clone> Shared<T> {
         state.flaw.as_ref().filter(pausing).map(|flaw| Err(flaw.clone()))
     }
 
-    fn record(&self, result: Result<Answer<T>, Failure>) -> Result<Answer<T>, Flaw> {
+    fn record(&self, result: Result<Answer<T>, Failure>, took: Duration) -> Result<Answer<T>, Flaw> {
         let mut state = self.state();
         match result {
             Ok(answer) => {
                 state.failures = 0;
                 state.flaw = None;
+                state.took = took;
                 Ok(state.see(answer))
             }
             Err(failure) => {

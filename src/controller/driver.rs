@@ -26,8 +26,6 @@ use tracing::Instrument;
 const STEPS: usize = 8;
 /// How long one reconcile may take, waiting for the project's turn included.
 const DEADLINE: Duration = Duration::from_secs(180);
-/// How long a reconcile waits for its turn to write to a project before it lets others go on.
-const TURN: Duration = Duration::from_secs(2);
 /// How soon an object is looked at again when the cluster is about to change.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// No requeue is sooner than this.
@@ -42,16 +40,20 @@ pub(super) enum Trouble {
 
 /// Reconciles one object. Never fails: whatever happens ends in a requeue.
 pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>) -> Action {
+    events::identified(&ctx, guarded(object, &ctx)).await
+}
+
+async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Action {
     let object = match &object.0 {
         Ok(object) => object.clone(),
         Err(invalid) => {
-            tracing::error!(name = invalid.metadata.name, namespace = invalid.metadata.namespace, error = %invalid.error, "the object cannot be decoded and is left alone");
+            tracing::error!(object = invalid.metadata.name, namespace = invalid.metadata.namespace, error = %invalid.error, "the object cannot be decoded and is left alone");
             return Action::await_change();
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let span = events::span(&ctx, &object);
-    let (run, started) = (AssertUnwindSafe(run(&ctx, object)).catch_unwind(), Instant::now());
+    let span = events::span(ctx, &object);
+    let (run, started) = (AssertUnwindSafe(run(ctx, object)).catch_unwind(), Instant::now());
     let ended = tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await;
     ctx.metrics.reconciled(K::NAME, started.elapsed());
     match ended {
@@ -68,15 +70,15 @@ pub async fn reconcile<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: Arc<Conte
                     tracing::warn!(%error, "will try again")
                 }
             });
-            again(&ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
+            again(ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
         }
         Ok(Err(_panic)) => {
             span.in_scope(|| tracing::error!("the reconcile panicked; this is a bug of the operator"));
-            again(&ctx, &uid, ErrorClass::Panic)
+            again(ctx, &uid, ErrorClass::Panic)
         }
         Err(_elapsed) => {
             span.in_scope(|| tracing::warn!("the reconcile took too long and was given up"));
-            again(&ctx, &uid, ErrorClass::Timeout)
+            again(ctx, &uid, ErrorClass::Timeout)
         }
     }
 }
@@ -129,7 +131,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
                 }
                 if care < needed || turn.is_none() {
                     if let (None, Some(caller)) = (&turn, situation.caller()) {
-                        let Ok(taken) = tokio::time::timeout(TURN, ctx.inventory.turn(caller.project)).await else {
+                        let Some(taken) = ctx.inventory.turn(caller.project).await else {
                             return Ok(Action::requeue(SHORTLY));
                         };
                         turn = Some(taken);

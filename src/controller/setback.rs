@@ -81,22 +81,25 @@ pub async fn failed<K: Kind>(
     let now = Instant::now();
     ctx.metrics.reconcile_failed(ErrorClass::Atlas(failure.error.class));
     tracing::debug!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
-    if failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet {
+    let outdated = failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet;
+    if outdated {
         let times = ctx.memories.with(&subject.uid, |memory| {
             memory.outdated = memory.outdated.saturating_add(1);
             memory.outdated
         });
         // As a rule another write came between, and the next look is in time. Where Atlas is slow, none ever is.
-        if times <= OUTDATED {
+        let known_as_slow = caller.is_some_and(|caller| ctx.inventory.has_refused_writes(caller));
+        if times <= OUTDATED && !known_as_slow {
             return Ok(Action::requeue(SOONEST));
         }
     }
-    if let (Class::Denied(_), Some(caller)) = (failure.error.class, caller) {
-        if failure.error.class == Class::Denied(Denial::Credentials)
-            && way::rotated(ctx, subject, &object.secret(ctx), caller, failure).await.is_some()
-        {
-            return Ok(Action::requeue(SOONEST));
-        }
+    if let (Class::Denied(Denial::Credentials), Some(caller)) = (failure.error.class, caller)
+        && way::rotated(ctx, subject, &object.secret(ctx), caller, failure).await.is_some()
+    {
+        return Ok(Action::requeue(SOONEST));
+    }
+    let concerns_all = outdated || matches!(failure.error.class, Class::Denied(_));
+    if let Some(caller) = caller.filter(|_| concerns_all) {
         ctx.inventory.refuse_writes(caller, failure.clone());
     }
     let before = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());

@@ -1,7 +1,7 @@
 //! One fetch for all readers, shared failures and their pauses, and the order of observations.
 
 use super::*;
-use crate::atlas::{Sent, error::Denial};
+use crate::atlas::{Sent, error::Denial, turnstile::PATIENCE};
 use futures::future::join_all;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -80,12 +80,16 @@ async fn nobody_waits_long_for_a_slow_answer() {
         let started = Instant::now();
         let (asked, read) = read(&cell, need(MINUTE), Ok(answer(2, 2))).await;
         assert!(!asked && read.is_err_and(|flaw| flaw.failure.error.class == Class::Transient));
-        assert_eq!(started.elapsed(), WAIT_FOR_ANOTHER);
+        assert_eq!(started.elapsed(), PATIENCE);
     };
     let (slow, ()) = tokio::join!(slow, waits);
     assert_eq!(slow.unwrap().value, 1);
-    let (asked, read) = read(&cell, need(MINUTE), Ok(answer(3, 3))).await;
-    assert!(!asked && read.is_ok_and(|answer| answer.value == 1), "what came late is known from then on");
+    let (asked, late) = read(&cell, need(SECOND), Ok(answer(3, 3))).await;
+    assert!(!asked && late.is_ok_and(|answer| answer.value == 1), "what came late is known from then on");
+    tokio::time::advance(SECOND * 19).await;
+    assert!(!read(&cell, need(SECOND), Ok(answer(3, 3))).await.0, "for as long as it took");
+    tokio::time::advance(SECOND).await;
+    assert!(read(&cell, need(SECOND), Ok(answer(3, 3))).await.0);
 }
 
 #[tokio::test(start_paused = true)]
