@@ -4,9 +4,9 @@ use crate::cli::LogFormat;
 use std::io::IsTerminal;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::{ParseError, Targets},
-    fmt,
+    fmt::{self, MakeWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -17,13 +17,23 @@ use tracing_subscriber::{
 /// When `directives` is no log level.
 pub fn start(format: LogFormat, directives: &str) -> Result<(), ParseError> {
     let filter = filter(directives)?;
-    let layer = fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
-        LogFormat::Text => layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        LogFormat::Text => {
+            let layer = fmt::layer().with_writer(std::io::stderr);
+            layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed()
+        }
+        LogFormat::Json => json(std::io::stderr).boxed(),
     };
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
     Ok(())
+}
+
+/// Lines of JSON: what a line says, and under `span` the object that it is about.
+pub fn json<W>(writer: W) -> impl Layer<Registry> + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    fmt::layer().with_writer(writer).json().flatten_event(true).with_current_span(true).with_span_list(false)
 }
 
 /// What is logged with these directives.

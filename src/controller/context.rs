@@ -23,7 +23,7 @@ use std::{
     collections::HashSet,
     fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -93,7 +93,7 @@ impl Context {
     }
 }
 
-/// Random fractions from one seed, so that a run can be repeated.
+/// Random numbers from one seed, so that a run can be repeated.
 pub struct Jitter(Mutex<SmallRng>);
 
 impl Jitter {
@@ -103,7 +103,16 @@ impl Jitter {
 
     /// From 0 up to 1.
     pub fn fraction(&self) -> f64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).random()
+        self.rng().random()
+    }
+
+    /// Any number.
+    pub fn number(&self) -> u64 {
+        self.rng().random()
+    }
+
+    fn rng(&self) -> MutexGuard<'_, SmallRng> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

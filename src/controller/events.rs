@@ -62,7 +62,18 @@ impl News {
     }
 }
 
-/// The span of everything that is done for an object; its fields are on every line of the log.
+tokio::task_local! {
+    /// What the lines of one reconcile have in common, also those about another object.
+    static RECONCILE: String;
+}
+
+/// Gives the lines of a reconcile an id that no other has.
+pub async fn identified<T>(ctx: &Context, reconcile: impl Future<Output = T>) -> T {
+    RECONCILE.scope(format!("{:016x}", ctx.jitter.number()), reconcile).await
+}
+
+/// The span of everything that is done for an object; its fields are on every line of the log. None of them is `name`,
+/// which JSON lines have for the name of the span.
 pub fn span<K: Kind>(ctx: &Context, object: &K) -> Span {
     let (project, region) = object.whereabouts(ctx).unzip();
     tracing::info_span!(
@@ -70,9 +81,10 @@ pub fn span<K: Kind>(ctx: &Context, object: &K) -> Span {
         "reconcile",
         kind = %K::kind(&()),
         namespace = object.namespace(),
-        name = object.name_any(),
+        object = object.name_any(),
         project,
-        region
+        region,
+        reconcile = RECONCILE.try_with(String::clone).ok()
     )
 }
 

@@ -13,7 +13,7 @@ use tracing::{
     subscriber::DefaultGuard,
 };
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
 };
@@ -56,12 +56,25 @@ impl Capture {
     /// Captures what a layer with this filter lets through.
     pub fn start<F>(filter: F) -> Self
     where
-        F: tracing_subscriber::layer::Filter<tracing_subscriber::Registry> + Send + Sync + 'static,
+        F: tracing_subscriber::layer::Filter<Registry> + Send + Sync + 'static,
     {
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let collector = Collector(lines.clone()).with_filter(filter);
-        let subscriber = tracing_subscriber::registry().with(collector);
-        let guard = tracing::subscriber::set_default(subscriber);
+        Self::of(Collector(lines.clone()).with_filter(filter), lines)
+    }
+
+    /// Lets another layer see what happens on this thread, and captures nothing.
+    pub fn beside<L>(layer: L) -> Self
+    where
+        L: Layer<Registry> + Send + Sync + 'static,
+    {
+        Self::of(layer, Arc::default())
+    }
+
+    fn of<L>(layer: L, lines: Arc<Mutex<Vec<Line>>>) -> Self
+    where
+        L: Layer<Registry> + Send + Sync + 'static,
+    {
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
         let second = Dispatch::new(tracing_subscriber::registry());
         let capture = Self { lines, _guard: guard, _second: second };
         capture.refresh();

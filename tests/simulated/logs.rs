@@ -83,7 +83,7 @@ fn tells_each_transition_once(world: &World, capture: &Capture) {
         let at = lines.iter().position(|line| {
             let is = |name: &str, value: &str| line.field(name) == Some(value);
             is("kind", &wanted.kind)
-                && is("name", &wanted.name)
+                && is("object", &wanted.name)
                 && is(field, &wanted.what)
                 && is("message", &wanted.words)
         });

@@ -15,6 +15,7 @@ mod events;
 mod faults;
 mod handover;
 mod isolation;
+mod json_log;
 mod kubernetes;
 mod later_faults;
 mod lease;
