@@ -1,5 +1,6 @@
 mod clients;
 mod cluster;
+mod harness;
 mod monitoring;
 mod packaging;
 mod simulated;

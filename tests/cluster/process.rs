@@ -52,9 +52,13 @@ impl Operator {
 
     /// Sends a signal, as `kill` names it.
     pub fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(&self.pid).expect("its id");
-        let sent = Command::new("kill").args([signal, pid.trim()]).status().expect("kill");
+        let sent = Command::new("kill").args([signal, &self.id()]).status().expect("kill");
         assert!(sent.success());
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> String {
+        std::fs::read_to_string(&self.pid).expect("its id").trim().to_owned()
     }
 
     pub fn log(&self) -> String {

@@ -148,13 +148,20 @@ impl World {
 
     /// Starts an operator with these flags of `run`, and these variables.
     pub fn launch(&self, arguments: &[String], variables: &[(&str, &str)]) -> Operator {
+        self.launch_by(&[env!("CARGO_BIN_EXE_atlas-privatelink-operator")], arguments, variables)
+    }
+
+    /// The same, by a command that becomes the operator.
+    pub fn launch_by(&self, command: &[&str], arguments: &[String], variables: &[(&str, &str)]) -> Operator {
         let number = self.operators.fetch_add(1, Ordering::SeqCst);
         let file = |name: &str| self.directory.path().join(format!("{name}-{number}"));
         let (log, pid) = (file("log"), file("pid"));
         // The shell tells its id and becomes the operator, so that a test can send it a signal.
         let script = format!("echo $$ > '{}'; exec \"$@\"", pid.display());
         let launch = Launch::new("/bin/sh")
-            .args(["-c", &script, "operator", env!("CARGO_BIN_EXE_atlas-privatelink-operator"), "run"])
+            .args(["-c", &script, "operator"])
+            .args(command)
+            .args(["run"])
             .args(arguments)
             .env("KUBECONFIG", &self.nature.plane.kubeconfig)
             .env("RUST_BACKTRACE", "1");

@@ -17,6 +17,7 @@ mod refused;
 mod requests;
 mod restricted;
 mod rights;
+mod root;
 mod sample;
 mod values;
 mod watcher;

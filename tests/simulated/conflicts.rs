@@ -1,7 +1,7 @@
 //! A 409 with a code that nobody knows means "not yet": the operator tries again with growing pauses, says so, and calls
 //! for a person after an hour, without ceasing to try. A conflict that is known to pass is waited for without an end.
 
-use super::{looks::*, matrix::eventually, oracle, world::*};
+use super::{alone::eventually, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Fault, Operation, Rule},

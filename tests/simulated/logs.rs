@@ -1,6 +1,6 @@
 //! The log: one line for each transition, with what is needed to find the object, and none for a poll.
 
-use super::{capture::*, life, looks::*, replace, retry, world::*};
+use super::{capture::*, hands, life, looks::*, world::*};
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::{
@@ -164,15 +164,15 @@ async fn drift(world: &World) {
 }
 
 async fn replaced(world: &World) {
-    replace::change_id(world, replace::NEW);
-    world.until(10 * MINUTE, "replaced", |world| replace::is_at(world, replace::NEW)).await;
+    hands::change_id(world, hands::NEW);
+    world.until(10 * MINUTE, "replaced", |world| hands::is_at(world, hands::NEW)).await;
     world.pass(life::RESYNC).await;
 }
 
 /// Both are taken over by objects of other names.
 async fn inherited(world: &World) {
     world.apply(link("orders-new"));
-    world.apply(endpoint("orders-b", "orders-new", replace::NEW));
+    world.apply(endpoint("orders-b", "orders-new", hands::NEW));
     world
         .until(10 * MINUTE, "shared", |world| world.link_ready("orders-new") && world.endpoint_ready("orders-b"))
         .await;
@@ -199,7 +199,7 @@ async fn each_try_and_each_refusal_is_told_once() {
         world.pass(MINUTE).await;
         capture.refresh();
         world.credentials();
-        retry::fails(&world, 2);
+        hands::fails(&world, 2);
         world.change(Change::DeclareEndpoint { endpoint: VPCE.into(), standing: Standing::RejectedTimes(2) });
         world.apply(link("orders"));
         world.pass(MINUTE).await;

@@ -404,7 +404,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn series_name_exactly_the_objects_that_there_are(plan in prop::collection::vec((0..6_usize, any::<bool>()), 1..14)) {
-        if let Err(why) = super::matrix::alone(|| comes_and_goes(plan)) {
+        if let Err(why) = super::alone::alone(|| comes_and_goes(plan)) {
             panic!("{why}");
         }
     }

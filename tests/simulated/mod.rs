@@ -1,35 +1,21 @@
-//! What is tested in simulated time.
+//! What is tested in simulated time, one thing at a time; `tests/campaign` disturbs what happens here in every way.
 
 mod bereft;
-mod beside;
-mod blips;
-mod capture;
 mod concurrency;
 mod conditions;
 mod conflicts;
 pub(crate) mod conformance;
-mod crashes;
 mod credentials;
-mod death;
-mod events;
-mod faults;
 mod handover;
 mod isolation;
 mod json_log;
 mod kubernetes;
-mod later_faults;
 mod lease;
-mod life;
 mod lifecycle;
 mod logs;
-pub(crate) mod looks;
-pub(crate) mod matrix;
 mod metrics;
 mod notes;
-mod oracle;
-mod own_calls;
 mod ownership;
-mod past;
 mod policies;
 mod proofs;
 mod replace;
@@ -37,8 +23,7 @@ mod restart;
 mod retry;
 mod secrets;
 mod sessions;
-mod stalled;
-mod states;
-mod stories;
+mod turns;
 mod unnamed;
-pub(crate) mod world;
+
+pub(crate) use crate::harness::*;

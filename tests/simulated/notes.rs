@@ -1,6 +1,6 @@
 //! What events say is true, and is said once: repeats are counted where they are word for word the same.
 
-use super::{looks::*, replace, world::*};
+use super::{hands, looks::*, world::*};
 use atlas_privatelink_operator::testbed::simulator::{Change, EndpointState};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,11 +20,11 @@ fn notes(events: &[Value]) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn a_second_endpoint_is_not_told_by_the_name_of_the_first() {
     let (world, _operator) = ready_pair(Nature::default()).await;
-    replace::change_id(&world, replace::NEW);
+    hands::change_id(&world, hands::NEW);
     world.until(MINUTE, "attached", |world| events(world, "orders-a", "Created").len() == 2).await;
     let (events, service) = (events(&world, "orders-a", "Created"), only_service(&world));
     let attached = |id: &str| format!("attached {id} to the endpoint service {service}");
-    assert_eq!(notes(&events), [attached(VPCE), attached(replace::NEW)]);
+    assert_eq!(notes(&events), [attached(VPCE), attached(hands::NEW)]);
     assert!(events.iter().all(|event| event["series"].is_null()), "{events:#?}");
 }
 

@@ -1,7 +1,7 @@
 //! What is deleted and what is kept: the manifest's `deletionPolicy`, the operator's `--default-deletion-policy`, and who
 //! made the thing, for both kinds.
 
-use super::{looks::*, oracle, states::make_behind_the_back, world::*};
+use super::{hands::make_behind_the_back, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{api::Standing, reconcile::policy::DefaultDeletionPolicy};
 use serde_json::{Value, json};
 

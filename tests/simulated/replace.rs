@@ -1,24 +1,12 @@
 //! What was changed is replaced without an outage (design.md, safety rule 6).
 
-use super::{looks::*, oracle, world::*};
+use super::{hands::*, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
     testbed::simulator::{Change, Effect, EndpointState, Operation, Switches},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-
-pub const NEW: &str = "vpce-0123456789abcdef0";
-
-pub fn change_id(world: &World, id: &str) {
-    world.kube.patch(ENDPOINTS, NAMESPACE, "orders-a", json!({"spec": {"interfaceEndpointId": id}})).unwrap();
-}
-
-/// Whether the endpoint is Ready with this id, and nothing is left to be detached.
-pub fn is_at(world: &World, id: &str) -> bool {
-    let status = status(world, ENDPOINTS, "orders-a");
-    world.endpoint_ready("orders-a") && status["interfaceEndpointId"] == id && status["retiring"].is_null()
-}
 
 fn attached(world: &World) -> Vec<String> {
     let services = world.services();

@@ -1,16 +1,15 @@
 //! What failed is tried again, a bounded number of times, and what was removed is made again (design.md, safety rule 5).
 
 use super::{
+    hands::{NEW, change_id, fails, is_at},
     looks::*,
     oracle,
-    replace::{NEW, change_id, is_at, stalled},
+    replace::stalled,
     world::*,
 };
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::simulator::{
-        Change, Effect, Operation, Provider, ServiceFailure, ServiceState, Standing as Known, Switches,
-    },
+    testbed::simulator::{Change, Effect, Operation, Provider, ServiceState, Standing as Known, Switches},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -198,17 +197,6 @@ async fn a_link_and_its_endpoint_go_together_whatever_atlas_does_with_the_last_e
             assert_eq!(creates, 1, "nothing is made for what is going");
         }
     }
-}
-
-pub fn fails(world: &World, times: u32) {
-    let failure = ServiceFailure {
-        provider: Provider::Aws,
-        region: "us-east-1".into(),
-        times,
-        message: "No capacity.".into(),
-        named: true,
-    };
-    world.change(Change::FailServices(failure));
 }
 
 #[tokio::test(start_paused = true)]

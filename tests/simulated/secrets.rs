@@ -1,18 +1,14 @@
 //! How Secrets are read: by GET, in the object's own namespace, never listed or watched, seldom; and what is kept.
 
-use super::{capture::*, life, looks::*, matrix, oracle, past, world::*};
+use super::{alone::alone, capture::*, life, looks::*, oracle, past, sparing::*, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
     telemetry,
-    testbed::{
-        kubernetes::{RequestRecord, Verb},
-        simulator::{Change, Ledger, Operation},
-    },
+    testbed::simulator::{Change, Operation},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
-use std::{collections::BTreeSet, time::Duration};
+use jiff::SignedDuration;
+use std::time::Duration;
 use tracing::Level;
 
 /// A kind of credential: what a Secret holds, and the same after a rotation.
@@ -35,67 +31,6 @@ const KINDS: [Kind; 2] = [
         after: [("clientId", CLIENT_ID), ("clientSecret", ROTATED)],
     },
 ];
-
-fn reads(world: &World) -> Vec<RequestRecord> {
-    let asked = |record: &RequestRecord| record.resource == "secrets" && record.client.starts_with("operator");
-    world.kube.log().matching(asked).0
-}
-
-/// The Secrets that links have ever named, each in the namespace of the link.
-fn named(world: &World) -> BTreeSet<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let links = world.kube.past(LINKS).into_iter().map(|version| version.object);
-    let named = |link: Value| (text(&link["metadata"]["namespace"]), text(&link["spec"]["credentialsRef"]["name"]));
-    links.map(named).collect()
-}
-
-/// Whether the Secret held a credential then.
-fn was_usable(world: &World, namespace: &str, name: &str, at: Timestamp) -> bool {
-    let versions = world.kube.history("secrets", namespace, name);
-    let Some(version) = versions.iter().take_while(|version| version.at <= at).last() else { return false };
-    let has = |key: &str| version.object["data"][key].is_string();
-    let key = has("publicKey") && has("privateKey") || has("publicApiKey") && has("privateApiKey");
-    key != (has("clientId") && has("clientSecret"))
-}
-
-/// When Atlas refused a credential: by a second 401 to the same request, for the first may have been a challenge, or by
-/// giving no token.
-fn refusals(ledger: &Ledger) -> Vec<Timestamp> {
-    let (mut challenged, mut refusals) = (BTreeSet::new(), Vec::new());
-    for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
-        if request.operation == Some(Operation::Token) {
-            refusals.extend(request.status.filter(|status| (400..404).contains(status)).map(|_| at));
-        } else if request.status != Some(401) {
-            challenged.remove(&request.path);
-        } else if !challenged.insert(&request.path) || !request.challenged {
-            refusals.push(at);
-        }
-    }
-    refusals
-}
-
-/// Secrets are read one by one, only those that objects of their namespace name, and each at most once a minute, unless
-/// Atlas has refused what was read.
-pub fn are_read_sparingly(world: &World) {
-    let (named, refusals) = (named(world), refusals(&world.ledger()));
-    let mut last: Vec<RequestRecord> = Vec::new();
-    for read in reads(world) {
-        assert!(read.verb == Verb::Get && !read.name.is_empty(), "a Secret is not read by GET: {read:?}");
-        let it = (read.namespace.clone(), read.name.clone());
-        assert!(named.contains(&it), "a Secret is read that no object of its namespace names: {read:?}");
-        let of_same = |earlier: &&RequestRecord| {
-            (&earlier.client, &earlier.namespace, &earlier.name) == (&read.client, &read.namespace, &read.name)
-        };
-        let before = last.iter().rev().find(of_same);
-        if let Some(before) = before.filter(|before| before.code == Some(200)) {
-            let soon = read.at.duration_since(before.at) < SignedDuration::from_secs(60);
-            let cause = refusals.iter().any(|at| before.at <= *at && *at <= read.at);
-            let usable = was_usable(world, &read.namespace, &read.name, before.at);
-            assert!(!soon || cause || !usable, "read again within a minute, for no reason: {before:?}\n{read:?}");
-        }
-        last.push(read);
-    }
-}
 
 /// A world with this credential, and its operator.
 fn with_credential(kind: &Kind) -> (World, Running) {
@@ -260,7 +195,7 @@ fn no_line_of_the_log_shows_a_secret_at_any_level() {
 }
 
 fn shows_no_secret(kind: &Kind, capture: Capture, finest: Level) {
-    matrix::alone(|| eventful_life(kind)).unwrap();
+    alone(|| eventful_life(kind)).unwrap();
     let lines = capture.lines();
     assert!(lines.iter().any(|line| line.is_ours() && line.level == Level::DEBUG), "it is looked at");
     assert!(lines.iter().any(|line| line.level == finest), "at the finest level");

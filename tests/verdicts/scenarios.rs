@@ -4,7 +4,7 @@ use super::{
     table::State,
     trail::{Trail, shows},
 };
-use crate::simulated::{matrix, world::*};
+use crate::harness::{alone::alone, world::*};
 use atlas_privatelink_operator::testbed::{
     kubernetes,
     simulator::{Change, Fault, Rule},
@@ -24,7 +24,7 @@ pub type Scenario = (&'static str, fn() -> LocalBoxFuture<'static, BTreeSet<Stat
 pub fn play(scenarios: &[Scenario], promised: &[State]) {
     let (mut shown, mut failed) = (BTreeSet::new(), Vec::new());
     for (name, scenario) in scenarios {
-        match matrix::alone(scenario) {
+        match alone(scenario) {
             Ok(states) => shown.extend(states),
             Err(why) => failed.push(format!("{name}: {why}")),
         }

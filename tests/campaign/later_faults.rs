@@ -2,21 +2,24 @@
 //! [`super::faults`]: a service fails once, an endpoint is rejected once, an id changes, the cloud is another. The end is
 //! that of the same life without a fault.
 
-use super::{
-    life::{RESYNC, begin_with, with_neighbours},
-    looks::gone,
-    matrix::{self, eventually, says_ready},
-    oracle,
-    replace::{NEW, change_id, is_at},
-    retry::fails,
-    world::*,
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually, says_ready},
+        hands::{NEW, change_id, fails, is_at},
+        life::{RESYNC, begin_with, with_neighbours},
+        looks::gone,
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Fault, Operation, Rule, Standing},
+    testbed::simulator::{Change, Fault, Operation, Provider, Rule, Standing},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// No fault makes the operator ask more often than this in a minute.
@@ -115,7 +118,8 @@ impl Faultless {
     }
 }
 
-struct Plan {
+#[derive(Clone)]
+struct Disturbance {
     life: Life,
     dialect: Dialect,
     operation: Operation,
@@ -123,10 +127,18 @@ struct Plan {
     fault: Fault,
 }
 
-impl Plan {
-    fn name(&self) -> String {
+impl Disturbance {
+    fn data(&self) -> Data {
         let Self { life, dialect, operation, place, fault } = self;
-        format!("{life:?}/{dialect}/{operation:?} {place}/{}", fault.name())
+        let provider = match life {
+            Life::Azure => Provider::Azure,
+            Life::Gcp => Provider::Gcp,
+            Life::Plain | Life::ServiceFails | Life::EndpointIsRejected | Life::IdChanges => Provider::Aws,
+        };
+        Data::new(Campaign::Atlas, &format!("{life:?}"), *dialect)
+            .of(provider)
+            .at(format!("{operation:?} {place}"))
+            .fault(fault.name())
     }
 }
 
@@ -143,7 +155,7 @@ fn faults(dialect: Dialect) -> Vec<Fault> {
     }
 }
 
-async fn run(plan: Plan, faultless: &Faultless) {
+async fn run(plan: Disturbance, faultless: Arc<Faultless>) -> World {
     let mut world = plan.life.begin(plan.dialect);
     world.atlas.inject(Rule::once(plan.operation, plan.fault.clone()).after(plan.place - 1));
     let operator = world.start();
@@ -156,56 +168,31 @@ async fn run(plan: Plan, faultless: &Faultless) {
     oracle::always(&world);
     oracle::no_storm(&world, MOST_IN_A_MINUTE);
     assert!(!operator.has_ended(), "the operator has died");
+    world
 }
 
-fn faults_in(life: Life, dialect: Dialect) {
-    let faultless = matrix::alone(|| Faultless::of(life, dialect)).unwrap();
+fn faults_in(life: Life, dialect: Dialect) -> Vec<Plan> {
+    let faultless = Arc::new(alone(|| Faultless::of(life, dialect)).unwrap());
     let mut plans = Vec::new();
     for operation in faultless.calls.keys().copied().filter(|call| dialect == Dialect::V2 || call.is_write()) {
         for place in faultless.places(life, operation) {
-            plans.extend(faults(dialect).into_iter().map(|fault| Plan { life, dialect, operation, place, fault }));
+            for fault in faults(dialect) {
+                let (one, faultless) = (Disturbance { life, dialect, operation, place, fault }, faultless.clone());
+                plans.push(Plan::new(one.data(), move || run(one.clone(), faultless.clone())));
+            }
         }
     }
-    matrix::run(plans, Plan::name, |plan| run(plan, &faultless));
+    plans
 }
 
-#[test]
-fn one_fault_at_a_later_call() {
-    faults_in(Life::Plain, Dialect::V2);
-}
-
-#[test]
-fn one_fault_while_a_service_fails_once() {
-    faults_in(Life::ServiceFails, Dialect::V2);
-}
-
-#[test]
-fn one_fault_while_a_service_fails_once_in_v1() {
-    faults_in(Life::ServiceFails, Dialect::V1);
-}
-
-#[test]
-fn one_fault_while_an_endpoint_is_rejected_once() {
-    faults_in(Life::EndpointIsRejected, Dialect::V2);
-}
-
-#[test]
-fn one_fault_while_an_endpoint_is_rejected_once_in_v1() {
-    faults_in(Life::EndpointIsRejected, Dialect::V1);
-}
-
-#[test]
-fn one_fault_while_an_id_changes() {
-    faults_in(Life::IdChanges, Dialect::V2);
-}
-
-#[test]
-fn one_fault_while_an_id_changes_in_v1() {
-    faults_in(Life::IdChanges, Dialect::V1);
-}
-
-#[test]
-fn one_fault_in_the_other_clouds() {
-    faults_in(Life::Azure, Dialect::V2);
-    faults_in(Life::Gcp, Dialect::V2);
-}
+pub const GROUPS: [Group; 9] = [
+    || faults_in(Life::Plain, Dialect::V2),
+    || faults_in(Life::ServiceFails, Dialect::V2),
+    || faults_in(Life::ServiceFails, Dialect::V1),
+    || faults_in(Life::EndpointIsRejected, Dialect::V2),
+    || faults_in(Life::EndpointIsRejected, Dialect::V1),
+    || faults_in(Life::IdChanges, Dialect::V2),
+    || faults_in(Life::IdChanges, Dialect::V1),
+    || faults_in(Life::Azure, Dialect::V2),
+    || faults_in(Life::Gcp, Dialect::V2),
+];

@@ -1,12 +1,16 @@
 //! Faults at the operator's own calls of the Kubernetes API, at every one that it makes in an eventful life: whatever
 //! goes wrong, the end is that of a life without faults.
 
-use super::{
-    life::with_neighbours,
-    looks::*,
-    matrix::{self, eventually},
-    oracle,
-    world::*,
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually},
+        life::with_neighbours,
+        looks::*,
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
@@ -14,10 +18,7 @@ use atlas_privatelink_operator::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const OPERATOR: &str = "operator-1";
 const PATIENCE: Duration = Duration::from_secs(90 * 60);
@@ -195,16 +196,19 @@ enum Times {
     Ten,
 }
 
-struct Plan {
+#[derive(Clone)]
+struct Disturbance {
     call: Call,
     mishap: Mishap,
     times: Times,
 }
 
-impl Plan {
-    fn name(&self) -> String {
+impl Disturbance {
+    fn data(&self) -> Data {
         let Call { verb, resource, subresource, name } = &self.call;
-        format!("{verb:?} {resource}/{name} {subresource}/{:?}/{:?}", self.mishap, self.times)
+        Data::new(Campaign::Kubernetes, "eventful", Dialect::V2)
+            .at(format!("{verb:?} {resource} {name} {subresource}"))
+            .fault(format!("{:?} {:?}", self.mishap, self.times))
     }
 
     fn strike(&self, world: &World) {
@@ -225,23 +229,21 @@ impl Plan {
 }
 
 /// Every mishap at the first call of a kind, and ten times; at the later ones those that differ in what they leave done.
-fn plans(calls: &BTreeMap<Call, u64>, verb: Verb) -> Vec<Plan> {
-    let mut plans = Vec::new();
-    for (call, made) in calls.iter().filter(|(call, _)| call.verb == verb) {
-        let mut add = |mishap, times| plans.push(Plan { call: call.clone(), mishap, times });
-        for mishap in Mishap::ALL.into_iter().filter(|mishap| mishap.befalls(verb)) {
-            let (hangs, last) = (matches!(mishap, Mishap::HungBefore | Mishap::HungAfter), (*made).min(6));
-            let later = matches!(mishap, Mishap::Conflict | Mishap::Lost | Mishap::Dropped | Mishap::WatchExpired);
-            (1..=if later { last } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
-            if !hangs {
-                add(mishap, Times::Ten);
-            }
+fn disturbances(call: &Call, made: u64) -> Vec<Disturbance> {
+    let mut all = Vec::new();
+    let mut add = |mishap, times| all.push(Disturbance { call: call.clone(), mishap, times });
+    for mishap in Mishap::ALL.into_iter().filter(|mishap| mishap.befalls(call.verb)) {
+        let (hangs, last) = (matches!(mishap, Mishap::HungBefore | Mishap::HungAfter), made.min(6));
+        let later = matches!(mishap, Mishap::Conflict | Mishap::Lost | Mishap::Dropped | Mishap::WatchExpired);
+        (1..=if later { last } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
+        if !hangs {
+            add(mishap, Times::Ten);
         }
     }
-    plans
+    all
 }
 
-async fn life_with(plan: Plan, faultless: &Value) {
+async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
     let (world, operator) = begin();
     plan.strike(&world);
     let silences_end = async {
@@ -258,37 +260,18 @@ async fn life_with(plan: Plan, faultless: &Value) {
     assert!(plan.times == Times::Ten || plan.was_met(&world), "it never happened");
     oracle::no_storm(&world, 40);
     assert!(!operator.has_ended(), "the operator has died");
+    world
 }
 
-fn mishaps_at(verb: Verb) {
-    let (calls, faultless) = matrix::alone(record).unwrap();
-    matrix::run(plans(&calls, verb), Plan::name, |plan| life_with(plan, &faultless));
+fn mishaps() -> Vec<Plan> {
+    let (calls, faultless) = alone(record).unwrap();
+    let faultless = Arc::new(faultless);
+    let all = calls.iter().flat_map(|(call, made)| disturbances(call, *made));
+    all.map(|one| {
+        let faultless = faultless.clone();
+        Plan::new(one.data(), move || life_with(one.clone(), faultless.clone()))
+    })
+    .collect()
 }
 
-/// One test for every verb, for them to run side by side.
-macro_rules! mishaps_at {
-    ($($name:ident: $verb:ident,)*) => {
-        $(
-            #[test]
-            fn $name() {
-                mishaps_at(Verb::$verb);
-            }
-        )*
-
-        #[test]
-        fn every_verb_that_the_operator_uses_has_its_test() {
-            let (calls, _) = matrix::alone(record).unwrap();
-            let used: BTreeSet<_> = calls.into_keys().map(|call| call.verb).collect();
-            assert_eq!(used, BTreeSet::from([$(Verb::$verb),*]));
-        }
-    };
-}
-
-mishaps_at! {
-    mishaps_at_every_get: Get,
-    mishaps_at_every_list: List,
-    mishaps_at_every_watch: Watch,
-    mishaps_at_every_create: Create,
-    mishaps_at_every_update: Update,
-    mishaps_at_every_patch: Patch,
-}
+pub const GROUPS: [Group; 1] = [mishaps];

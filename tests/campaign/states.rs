@@ -1,9 +1,9 @@
 //! The states that the objects can be in: how each is reached, what it lacks, and how that is given.
 
-use super::{
+use crate::harness::{
+    hands::{NEW, make_behind_the_back},
     life::{BOTH, RESYNC, both_are_ready, delete_both, get_ready, ours, with_neighbours},
     looks::ready_as,
-    replace::NEW,
     world::*,
 };
 use atlas_privatelink_operator::{
@@ -304,17 +304,6 @@ fn services_fail(world: &World, times: u32) {
 
 fn declare(world: &World, standing: simulator::Standing) {
     world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
-}
-
-/// Somebody else makes a service and attaches the endpoint of the manifests, both of which take their time.
-pub async fn make_behind_the_back(world: &World) {
-    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
-    let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: false };
-    let service = world.change(made).unwrap();
-    world.pass(Duration::from_secs(300)).await;
-    let (project, endpoint) = (PROJECT.to_owned(), VPCE.to_owned());
-    world.change(Change::AddEndpoint { project, service, endpoint, ready: false });
-    world.pass(Duration::from_secs(300)).await;
 }
 
 /// Whether something of ours is still in the state that it doesn't leave by itself.

@@ -1,19 +1,22 @@
 //! The operator is killed at every single write of lives that take other turns: an endpoint's id changes, things are
 //! adopted, a service account asks. Whoever tells the story goes on meanwhile.
 
-use super::{
-    death::{self, Moment, Write},
-    life::{BOTH, RESYNC, begin_with, both_are_ready, delete_both, ours, with_neighbours},
-    looks::{deletes, only_service, ready_as},
-    matrix::{self, eventually},
-    oracle,
-    replace::{NEW, change_id, is_at},
-    states::make_behind_the_back,
-    world::*,
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually},
+        death::{self, Moment, Write},
+        hands::{NEW, change_id, is_at, make_behind_the_back},
+        life::{BOTH, RESYNC, begin_with, both_are_ready, delete_both, ours, with_neighbours},
+        looks::{deletes, only_service, ready_as},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::atlas::dialect::Dialect;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 /// How long no operator runs.
@@ -101,7 +104,8 @@ impl Story {
     }
 }
 
-struct Plan {
+#[derive(Clone)]
+struct Crash {
     story: Story,
     dialect: Dialect,
     write: Write,
@@ -109,10 +113,13 @@ struct Plan {
     pause: Duration,
 }
 
-impl Plan {
-    fn name(&self) -> String {
+impl Crash {
+    fn data(&self) -> Data {
         let Self { story, dialect, write: Write { what, nth }, moment, pause } = self;
-        format!("{story:?}/{dialect}/{what} {nth}/{moment:?}/{pause:?}")
+        Data::new(Campaign::Crash, &format!("{story:?}"), *dialect)
+            .at(format!("{what} {nth}"))
+            .fault(format!("{moment:?}"))
+            .meanwhile(format!("{pause:?}"))
     }
 }
 
@@ -126,7 +133,7 @@ async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Value) {
     (reaper.writes(), outcome)
 }
 
-async fn crash(plan: Plan, faultless: &Value) {
+async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
     let mut world = plan.story.begin(plan.dialect).await;
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write, plan.moment)));
     let mut afterwards = world.clone();
@@ -144,52 +151,32 @@ async fn crash(plan: Plan, faultless: &Value) {
     plan.story.ends(&world);
     oracle::no_storm(&world, 60);
     operator.stop().await;
+    world
 }
 
-fn crashes(story: Story, dialect: Dialect) {
-    let (writes, faultless) = matrix::alone(|| record(story, dialect)).unwrap();
+fn crashes(story: Story, dialect: Dialect) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(story, dialect)).unwrap();
     assert!(writes.len() >= 6, "{writes:?}");
+    let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     for write in &writes {
         for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            let write = || write.clone();
-            plans.extend(PAUSES.map(|pause| Plan { story, dialect, write: write(), moment, pause }));
+            for pause in PAUSES {
+                let (one, faultless) =
+                    (Crash { story, dialect, write: write.clone(), moment, pause }, faultless.clone());
+                plans.push(Plan::new(one.data(), move || crash(one.clone(), faultless.clone())));
+            }
         }
     }
-    matrix::run(plans, Plan::name, |plan| crash(plan, &faultless));
+    plans
 }
 
-#[test]
-fn killed_at_every_write_of_an_id_change() {
-    crashes(Story::IdChanges, Dialect::V2);
-}
-
-#[test]
-fn killed_at_every_write_of_an_id_change_in_v1() {
-    crashes(Story::IdChanges, Dialect::V1);
-}
-
-#[test]
-fn killed_at_every_write_of_an_adoption() {
-    crashes(Story::Adopts, Dialect::V2);
-}
-
-#[test]
-fn killed_at_every_write_of_an_adoption_in_v1() {
-    crashes(Story::Adopts, Dialect::V1);
-}
-
-#[test]
-fn killed_at_every_write_of_what_is_adopted_and_deleted() {
-    crashes(Story::AdoptsAndDeletes, Dialect::V2);
-}
-
-#[test]
-fn killed_at_every_write_of_what_is_adopted_and_deleted_in_v1() {
-    crashes(Story::AdoptsAndDeletes, Dialect::V1);
-}
-
-#[test]
-fn killed_at_every_write_with_a_service_account() {
-    crashes(Story::ServiceAccount, Dialect::V2);
-}
+pub const GROUPS: [Group; 7] = [
+    || crashes(Story::IdChanges, Dialect::V2),
+    || crashes(Story::IdChanges, Dialect::V1),
+    || crashes(Story::Adopts, Dialect::V2),
+    || crashes(Story::Adopts, Dialect::V1),
+    || crashes(Story::AdoptsAndDeletes, Dialect::V2),
+    || crashes(Story::AdoptsAndDeletes, Dialect::V1),
+    || crashes(Story::ServiceAccount, Dialect::V2),
+];

@@ -1,19 +1,24 @@
 //! The operator is killed at every single write, and another one finds what it left, in a world that may have changed
 //! meanwhile: nothing is made twice, nothing stays behind, and the end is that of a life without a crash.
 
-use super::{
-    death::{self, Moment, Write},
-    life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
-    matrix::{self, eventually},
-    oracle,
-    world::*,
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually},
+        death::{self, Moment, Write},
+        life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::{
+    api,
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Provider, ServiceFailure, Standing},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -29,6 +34,11 @@ enum Meanwhile {
     Recreated,
     /// The service is deleted in Atlas.
     ServiceLost,
+}
+
+impl Meanwhile {
+    const ALL: [Self; 6] =
+        [Self::Nothing, Self::Hours, Self::Edited, Self::Deleted, Self::Recreated, Self::ServiceLost];
 }
 
 /// Whether Atlas makes everything at the first try.
@@ -63,7 +73,8 @@ impl Luck {
     }
 }
 
-struct Plan {
+#[derive(Clone)]
+struct Crash {
     write: Write,
     moment: Moment,
     meanwhile: Meanwhile,
@@ -71,10 +82,13 @@ struct Plan {
     dialect: Dialect,
 }
 
-impl Plan {
-    fn name(&self) -> String {
+impl Crash {
+    fn data(&self) -> Data {
         let Self { write: Write { what, nth }, moment, meanwhile, luck, dialect } = self;
-        format!("{what} {nth}/{moment:?}/{meanwhile:?}/{luck:?}/{dialect}")
+        Data::new(Campaign::Crash, &format!("{luck:?} luck"), *dialect)
+            .at(format!("{what} {nth}"))
+            .fault(format!("{moment:?}"))
+            .meanwhile(format!("{meanwhile:?}"))
     }
 }
 
@@ -105,7 +119,7 @@ async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Value) {
     (reaper.writes(), outcome)
 }
 
-async fn crash(plan: Plan, faultless: &Value) {
+async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
     let mut world = prepared(plan.luck, plan.dialect);
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
     tokio::select! {
@@ -119,12 +133,12 @@ async fn crash(plan: Plan, faultless: &Value) {
     match (leaving, plan.meanwhile) {
         (_, Meanwhile::Recreated) => {
             eventually(&world, 45 * MINUTE, "both made again", |world| make_again(world, &old)).await;
-            lives_on(&world, faultless).await;
+            lives_on(&world, &faultless).await;
         }
         (true, _) | (_, Meanwhile::Deleted) => end(&world).await,
         (false, Meanwhile::ServiceLost) => settles(&world).await,
         (false, Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited) => {
-            lives_on(&world, faultless).await;
+            lives_on(&world, &faultless).await;
             oracle::created(&world, plan.luck.made(), plan.luck.made());
         }
     }
@@ -142,6 +156,7 @@ async fn crash(plan: Plan, faultless: &Value) {
     oracle::always(&world);
     oracle::no_storm(&world, 60);
     operator.stop().await;
+    world
 }
 
 /// The rest of a life like any other.
@@ -157,8 +172,7 @@ async fn lives_on(world: &World, faultless: &Value) {
 /// The rest of a life in which the VPC endpoint may have been made for a service that is gone.
 async fn settles(world: &World) {
     let settled = |world: &World| {
-        let stalled =
-            |reason| world.endpoint_is("orders-a", atlas_privatelink_operator::api::Standing::Stalled, reason);
+        let stalled = |reason| world.endpoint_is("orders-a", api::Standing::Stalled, reason);
         world.link_ready("orders") && (both_are_ready(world) || stalled("ServiceReplaced") || stalled("Rejected"))
     };
     eventually(world, 45 * MINUTE, "Ready, or in need of another VPC endpoint", settled).await;
@@ -199,50 +213,26 @@ fn lose_services(world: &World) {
     }
 }
 
-fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) {
-    let (writes, faultless) = matrix::alone(|| record(luck, dialect)).unwrap();
+fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(luck, dialect)).unwrap();
     assert!(writes.len() >= 10, "{writes:?}");
+    let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     for write in &writes {
         for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            plans.extend(all.iter().map(|meanwhile| Plan {
-                write: write.clone(),
-                moment,
-                meanwhile: *meanwhile,
-                luck,
-                dialect,
-            }));
+            for meanwhile in all {
+                let one = Crash { write: write.clone(), moment, meanwhile: *meanwhile, luck, dialect };
+                let faultless = faultless.clone();
+                plans.push(Plan::new(one.data(), move || crash(one.clone(), faultless.clone())));
+            }
         }
     }
-    matrix::run(plans, Plan::name, |plan| crash(plan, &faultless));
+    plans
 }
 
-#[test]
-fn killed_at_every_write() {
-    crashes(Luck::Good, Dialect::V2, &[Meanwhile::Nothing, Meanwhile::Hours, Meanwhile::Edited]);
-}
-
-#[test]
-fn killed_at_every_write_and_deleted_meanwhile() {
-    crashes(Luck::Good, Dialect::V2, &[Meanwhile::Deleted, Meanwhile::Recreated]);
-}
-
-#[test]
-fn killed_at_every_write_and_the_service_lost_meanwhile() {
-    crashes(Luck::Good, Dialect::V2, &[Meanwhile::ServiceLost]);
-}
-
-#[test]
-fn killed_at_every_write_in_v1() {
-    crashes(Luck::Good, Dialect::V1, &[Meanwhile::Nothing, Meanwhile::Deleted]);
-}
-
-#[test]
-fn killed_at_every_write_of_an_unlucky_life() {
-    crashes(Luck::Bad, Dialect::V2, &[Meanwhile::Nothing, Meanwhile::Deleted]);
-}
-
-#[test]
-fn killed_at_every_write_of_an_unlucky_life_in_v1() {
-    crashes(Luck::Bad, Dialect::V1, &[Meanwhile::Nothing]);
-}
+pub const GROUPS: [Group; 4] = [
+    || crashes(Luck::Good, Dialect::V2, &Meanwhile::ALL),
+    || crashes(Luck::Good, Dialect::V1, &Meanwhile::ALL),
+    || crashes(Luck::Bad, Dialect::V2, &Meanwhile::ALL),
+    || crashes(Luck::Bad, Dialect::V1, &Meanwhile::ALL),
+];

@@ -1,11 +1,15 @@
 //! Faults that meet objects which have been Ready for a while: Ready stays True through a blip, which ends three resync
 //! intervals after Atlas last confirmed the object.
 
-use super::{
-    life::{both_are_ready, first_half},
-    matrix::{self, eventually},
-    oracle,
-    world::*,
+use crate::{
+    Group,
+    harness::{
+        alone::eventually,
+        life::{both_are_ready, first_half},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
@@ -28,7 +32,8 @@ enum Where {
     Endpoints,
 }
 
-struct Plan {
+#[derive(Clone)]
+struct Blip {
     place: Where,
     fault: Fault,
 }
@@ -81,7 +86,7 @@ fn tells(fault: &Fault) -> Tells {
     }
 }
 
-fn strike(world: &World, plan: &Plan) {
+fn strike(world: &World, plan: &Blip) {
     world.atlas.inject(match plan.place {
         Where::Everywhere => Rule::everywhere(plan.fault.clone()),
         Where::Lists => Rule::always(Operation::ListServices, plan.fault.clone()),
@@ -133,8 +138,8 @@ fn judge(said: &[(Timestamp, String, String)], tells: &Tells, confirmed: Timesta
     assert!(soonest - on_its_way <= after && after <= latest, "told {after:#} after the last confirmation: {said:?}");
 }
 
-async fn blip(plan: Plan) {
-    let (mut world, operator) = first_half(Dialect::V2).await;
+async fn blip(plan: Blip) -> World {
+    let (world, operator) = first_half(Dialect::V2).await;
     let outcome = oracle::outcome(&world);
     let (list, get) = (confirmed(&world, Operation::ListServices), confirmed(&world, Operation::GetEndpoint));
     let struck = world.clock.now();
@@ -162,25 +167,16 @@ async fn blip(plan: Plan) {
     oracle::always(&world);
     oracle::no_storm(&world, 40);
     operator.kill().await;
-    world.start();
+    world
 }
 
-fn blips(place: Where) {
-    let plans = Fault::all().into_iter().map(|fault| Plan { place, fault }).collect();
-    matrix::run(plans, |plan: &Plan| format!("{:?}/{}/", plan.place, plan.fault.name()), blip);
+fn blips(place: Where) -> Vec<Plan> {
+    let all = Fault::all().into_iter().map(|fault| Blip { place, fault });
+    all.map(|one| {
+        let data = Data::new(Campaign::Atlas, "blip", Dialect::V2).at(format!("{place:?}")).fault(one.fault.name());
+        Plan::new(data, move || blip(one.clone()))
+    })
+    .collect()
 }
 
-#[test]
-fn ready_lasts_through_a_blip_of_everything() {
-    blips(Where::Everywhere);
-}
-
-#[test]
-fn ready_lasts_through_a_blip_of_the_lists() {
-    blips(Where::Lists);
-}
-
-#[test]
-fn ready_lasts_through_a_blip_of_the_endpoints() {
-    blips(Where::Endpoints);
-}
+pub const GROUPS: [Group; 3] = [|| blips(Where::Everywhere), || blips(Where::Lists), || blips(Where::Endpoints)];

@@ -1,15 +1,19 @@
-//! The events of [`super::events`] in the states that call for a person, in those in which something is lost, and in each
+//! The events of [`crate::events`] in the states that call for a person, in those in which something is lost, and in each
 //! state of an endpoint on its way. Afterwards a person does what was called for, and the end is that of a life in which
 //! nothing happened.
 
-use super::{
+use crate::{
+    Group,
     events::{self, EVENTS, Event, delete_what_is_there, lose_secret, new_secret, replace_endpoint, rotate},
-    life::{RESYNC, both_are_ready, delete_both, end, first_half, get_ready, uids, with_neighbours},
-    looks::says,
-    matrix::{self, eventually},
-    oracle,
+    harness::{
+        alone::{alone, eventually},
+        life::{RESYNC, both_are_ready, delete_both, end, first_half, get_ready, ours, uids, with_neighbours},
+        looks::says,
+        oracle, past,
+        world::*,
+    },
+    plan::{Data, Plan},
     states::{make_vpc_endpoint, remove_services, set_id, shows},
-    world::*,
 };
 use atlas_privatelink_operator::{
     api::Standing,
@@ -17,7 +21,7 @@ use atlas_privatelink_operator::{
     testbed::simulator::{Change, Fault, Provider, Role, Rule},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longer than the silence after which Ready is Unknown.
@@ -68,7 +72,7 @@ const STATES: [State; 13] = [
 ];
 
 #[derive(Clone, Copy)]
-struct Plan {
+struct Happening {
     state: State,
     event: Event,
     dialect: Dialect,
@@ -245,8 +249,8 @@ impl State {
 
     /// The other one's service goes, if the event hasn't taken it; it has no endpoint.
     fn leaves(self, world: &World) {
-        let foreign = super::past::foreign_services(world);
-        for service in super::life::ours(world) {
+        let foreign = past::foreign_services(world);
+        for service in ours(world) {
             let service = service["id"].as_str().unwrap().to_owned();
             if foreign.contains(&service) {
                 world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
@@ -270,9 +274,9 @@ fn config_map(world: &World) {
     }));
 }
 
-impl Plan {
-    fn name(&self) -> String {
-        format!("{:?}/{:?}/{}", self.state, self.event, self.dialect)
+impl Happening {
+    fn data(&self) -> Data {
+        events::data("called for", &self.state, self.event, self.dialect)
     }
 
     fn ends(&self) -> bool {
@@ -300,7 +304,7 @@ impl Plan {
     }
 }
 
-async fn recreated(world: &World, plan: Plan) {
+async fn recreated(world: &World, plan: Happening) {
     let old = uids(world);
     delete_what_is_there(world);
     if plan.state.waits_to_go() {
@@ -318,7 +322,7 @@ async fn recreated(world: &World, plan: Plan) {
     .await;
 }
 
-async fn happens(world: &World, plan: Plan) {
+async fn happens(world: &World, plan: Happening) {
     match plan.event {
         Event::Recreated => recreated(world, plan).await,
         Event::SecretGone => {
@@ -330,7 +334,7 @@ async fn happens(world: &World, plan: Plan) {
     }
 }
 
-async fn run(plan: Plan, undisturbed: &Value) {
+async fn run(plan: Happening, undisturbed: Arc<Value>) -> World {
     let (world, operator) = plan.state.reach(plan.dialect).await;
     happens(&world, plan).await;
     if plan.ends() {
@@ -348,10 +352,11 @@ async fn run(plan: Plan, undisturbed: &Value) {
     let (services, endpoints) = plan.most();
     oracle::created_at_most(&world, services, endpoints);
     operator.stop().await;
+    world
 }
 
 /// Both are on their way out; who cannot be sure of what is in Atlas doesn't go.
-async fn ends(world: &World, plan: Plan) {
+async fn ends(world: &World, plan: Happening) {
     if plan.state.waits_to_go() {
         world.pass(30 * MINUTE).await;
         assert!(uids(world).iter().all(Option::is_some), "gone, and nobody knows what is left in Atlas");
@@ -360,7 +365,7 @@ async fn ends(world: &World, plan: Plan) {
 }
 
 /// Until both are Ready, and nothing has moved for a while.
-async fn goes_on(world: &World, plan: Plan) {
+async fn goes_on(world: &World, plan: Happening) {
     world.pass(40 * MINUTE).await;
     if plan.state.is_quiet() {
         oracle::quiet_wait(world).await;
@@ -375,24 +380,24 @@ async fn goes_on(world: &World, plan: Plan) {
     world.pass(RESYNC).await;
 }
 
-fn all(dialect: Dialect, states: impl IntoIterator<Item = State>) {
-    let undisturbed = matrix::alone(|| async {
+fn all(dialect: Dialect, states: impl IntoIterator<Item = State>) -> Vec<Plan> {
+    let undisturbed = alone(|| async {
         let (world, _operator) = first_half(dialect).await;
         oracle::outcome(&world)
     });
-    let of = |state| EVENTS.into_iter().map(move |event| Plan { state, event, dialect });
-    let plans = states.into_iter().flat_map(of).collect();
-    let undisturbed = undisturbed.unwrap();
-    matrix::run(plans, Plan::name, |plan| run(plan, &undisturbed));
+    let undisturbed = Arc::new(undisturbed.unwrap());
+    let mut plans = Vec::new();
+    for state in states {
+        for event in EVENTS {
+            let (one, undisturbed) = (Happening { state, event, dialect }, undisturbed.clone());
+            plans.push(Plan::new(one.data(), move || run(one, undisturbed.clone())));
+        }
+    }
+    plans
 }
 
-#[test]
-fn every_event_in_every_stalled_state() {
-    all(Dialect::V2, STATES.into_iter().filter(|state| *state != State::NotNoticed));
-}
-
-/// Whatever the dialect has no say in is left to v2.
-#[test]
-fn every_event_in_every_stalled_state_of_v1() {
-    all(Dialect::V1, [State::NotNoticed, State::AccessLost]);
-}
+pub const GROUPS: [Group; 2] = [
+    || all(Dialect::V2, STATES.into_iter().filter(|state| *state != State::NotNoticed)),
+    // Whatever the dialect has no say in is left to v2.
+    || all(Dialect::V1, [State::NotNoticed, State::AccessLost]),
+];

@@ -1,7 +1,7 @@
 //! One life that many tests disturb: a link and an endpoint are made, both get Ready, both are deleted.
 
 use super::{
-    matrix::{eventually, says_ready},
+    alone::{eventually, says_ready},
     oracle,
     world::*,
 };

@@ -1,13 +1,17 @@
 //! Everything that people do to the objects, in every state that the objects can be in. Afterwards what the state lacks
 //! is given, and the end is that of a life in which nothing happened.
 
-use super::{
-    life::{BOTH, RESYNC, delete_both, end, first_half, get_ready, make_again, uids},
-    matrix::{self, eventually},
-    oracle,
-    replace::NEW,
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually},
+        hands::NEW,
+        life::{BOTH, RESYNC, delete_both, end, first_half, get_ready, make_again, uids},
+        oracle, past,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
     states::{STATES, State, patch_both, remove_endpoint, remove_services, request},
-    world::*,
 };
 use atlas_privatelink_operator::{
     api::Standing,
@@ -15,7 +19,7 @@ use atlas_privatelink_operator::{
     testbed::simulator::{Change, Operation},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
@@ -58,15 +62,15 @@ pub const EVENTS: [Event; 11] = [
 ];
 
 #[derive(Clone, Copy)]
-struct Plan {
+struct Happening {
     state: State,
     event: Event,
     dialect: Dialect,
 }
 
-impl Plan {
-    fn name(&self) -> String {
-        format!("{:?}/{:?}/{}", self.state, self.event, self.dialect)
+impl Happening {
+    fn data(&self) -> Data {
+        data("pair", &self.state, self.event, self.dialect)
     }
 
     fn ends(&self) -> bool {
@@ -99,7 +103,7 @@ pub fn lose_secret(world: &World) {
     drop(world.kube.delete("secrets", NAMESPACE, "atlas-credentials"));
 }
 
-async fn happens(world: &World, plan: Plan) {
+async fn happens(world: &World, plan: Happening) {
     match plan.event {
         // What others have made is theirs to the end.
         Event::Edited if plan.state != State::Adopted => {
@@ -184,7 +188,7 @@ impl Undisturbed {
     }
 
     /// What is lost is made anew, and then it is ours.
-    fn after(&self, plan: Plan) -> Value {
+    fn after(&self, plan: Happening) -> Value {
         match (plan.state, plan.event) {
             (State::Adopted, Event::ServiceLost) => self.made.clone(),
             (State::Adopted, Event::EndpointLost) => {
@@ -196,7 +200,7 @@ impl Undisturbed {
     }
 }
 
-async fn event(plan: Plan, undisturbed: &Undisturbed) {
+async fn event(plan: Happening, undisturbed: Arc<Undisturbed>) -> World {
     let (world, operator) = plan.state.reach(plan.dialect).await;
     let writes = writes_to_atlas(&world);
     happens(&world, plan).await;
@@ -216,10 +220,11 @@ async fn event(plan: Plan, undisturbed: &Undisturbed) {
     oracle::created_at_most(&world, services, endpoints);
     assert!(plan.event != Event::SecretRotated || !ever_refused(&world), "the new key did not take effect at once");
     operator.stop().await;
+    world
 }
 
 /// Both are on their way out.
-async fn ends(world: &World, plan: Plan, writes: usize) {
+async fn ends(world: &World, plan: Happening, writes: usize) {
     if plan.state.waits_to_go() {
         world.pass(30 * MINUTE).await;
     }
@@ -240,7 +245,7 @@ async fn ends(world: &World, plan: Plan, writes: usize) {
 }
 
 /// Until both are Ready, and nothing has moved for a while.
-async fn goes_on(world: &World, plan: Plan, writes: usize) {
+async fn goes_on(world: &World, plan: Happening, writes: usize) {
     world.pass(40 * MINUTE).await;
     if plan.state == State::Suspended && plan.event != Event::Recreated {
         assert_eq!(writes_to_atlas(world), writes, "writes to Atlas for suspended objects");
@@ -278,36 +283,26 @@ fn writes_to_atlas(world: &World) -> usize {
 }
 
 fn ever_refused(world: &World) -> bool {
-    let versions = super::past::objects(world).into_iter().flat_map(|(_, versions)| versions);
+    let versions = past::objects(world).into_iter().flat_map(|(_, versions)| versions);
     versions.into_iter().any(|version| version.object.to_string().contains("CredentialsRefused"))
 }
 
-fn events(dialect: Dialect, in_states: &[State]) {
-    let undisturbed = matrix::alone(|| Undisturbed::of(dialect)).unwrap();
-    let states = in_states.iter().copied().filter(|state| state.exists_in(dialect));
-    let of = |state| EVENTS.into_iter().map(move |event| Plan { state, event, dialect });
-    matrix::run(states.flat_map(of).collect(), Plan::name, |plan| event(plan, &undisturbed));
+/// A state is the point, an event is what happens there.
+pub fn data(scenario: &str, state: &impl std::fmt::Debug, event: Event, dialect: Dialect) -> Data {
+    Data::new(Campaign::State, scenario, dialect).at(format!("{state:?}")).meanwhile(format!("{event:?}"))
 }
 
-/// Two halves for each dialect, to run side by side.
-const HALF: usize = STATES.len() / 2;
-
-#[test]
-fn every_event_in_the_first_states() {
-    events(Dialect::V2, &STATES[..HALF]);
+fn events(dialect: Dialect) -> Vec<Plan> {
+    let undisturbed = Arc::new(alone(|| Undisturbed::of(dialect)).unwrap());
+    let mut plans = Vec::new();
+    for state in STATES.into_iter().filter(|state| state.exists_in(dialect)) {
+        for happens in EVENTS {
+            let one = Happening { state, event: happens, dialect };
+            let undisturbed = undisturbed.clone();
+            plans.push(Plan::new(one.data(), move || event(one, undisturbed.clone())));
+        }
+    }
+    plans
 }
 
-#[test]
-fn every_event_in_the_other_states() {
-    events(Dialect::V2, &STATES[HALF..]);
-}
-
-#[test]
-fn every_event_in_the_first_states_in_v1() {
-    events(Dialect::V1, &STATES[..HALF]);
-}
-
-#[test]
-fn every_event_in_the_other_states_in_v1() {
-    events(Dialect::V1, &STATES[HALF..]);
-}
+pub const GROUPS: [Group; 2] = [|| events(Dialect::V2), || events(Dialect::V1)];

@@ -1,19 +1,23 @@
-//! The events of [`super::events`] in the states in which an object waits for somebody else, and in the other clouds. The
+//! The events of [`crate::events`] in the states in which an object waits for somebody else, and in the other clouds. The
 //! end is that of a life in which the event did not happen.
 
-use super::{
+use crate::{
+    Group,
     events::{self, Event, delete_what_is_there},
-    life::{RESYNC, ours, with_neighbours},
-    looks::{FOREIGN, MINUTE, foreign_endpoint},
-    matrix::{self, eventually, says_ready},
-    oracle,
+    harness::{
+        alone::{eventually, says_ready},
+        life::{RESYNC, ours, with_neighbours},
+        looks::{FOREIGN, MINUTE, foreign_endpoint},
+        oracle,
+        world::*,
+    },
+    plan::{Data, Plan},
     states::{make_vpc_endpoint, patch_both},
-    world::*,
 };
 use atlas_privatelink_operator::{
     api::Standing,
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Fault, Rule},
+    testbed::simulator::{Change, Fault, Provider, Rule},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,15 +40,22 @@ const OF_BOTH: [State; 4] =
     [State::AdoptOnlyWaiting, State::WaitingForEndpointId, State::DeletionBlocked, State::Throttled];
 
 #[derive(Clone, Copy)]
-struct Plan {
+struct Happening {
     state: State,
     event: Event,
     dialect: Dialect,
 }
 
-impl Plan {
-    fn name(&self) -> String {
-        format!("{:?}/{:?}/{}", self.state, self.event, self.dialect)
+impl Happening {
+    fn data(&self) -> Data {
+        let provider = match self.state {
+            State::Azure => Provider::Azure,
+            State::Gcp => Provider::Gcp,
+            State::AdoptOnlyWaiting | State::WaitingForEndpointId | State::DeletionBlocked | State::Throttled => {
+                Provider::Aws
+            }
+        };
+        events::data("beside", &self.state, self.event, self.dialect).of(provider)
     }
 
     fn ends(&self) -> bool {
@@ -130,7 +141,7 @@ async fn arrive(world: &World, state: State) {
 }
 
 /// Gives what the state lacks.
-fn heals(world: &World, plan: Plan) {
+fn heals(world: &World, plan: Happening) {
     match plan.state {
         State::AdoptOnlyWaiting => patch_both(world, &json!({"spec": {"adoptionPolicy": null}})),
         State::Throttled => world.atlas.clear_faults(),
@@ -160,7 +171,7 @@ fn uids(world: &World, state: State) -> Vec<Option<Value>> {
     manifests(state).iter().map(uid).collect()
 }
 
-async fn recreated(world: &World, plan: Plan) {
+async fn recreated(world: &World, plan: Happening) {
     let old = uids(world, plan.state);
     delete_what_is_there(world);
     if plan.state == State::DeletionBlocked {
@@ -178,7 +189,7 @@ async fn recreated(world: &World, plan: Plan) {
     .await;
 }
 
-async fn happens(world: &World, plan: Plan) {
+async fn happens(world: &World, plan: Happening) {
     match plan.event {
         Event::Recreated => recreated(world, plan).await,
         Event::SecretGone => {
@@ -191,7 +202,7 @@ async fn happens(world: &World, plan: Plan) {
 }
 
 /// What is compared of two runs.
-fn outcome(world: &World, plan: Plan) -> Value {
+fn outcome(world: &World, plan: Happening) -> Value {
     let mut outcome = oracle::outcome(world);
     if plan.is_other() {
         let kinds = outcome.as_object_mut().unwrap().values_mut();
@@ -202,7 +213,7 @@ fn outcome(world: &World, plan: Plan) -> Value {
 }
 
 /// Until all is well, and has been for a while.
-async fn well(world: &World, plan: Plan) {
+async fn well(world: &World, plan: Happening) {
     heals(world, plan);
     if plan.event == Event::ServiceLost {
         world.pass(RESYNC).await;
@@ -215,14 +226,14 @@ async fn well(world: &World, plan: Plan) {
     world.pass(RESYNC).await;
 }
 
-async fn run(plan: Plan) {
+async fn run(plan: Happening) -> World {
     let reference = async {
         // What is being deleted is well only as another.
         let state = if plan.state == State::DeletionBlocked { State::WaitingForEndpointId } else { plan.state };
-        let plan = Plan { state, ..plan };
+        let plan = Happening { state, ..plan };
         let (world, _operator) = reach(plan.state, plan.dialect).await;
         world.pass(5 * MINUTE).await;
-        well(&world, Plan { event: Event::Edited, ..plan }).await;
+        well(&world, Happening { event: Event::Edited, ..plan }).await;
         outcome(&world, plan)
     };
     let expected = if plan.ends() { Value::Null } else { reference.await };
@@ -256,19 +267,13 @@ async fn run(plan: Plan) {
     let (services, endpoints) = plan.most();
     oracle::created_at_most(&world, services, endpoints);
     operator.stop().await;
+    world
 }
 
-fn all(states: impl IntoIterator<Item = State>, dialect: Dialect) {
-    let of = |state| events::EVENTS.into_iter().map(move |event| Plan { state, event, dialect });
-    matrix::run(states.into_iter().flat_map(of).collect(), Plan::name, run);
+fn all(states: impl IntoIterator<Item = State>, dialect: Dialect) -> Vec<Plan> {
+    let of = |state| events::EVENTS.into_iter().map(move |event| Happening { state, event, dialect });
+    states.into_iter().flat_map(of).map(|one| Plan::new(one.data(), move || run(one))).collect()
 }
 
-#[test]
-fn every_event_in_every_state_beside_others() {
-    all(OF_BOTH.into_iter().chain([State::Azure, State::Gcp]), Dialect::V2);
-}
-
-#[test]
-fn every_event_in_every_state_beside_others_in_v1() {
-    all(OF_BOTH, Dialect::V1);
-}
+pub const GROUPS: [Group; 2] =
+    [|| all(OF_BOTH.into_iter().chain([State::Azure, State::Gcp]), Dialect::V2), || all(OF_BOTH, Dialect::V1)];

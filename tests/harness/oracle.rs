@@ -1,6 +1,6 @@
 //! What must hold after anything.
 
-use super::{past, secrets, world::*};
+use super::{past, sparing, world::*};
 use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn sound(world: &World) {
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
     no_secret_is_shown(world);
-    secrets::are_read_sparingly(world);
+    sparing::are_read_sparingly(world);
     no_status_lies(world);
     no_finalizer_goes_too_early(world);
 }

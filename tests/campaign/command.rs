@@ -1,0 +1,185 @@
+//! The command line, and what it prints.
+
+use crate::{
+    Group,
+    harness::alone::{caught, panic_quietly},
+    plan::{Data, Plan},
+    run::{self, Outcome},
+};
+use clap::Parser;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{IsTerminal, Write},
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Runs planned disturbances of the operator in simulated time.
+#[derive(Parser)]
+#[command(name = "campaign", bin_name = "cargo test --test campaign --")]
+struct Arguments {
+    /// Run this plan only, and say what its world looked like if it fails
+    #[arg(long, value_name = "ID")]
+    plan: Option<String>,
+    /// Run the plans whose id contains this; may be repeated, then all must be in it
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// List the plans instead of running them
+    #[arg(long)]
+    list: bool,
+    /// Run each plan twice, and fail where the second run ends otherwise than the first
+    #[arg(long)]
+    twice: bool,
+    /// Plans at a time; the cores of the machine when absent
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<usize>,
+    /// What `cargo test NAME` hands to every test program: another name than `campaign` means none of these
+    #[arg(hide = true)]
+    names: Vec<String>,
+    /// As above
+    #[arg(long, hide = true)]
+    nocapture: bool,
+}
+
+impl Arguments {
+    fn wants(&self, id: &str) -> bool {
+        self.plan.as_ref().is_none_or(|plan| plan == id) && self.only.iter().all(|part| id.contains(part))
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+pub fn run(groups: Vec<Group>) -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.names.iter().any(|name| !"campaign".contains(name.as_str())) {
+        return verdict(&[], 0);
+    }
+    panic_quietly();
+    let start = Instant::now();
+    let mut plans = match made(groups, &arguments) {
+        Ok(plans) => plans,
+        Err(why) => {
+            println!("the plans cannot be made: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    plans.retain(|plan| arguments.wants(&plan.id()));
+    if arguments.list {
+        let mut out = std::io::stdout().lock();
+        // Whoever closes the pipe has seen enough.
+        let _ = plans.iter().try_for_each(|plan| writeln!(out, "{}", plan.id()));
+        return ExitCode::SUCCESS;
+    }
+    if plans.is_empty() {
+        println!("there is no such plan; --list shows all");
+        return ExitCode::FAILURE;
+    }
+    let data: Vec<Data> = plans.iter().map(|plan| plan.data.clone()).collect();
+    let mut progress = Progress::of(plans.len() * if arguments.twice { 2 } else { 1 });
+    let outcomes = run::all(plans.clone(), arguments.threads(), |outcome| progress.tell(outcome));
+    let again = if arguments.twice {
+        run::all(plans, arguments.threads(), |outcome| progress.tell(outcome))
+    } else {
+        Vec::new()
+    };
+    let mut failed = failures(&outcomes);
+    failed.extend(differences(&outcomes, &again));
+    report(&data, &outcomes, start.elapsed());
+    verdict(&failed, outcomes.len())
+}
+
+/// Makes the plans, each group on one thread, in an order that is always the same.
+fn made(groups: Vec<Group>, arguments: &Arguments) -> Result<Vec<Plan>, String> {
+    let numbered: Vec<(usize, Group)> = groups.into_iter().enumerate().collect();
+    let make = |(number, group): (usize, Group)| (number, caught(group));
+    let mut made = run::each(numbered, arguments.threads(), make, |_| ());
+    made.sort_by_key(|(number, _)| *number);
+    let groups: Vec<Vec<Plan>> = made.into_iter().map(|(_, plans)| plans).collect::<Result<_, _>>()?;
+    let plans: Vec<Plan> = groups.into_iter().flatten().collect();
+    let mut ids = BTreeSet::new();
+    match plans.iter().find(|plan| !ids.insert(plan.id())) {
+        Some(twice) => Err(format!("two plans have the id {}", twice.id())),
+        None => Ok(plans),
+    }
+}
+
+/// A line that says how far it is: on a terminal every second, elsewhere four times a minute.
+struct Progress {
+    all: usize,
+    done: usize,
+    failed: usize,
+    start: Instant,
+    told: Instant,
+}
+
+impl Progress {
+    fn of(all: usize) -> Self {
+        Self { all, done: 0, failed: 0, start: Instant::now(), told: Instant::now() }
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
+        self.done += 1;
+        self.failed += usize::from(outcome.verdict.is_err());
+        let terminal = std::io::stderr().is_terminal();
+        let pause = Duration::from_secs(if terminal { 1 } else { 15 });
+        if self.told.elapsed() < pause && self.done < self.all {
+            return;
+        }
+        self.told = Instant::now();
+        let Self { all, done, failed, start, .. } = self;
+        let line = format!("{done} of {all} plans, {failed} failed, {} s", start.elapsed().as_secs());
+        match (terminal, done == all) {
+            (true, false) => eprint!("\r{line}"),
+            (true, true) => eprintln!("\r{line}"),
+            (false, _) => eprintln!("{line}"),
+        }
+    }
+}
+
+/// The ids of plans that failed, and why.
+fn failures(outcomes: &[Outcome]) -> Vec<(String, String)> {
+    outcomes.iter().filter_map(|outcome| Some((outcome.plan.id(), outcome.verdict.clone().err()?))).collect()
+}
+
+/// The same of those whose second run ended otherwise than the first.
+fn differences(first: &[Outcome], second: &[Outcome]) -> Vec<(String, String)> {
+    let second: BTreeMap<String, &Outcome> = second.iter().map(|outcome| (outcome.plan.id(), outcome)).collect();
+    let differs = |outcome: &Outcome| {
+        let other = second.get(&outcome.plan.id())?;
+        match (&outcome.verdict, &other.verdict) {
+            (Ok(one), Ok(other)) if one == other => None,
+            (Ok(one), Ok(other)) => Some(format!("ended in two ways:\n{one:#?}\n{other:#?}")),
+            (Ok(_), Err(why)) => Some(format!("only the second time: {why}")),
+            // It is told already.
+            (Err(_), _) => None,
+        }
+    };
+    first.iter().filter_map(|outcome| Some((outcome.plan.id(), differs(outcome)?))).collect()
+}
+
+/// How many plans there were, of which kind, and where they struck.
+fn report(data: &[Data], outcomes: &[Outcome], took: Duration) {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    data.iter().for_each(|data| *kinds.entry(format!("{:?}", data.campaign)).or_default() += 1);
+    let points: BTreeSet<_> = data.iter().map(Data::place).collect();
+    let kinds: Vec<String> = kinds.into_iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    println!("{} plans at {} points in {:.1} s ({})", data.len(), points.len(), took.as_secs_f64(), kinds.join(", "));
+    let mut slowest: Vec<&Outcome> = outcomes.iter().collect();
+    slowest.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
+    for outcome in slowest.iter().take(3) {
+        println!("  {:.2} s {}", outcome.took.as_secs_f64(), outcome.plan.id());
+    }
+}
+
+fn verdict(failed: &[(String, String)], all: usize) -> ExitCode {
+    for (index, (id, why)) in failed.iter().enumerate() {
+        // A picture of the whole world is for the first few, and for whoever asks for one.
+        let shown = if index < 3 { why.clone() } else { why.lines().take(2).collect::<Vec<_>>().join(" ") };
+        println!("\nfailed: {id}\n{shown}\nagain: cargo test --test campaign -- --plan '{id}'");
+    }
+    println!("\n{} passed, {} failed", all.saturating_sub(failed.len()), failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,192 @@
+//! Every fault of the simulated Atlas at every call of a life: whatever goes wrong, once, for a while or for long, the
+//! end is that of a life without faults.
+
+use crate::{
+    Group,
+    harness::{
+        alone::alone,
+        life::{RESYNC, begin_with, delete_both, end, get_ready},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Fault, Operation, Rule},
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// How long a fault lasts that doesn't go away by itself.
+const LONG: Duration = Duration::from_secs(20 * 60);
+/// No fault makes the operator ask more often than this in a minute.
+const MOST_IN_A_MINUTE: usize = 40;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    Once,
+    Five,
+    UntilHealed,
+}
+
+/// What a fault meets: the way to Ready, or the deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Making,
+    Unmaking,
+}
+
+/// How Atlas is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    KeyInV2,
+    KeyInV1,
+    ServiceAccount,
+}
+
+impl Way {
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::KeyInV2 | Self::ServiceAccount => Dialect::V2,
+            Self::KeyInV1 => Dialect::V1,
+        }
+    }
+
+    fn begin(self) -> World {
+        match self {
+            Self::KeyInV2 => begin_with(Dialect::V2, &KEY),
+            Self::KeyInV1 => begin_with(Dialect::V1, &KEY),
+            Self::ServiceAccount => begin_with(Dialect::V2, &ACCOUNT),
+        }
+    }
+
+    /// Beneath dialect and credential the ways are the same; a part is enough to see that.
+    fn times(self, operation: Operation, fault: &Fault) -> &'static [Times] {
+        let all = [Times::Once, Times::Five, Times::UntilHealed].as_slice();
+        match self {
+            Self::KeyInV2 => all,
+            Self::KeyInV1 if fault.takes_effect() => [Times::Once, Times::UntilHealed].as_slice(),
+            Self::ServiceAccount if operation == Operation::Token => all,
+            Self::KeyInV1 | Self::ServiceAccount => [Times::Five].as_slice(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Disturbance {
+    half: Half,
+    operation: Operation,
+    fault: Fault,
+    times: Times,
+    way: Way,
+}
+
+impl Disturbance {
+    fn data(&self) -> Data {
+        let Self { half, operation, fault, times, way } = self;
+        let scenario = if *way == Way::ServiceAccount { "service account" } else { "plain" };
+        Data::new(Campaign::Atlas, scenario, way.dialect())
+            .at(format!("{half:?} {operation:?}"))
+            .fault(format!("{} {times:?}", fault.name()))
+    }
+
+    fn strike(&self, world: &World) {
+        let rule = Rule::always(self.operation, self.fault.clone());
+        world.atlas.inject(match self.times {
+            Times::Once => rule.times(1),
+            Times::Five => rule.times(5),
+            Times::UntilHealed => rule,
+        });
+    }
+
+    async fn heal(&self, world: &World) {
+        if self.times == Times::UntilHealed {
+            world.pass(LONG).await;
+            world.atlas.clear_faults();
+        }
+    }
+
+    fn was_met(&self, world: &World) -> bool {
+        let met = |request: &atlas_privatelink_operator::testbed::simulator::Request| {
+            request.operation == Some(self.operation) && request.fault == Some(self.fault.name())
+        };
+        world.ledger().requests().any(met)
+    }
+}
+
+/// Both are deleted; a service account's token ends just then, for deletions to need one.
+fn begin_to_delete(world: &World) {
+    world.change(Change::RevokeTokens);
+    delete_both(world);
+}
+
+/// The operations that were asked for since the ledger had so many lines.
+fn used(world: &World, since: usize) -> BTreeSet<Operation> {
+    let ledger = world.ledger();
+    let requests = ledger.iter().skip(since).filter_map(|entry| entry.request());
+    requests.filter(|request| !request.challenged).filter_map(|request| request.operation).collect()
+}
+
+/// How a life without faults looks in its middle, and what it asks for before and after that.
+async fn faultless(way: Way) -> (Value, BTreeSet<Operation>, BTreeSet<Operation>) {
+    let mut world = way.begin();
+    let operator = world.start();
+    get_ready(&world).await;
+    world.pass(RESYNC).await;
+    let (outcome, making, middle) = (oracle::outcome(&world), used(&world, 0), world.ledger().len());
+    begin_to_delete(&world);
+    end(&world).await;
+    operator.stop().await;
+    (outcome, making, used(&world, middle))
+}
+
+async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
+    let mut world = plan.way.begin();
+    let operator = world.start();
+    if plan.half == Half::Making {
+        plan.strike(&world);
+        plan.heal(&world).await;
+    }
+    get_ready(&world).await;
+    world.atlas.clear_faults();
+    oracle::created(&world, 1, 1);
+    world.pass(RESYNC).await;
+    assert_eq!(oracle::outcome(&world), *faultless);
+    oracle::quiet_hour(&world).await;
+    if plan.half == Half::Unmaking {
+        plan.strike(&world);
+    }
+    begin_to_delete(&world);
+    if plan.half == Half::Unmaking {
+        plan.heal(&world).await;
+    }
+    end(&world).await;
+    oracle::silence(&world).await;
+    oracle::created(&world, 1, 1);
+    oracle::always(&world);
+    oracle::no_storm(&world, MOST_IN_A_MINUTE);
+    assert!(plan.was_met(&world), "the fault was never met");
+    assert!(!operator.has_ended(), "the operator has died");
+    world
+}
+
+fn faults(way: Way) -> Vec<Plan> {
+    let (outcome, making, unmaking) = alone(|| faultless(way)).unwrap();
+    let outcome = Arc::new(outcome);
+    let mut plans = Vec::new();
+    for (half, operations) in [(Half::Making, making), (Half::Unmaking, unmaking)] {
+        for operation in operations {
+            for fault in Fault::all() {
+                for times in way.times(operation, &fault) {
+                    let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way };
+                    let outcome = outcome.clone();
+                    plans.push(Plan::new(one.data(), move || life_with(one.clone(), outcome.clone())));
+                }
+            }
+        }
+    }
+    plans
+}
+
+pub const GROUPS: [Group; 3] = [|| faults(Way::KeyInV2), || faults(Way::KeyInV1), || faults(Way::ServiceAccount)];

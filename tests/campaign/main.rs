@@ -1,0 +1,57 @@
+//! Planned disturbances, thousands of them, each of which can be run again by its id:
+//! `cargo test --test campaign -- --plan ID`; `--help` tells the rest.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `plan` | what a plan is: data and an id |
+//! | `run`, `command` | running plans on all cores; the command line |
+//! | `crashes`, `stories` | the operator is killed at every write |
+//! | `faults`, `later_faults`, `blips` | Atlas, at every call of it |
+//! | `own_calls` | the Kubernetes API, at every call of it |
+//! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
+//!
+//! Where something strikes is not listed by hand: each module lets a life pass without a disturbance first, and what the
+//! operator asked for in it are the points. The end of that life is what the disturbed ones are compared with; what must
+//! hold after any of them is in `harness::oracle`.
+
+mod beside;
+mod blips;
+mod command;
+mod crashes;
+mod events;
+mod faults;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod later_faults;
+mod own_calls;
+mod plan;
+mod run;
+mod stalled;
+mod states;
+mod stories;
+
+use plan::Plan;
+use std::process::ExitCode;
+
+/// Plans that are made together, for they share a life without a disturbance.
+type Group = fn() -> Vec<Plan>;
+
+/// All plans there are.
+fn groups() -> Vec<Group> {
+    let suites: [&[Group]; 9] = [
+        &crashes::GROUPS,
+        &stories::GROUPS,
+        &faults::GROUPS,
+        &later_faults::GROUPS,
+        &blips::GROUPS,
+        &own_calls::GROUPS,
+        &events::GROUPS,
+        &stalled::GROUPS,
+        &beside::GROUPS,
+    ];
+    suites.concat()
+}
+
+fn main() -> ExitCode {
+    command::run(groups())
+}

@@ -1,0 +1,96 @@
+//! Runs plans on all cores, each in a world and a paused time of its own, and keeps what came of them.
+
+use crate::{
+    harness::{alone::alone, oracle, world::World},
+    plan::Plan,
+};
+use atlas_privatelink_operator::testbed::simulator::Effect;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What two runs of one plan must have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// How the objects look that are left, without times and invented names.
+    end: Value,
+    /// How often what was asked of Atlas, and done.
+    deeds: BTreeMap<String, usize>,
+}
+
+impl Summary {
+    fn of(world: &World) -> Self {
+        let ledger = world.ledger();
+        let regions: BTreeMap<String, String> = ledger
+            .iter()
+            .filter_map(|entry| match &entry.effect {
+                Effect::ServiceCreated { service, region, .. } => Some((service.clone(), region.clone())),
+                _ => None,
+            })
+            .collect();
+        let region = |service: &String| regions.get(service).cloned().unwrap_or_default();
+        let mut deeds = BTreeMap::new();
+        for entry in ledger.iter().filter(|entry| entry.request().is_some()) {
+            let deed = match &entry.effect {
+                Effect::ServiceCreated { region, .. } => format!("create the service of {region}"),
+                Effect::ServiceDeleteRequested { service, .. } => format!("delete the service of {}", region(service)),
+                Effect::EndpointAdded { endpoint, .. } => format!("add {endpoint}"),
+                Effect::EndpointDeleteRequested { endpoint, .. } => format!("remove {endpoint}"),
+                _ => continue,
+            };
+            *deeds.entry(deed).or_default() += 1;
+        }
+        Self { end: oracle::outcome(world), deeds }
+    }
+}
+
+/// What came of a plan.
+pub struct Outcome {
+    pub plan: Plan,
+    /// The summary, or why it failed.
+    pub verdict: Result<Summary, String>,
+    pub took: Duration,
+}
+
+fn once(plan: Plan) -> Outcome {
+    let start = Instant::now();
+    let verdict = alone(|| async { Summary::of(&plan.run().await) });
+    Outcome { plan, verdict, took: start.elapsed() }
+}
+
+/// Runs all, and tells of each as soon as it has ended.
+pub fn all(plans: Vec<Plan>, threads: usize, mut tell: impl FnMut(&Outcome)) -> Vec<Outcome> {
+    each(plans, threads, once, |outcome| tell(outcome))
+}
+
+/// Does `work` with each item on that many threads.
+pub fn each<T: Send, R: Send>(
+    items: Vec<T>,
+    threads: usize,
+    work: impl Fn(T) -> R + Sync,
+    mut tell: impl FnMut(&R),
+) -> Vec<R> {
+    let queue = Mutex::new(VecDeque::from(items));
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            let (queue, sender, work) = (&queue, sender.clone(), &work);
+            scope.spawn(move || {
+                while let Some(item) = { queue.lock().unwrap().pop_front() } {
+                    sender.send(work(item)).unwrap();
+                }
+            });
+        }
+        drop(sender);
+        let mut done = Vec::new();
+        for result in receiver {
+            tell(&result);
+            done.push(result);
+        }
+        done
+    })
+}

@@ -1,0 +1,42 @@
+//! What people do to objects and to Atlas, in many tests.
+
+use super::{looks::status, world::*};
+use atlas_privatelink_operator::testbed::simulator::{Change, Provider, ServiceFailure};
+use serde_json::json;
+use std::time::Duration;
+
+/// Another VPC endpoint than that of the manifests.
+pub const NEW: &str = "vpce-0123456789abcdef0";
+
+pub fn change_id(world: &World, id: &str) {
+    world.kube.patch(ENDPOINTS, NAMESPACE, "orders-a", json!({"spec": {"interfaceEndpointId": id}})).unwrap();
+}
+
+/// Whether the endpoint is Ready with this id, and nothing is left to be detached.
+pub fn is_at(world: &World, id: &str) -> bool {
+    let status = status(world, ENDPOINTS, "orders-a");
+    world.endpoint_ready("orders-a") && status["interfaceEndpointId"] == id && status["retiring"].is_null()
+}
+
+/// So many services of the region of the manifests fail.
+pub fn fails(world: &World, times: u32) {
+    let failure = ServiceFailure {
+        provider: Provider::Aws,
+        region: "us-east-1".into(),
+        times,
+        message: "No capacity.".into(),
+        named: true,
+    };
+    world.change(Change::FailServices(failure));
+}
+
+/// Somebody else makes a service and attaches the endpoint of the manifests, both of which take their time.
+pub async fn make_behind_the_back(world: &World) {
+    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+    let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: false };
+    let service = world.change(made).unwrap();
+    world.pass(Duration::from_secs(300)).await;
+    let (project, endpoint) = (PROJECT.to_owned(), VPCE.to_owned());
+    world.change(Change::AddEndpoint { project, service, endpoint, ready: false });
+    world.pass(Duration::from_secs(300)).await;
+}

@@ -1,0 +1,15 @@
+//! What the tests in simulated time share: a world, lives in it, and what must hold after anything.
+
+// Each of the binaries that include this uses a part of it.
+#![allow(dead_code)]
+
+pub mod alone;
+pub mod capture;
+pub mod death;
+pub mod hands;
+pub mod life;
+pub mod looks;
+pub mod oracle;
+pub mod past;
+pub mod sparing;
+pub mod world;
