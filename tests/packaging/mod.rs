@@ -6,6 +6,7 @@
 mod argocd;
 mod cases;
 mod contract;
+mod dependencies;
 mod deployed;
 mod features;
 mod files;
