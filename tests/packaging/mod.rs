@@ -15,12 +15,14 @@ mod helm;
 mod image;
 mod install;
 mod refused;
+mod release;
 mod requests;
 mod restricted;
 mod rights;
 mod sample;
 mod values;
 mod watcher;
+mod workflows;
 
 /// Set to write the files that a test otherwise compares.
 const REGENERATE: &str = "REGENERATE";
