@@ -8,7 +8,7 @@ mod prometheus;
 
 use std::process::Command;
 
-/// Whether a tool of Debian's package `prometheus` is there; `.ci/run` installs it where it can.
+/// Whether a tool of Debian's package `prometheus` is there; `.ci/run` installs it, and fails without.
 fn is_installed(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {

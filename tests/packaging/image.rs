@@ -35,6 +35,14 @@ fn the_operator_is_built_without_the_testbed_by_the_oldest_rust_it_allows() {
     }
 }
 
+/// BuildKit reads this one before the first stage only.
+#[test]
+fn the_list_of_what_is_in_it_names_the_crates() {
+    let recipe = dockerfile();
+    let mut before = recipe.iter().take_while(|(word, _)| word != "FROM");
+    assert!(before.any(|(word, rest)| word == "ARG" && rest == "BUILDKIT_SBOM_SCAN_CONTEXT=true"));
+}
+
 /// The build sees what it copies, and nothing else of the repository reaches it.
 #[test]
 fn what_is_copied_is_let_through() {

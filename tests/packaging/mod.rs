@@ -6,6 +6,7 @@
 mod argocd;
 mod cases;
 mod contract;
+mod dependencies;
 mod deployed;
 mod features;
 mod files;
@@ -14,6 +15,7 @@ mod helm;
 mod image;
 mod install;
 mod refused;
+mod release;
 mod requests;
 mod restricted;
 mod rights;
@@ -21,6 +23,7 @@ mod root;
 mod sample;
 mod values;
 mod watcher;
+mod workflows;
 
 /// Set to write the files that a test otherwise compares.
 const REGENERATE: &str = "REGENERATE";
