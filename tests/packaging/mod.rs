@@ -13,6 +13,7 @@ mod flux;
 mod helm;
 mod image;
 mod install;
+mod readme;
 mod refused;
 mod requests;
 mod restricted;
