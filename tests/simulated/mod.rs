@@ -24,6 +24,8 @@ mod logs;
 pub(crate) mod looks;
 pub(crate) mod matrix;
 mod metrics;
+mod moving_in;
+mod moving_out;
 mod notes;
 mod oracle;
 mod own_calls;
