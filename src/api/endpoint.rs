@@ -47,7 +47,8 @@ pub struct AtlasInterfaceEndpointSpec {
     /// Id of the interface endpoint (AWS: vpce-…). After a change, the new endpoint is attached before the old one is
     /// detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 13, max = 22), regex(pattern = r"^vpce-[0-9a-f]{8,17}$"))]
+    // Without a least length, which would be told in place of the pattern, and say nothing of `vpce-`.
+    #[schemars(length(max = 22), regex(pattern = r"^vpce-[0-9a-f]{8,17}$"))]
     pub interface_endpoint_id: Option<String>,
 
     /// Where the id is to be read, if something else writes it down.

@@ -197,12 +197,15 @@ async fn endpoints_are_checked_when_they_are_created() {
     let world = World::new(Nature::default()).await;
     let (literal, read) = (endpoint("a", "orders", VPCE), endpoint_from("a", "orders", "vpc-a", "id"));
     let id = |id: &str| (spec(json!({"interfaceEndpointId": id})), "spec.interfaceEndpointId");
+    // Who is refused is told what an id begins with.
+    let told = |id: &str| (spec(json!({"interfaceEndpointId": id})), "should match '^vpce-");
     let table = [
-        id(""),
-        id("vpce-"),
-        id("vpce-0b9c570"),
+        told(""),
+        told("my-endpoint"),
+        told("vpce-"),
+        told("vpce-0b9c570"),
         id("vpce-0b9c5701325cb15dd0"),
-        id("vpce-0B9C5701325CB15DD"),
+        told("vpce-0B9C5701325CB15DD"),
         id("vpce-svc-0b9c5701325cb1"),
         id(".."),
         id("vpce-../../groups"),

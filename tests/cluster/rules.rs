@@ -46,13 +46,12 @@ const LINK: [&str; 38] = [
     ".status.conditions[].type pattern",
     ".status.origin enum",
 ];
-const ENDPOINT: [&str; 42] = [
+const ENDPOINT: [&str; 41] = [
     " required spec",
     ".spec has(self.interfaceEndpointId) != has(self.interfaceEndpointIdFrom)",
     ".spec required privateLinkRef",
     ".spec.deletionPolicy enum",
     ".spec.interfaceEndpointId maxLength",
-    ".spec.interfaceEndpointId minLength",
     ".spec.interfaceEndpointId pattern",
     ".spec.interfaceEndpointIdFrom required configMapKeyRef",
     ".spec.interfaceEndpointIdFrom.configMapKeyRef required key",

@@ -1,6 +1,9 @@
 //! What Argo CD is given: scripts and test data in its own layout, and the ConfigMap that is made of them.
 
-use super::{files::same, helm::repository};
+use super::{
+    files::same,
+    helm::{Helm, chart, objects, repository},
+};
 use crate::cluster::*;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -57,6 +60,41 @@ fn the_config_map_is_made_of_the_scripts() {
             assert_eq!(actions["definitions"][index], json!({"name": action, "action.lua": script}));
         }
     }
+}
+
+/// The operator and what it looks after are two Applications. The operator's comes first, therefore goes last, and leaves
+/// the definitions behind; deleting either does not delete what is in it unless somebody says so.
+#[test]
+fn the_operator_has_an_application_of_its_own_which_goes_last() {
+    let text = read(&repository("deploy/argocd/application.yaml"));
+    let applications = objects(&text).expect("YAML");
+    let [operator, resources] = &applications[..] else { panic!("two") };
+    assert_eq!(operator["spec"]["source"]["path"], "charts/atlas-privatelink-operator");
+    assert_eq!(resources["spec"]["source"]["path"], "deploy/argocd/sample");
+    let wave = |application: &Value| {
+        let wave = application["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"].as_str();
+        wave.and_then(|wave| wave.parse::<i32>().ok()).expect("a wave")
+    };
+    assert!(wave(operator) < wave(resources));
+    assert_ne!(operator["spec"]["destination"]["namespace"], resources["spec"]["destination"]["namespace"]);
+    for application in &applications {
+        assert_eq!(application["kind"], "Application");
+        assert_eq!(application["metadata"]["finalizers"], Value::Null);
+    }
+    // Definitions that come too late are waited for.
+    assert!(resources["spec"]["syncPolicy"]["retry"]["limit"].as_u64().is_some_and(|limit| limit > 0));
+    let rendered = Helm::offline().template(&chart(), "", &[]).expect("rendered");
+    let definitions: Vec<_> = rendered.iter().filter(|object| object["kind"] == "CustomResourceDefinition").collect();
+    assert_eq!(definitions.len(), KINDS.len());
+    for definition in definitions {
+        assert_eq!(definition["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    }
+    let guide = read(&repository("deploy/argocd/README.md"));
+    let place = |application: &Value| {
+        let name = application["metadata"]["name"].as_str().expect("a name");
+        guide.find(&format!("$ argocd app delete {name} --cascade")).expect("the guide deletes it")
+    };
+    assert!(place(resources) < place(operator));
 }
 
 /// One reading of both kinds: their conditions mean the same.

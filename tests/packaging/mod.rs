@@ -14,6 +14,7 @@ mod flux;
 mod helm;
 mod image;
 mod install;
+mod readme;
 mod refused;
 mod release;
 mod requests;

@@ -357,6 +357,11 @@ async fn what_is_being_deleted_says_so() {
     assert_eq!(says(&world, LINKS, "orders"), verdict("False", "DeletionBlocked", "Reconciling"));
     assert!(message(&world, LINKS, NAMESPACE, "orders").contains("\"orders-a\""));
     assert!(world.endpoint_ready("orders-a"), "it is in use until it is deleted itself");
+    world.apply(endpoint("late", "orders", FOREIGN));
+    world.pass(Duration::from_secs(5)).await;
+    assert_eq!(says(&world, ENDPOINTS, "late"), verdict("False", "WaitingForLink", "Reconciling"));
+    assert_eq!(message(&world, ENDPOINTS, NAMESPACE, "late"), "the AtlasPrivateLink \"orders\" is being deleted");
+    world.kube.delete(ENDPOINTS, NAMESPACE, "late").unwrap();
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     world.pass(Duration::from_secs(10)).await;
     gone_without_trace(&world).await;

@@ -14,6 +14,8 @@ mod lease;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod moving_in;
+mod moving_out;
 mod notes;
 mod ownership;
 mod policies;

@@ -155,7 +155,12 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn waits_for_link(&self) -> Plan {
-        self.reconciling(Reason::WaitingForLink, "waiting for the link's endpoint service", Look::Resync)
+        let message = if self.desired.link_leaving {
+            "the link is being deleted: nothing new is attached to its endpoint service"
+        } else {
+            "waiting for the link's endpoint service"
+        };
+        self.reconciling(Reason::WaitingForLink, message, Look::Resync)
     }
 
     pub(super) fn adds(&self, target: &Attachment, service: &Service) -> Plan {

@@ -158,6 +158,7 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
             desired.target = Some(Attachment { service, endpoint: id });
             Ok(link)
         }
+        Some(_) | None if link.leaving => Err(waits(format!("the AtlasPrivateLink {name:?} is being deleted"))),
         Some(_) | None => Err(waits(format!("the AtlasPrivateLink {name:?} is not Ready yet"))),
     }
 }

@@ -79,6 +79,7 @@ fn it_is_added_only_when_the_link_can_take_it() {
     }
     let leaving = scene().with(|it| it.desired.link_leaving = true).plan();
     assert_eq!((leaving.step.clone(), says(&leaving)), (None, (Standing::Reconciling, Reason::WaitingForLink)));
+    assert!(leaving.verdict.message.contains("being deleted"), "{leaving:?}");
     let gone = scene().with(|it| it.observed.services.value.clear()).plan();
     assert_eq!((gone.step.clone(), says(&gone)), (None, (Standing::Reconciling, Reason::WaitingForLink)));
 }
