@@ -1,6 +1,11 @@
 //! Moving in: service and endpoint are there, and another tool has made them. It lets go of them, or it does not.
 
-use super::{looks::*, oracle, replace::NEW, states::make_behind_the_back, world::*};
+use super::{
+    hands::{NEW, make_behind_the_back},
+    looks::*,
+    oracle,
+    world::*,
+};
 use atlas_privatelink_operator::{
     api::Standing,
     atlas::dialect::Dialect,
