@@ -8,14 +8,20 @@
 //! | `crashes`, `stories` | the operator is killed at every write |
 //! | `faults`, `later_faults`, `blips` | Atlas, at every call of it |
 //! | `own_calls` | the Kubernetes API, at every call of it |
+//! | `stale` | the operator is shown the past |
+//! | `twins` | two operators, and what befalls one of them |
+//! | `clocks` | clocks that are wrong |
+//! | `behind` | what others do in Atlas, at every write |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
 //! Where something strikes is not listed by hand: each module lets a life pass without a disturbance first, and what the
 //! operator asked for in it are the points. The end of that life is what the disturbed ones are compared with; what must
 //! hold after any of them is in `harness::oracle`.
 
+mod behind;
 mod beside;
 mod blips;
+mod clocks;
 mod command;
 mod crashes;
 mod events;
@@ -26,9 +32,11 @@ mod later_faults;
 mod own_calls;
 mod plan;
 mod run;
+mod stale;
 mod stalled;
 mod states;
 mod stories;
+mod twins;
 
 use plan::Plan;
 use std::process::ExitCode;
@@ -38,13 +46,17 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 9] = [
+    let suites: [&[Group]; 13] = [
         &crashes::GROUPS,
         &stories::GROUPS,
         &faults::GROUPS,
         &later_faults::GROUPS,
         &blips::GROUPS,
         &own_calls::GROUPS,
+        &stale::GROUPS,
+        &twins::GROUPS,
+        &clocks::GROUPS,
+        &behind::GROUPS,
         &events::GROUPS,
         &stalled::GROUPS,
         &beside::GROUPS,

@@ -14,8 +14,18 @@ pub enum Campaign {
     Atlas,
     /// Every call of the Kubernetes API meets every mishap.
     Kubernetes,
+    /// The operator is shown the past.
+    Stale,
     /// What people and others do, in every state.
     State,
+    /// Two operators, and what befalls one of them.
+    Twins,
+    /// Wrong clocks.
+    Clock,
+    /// What others do in Atlas, at every write.
+    Behind,
+    /// Poison and floods.
+    Flood,
 }
 
 /// Where which fault strikes in which scenario, and what the world does meanwhile. What a plan has no word for is empty.

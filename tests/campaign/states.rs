@@ -315,7 +315,7 @@ fn our_service_ids(world: &World) -> Vec<String> {
     ours(world).iter().map(|service| service["id"].as_str().unwrap().to_owned()).collect()
 }
 
-fn set_state(world: &World, service_state: Option<ServiceState>, endpoint_state: Option<EndpointState>) {
+pub fn set_state(world: &World, service_state: Option<ServiceState>, endpoint_state: Option<EndpointState>) {
     for service in our_service_ids(world) {
         let (project, error) = (PROJECT.to_owned(), None);
         world.change(match (service_state, endpoint_state) {

@@ -1,5 +1,6 @@
-//! Ends an operator at a point of one of its writes, to Kubernetes or to Atlas: before the effect, after it and before
-//! the answer, or after the answer. A point is named by what is written, and the how many-th such write it is.
+//! Meets an operator at a point of one of its writes, to Kubernetes or to Atlas: before the effect, after it and before
+//! the answer, or after the answer; and ends it there, or lets it go on. A point is named by what is written, and the how
+//! many-th such write it is.
 
 use super::world::*;
 use atlas_privatelink_operator::{
@@ -41,7 +42,17 @@ pub struct Write {
     pub nth: usize,
 }
 
-/// Sees every write of an operator, and ends it at one of them.
+/// What becomes of the request that is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It comes to nothing any more, for the operator is about to end.
+    Hangs,
+    GoesOn,
+    /// It goes on after this time. To Kubernetes only; what is on its way to Atlas goes on at once.
+    Waits(Duration),
+}
+
+/// Sees every write of an operator, and waits at one of them.
 pub struct Reaper {
     /// All writes so far, in order.
     writes: Arc<Mutex<Vec<Write>>>,
@@ -52,6 +63,7 @@ struct Eye {
     writes: Arc<Mutex<Vec<Write>>>,
     counts: Mutex<BTreeMap<String, usize>>,
     victim: Option<(Write, Moment)>,
+    then: Then,
     reached: UnboundedSender<Moment>,
 }
 
@@ -64,6 +76,7 @@ impl Eye {
         write
     }
 
+    /// Whether this is the point; tells so.
     fn is_here(&self, write: &Write, moment: Moment) -> bool {
         let here = self.victim.as_ref().is_some_and(|(victim, when)| victim == write && *when == moment);
         if here {
@@ -71,15 +84,46 @@ impl Eye {
         }
         here
     }
+
+    /// Whether this is the point, and the request ends here.
+    fn ends_here(&self, write: &Write, moment: Moment) -> bool {
+        self.is_here(write, moment) && self.then == Then::Hangs
+    }
 }
 
 /// Starts an operator that dies at that point, or none, and counts its writes.
 pub fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, Reaper) {
+    let transport = world.atlas.transport();
+    watched(world, victim, Then::Hangs, transport)
+}
+
+/// Starts an operator that goes on at that point, and has it told.
+pub fn start_met(world: &mut World, point: (Write, Moment)) -> (Running, Reaper) {
+    let transport = world.atlas.transport();
+    watched(world, Some(point), Then::GoesOn, transport)
+}
+
+/// The same, of an operator that reaches Atlas that way. What it sends to Kubernetes there waits for so long.
+pub fn start_met_over(
+    world: &mut World,
+    point: (Write, Moment),
+    waits: Duration,
+    transport: Arc<dyn Transport>,
+) -> (Running, Reaper) {
+    watched(world, Some(point), Then::Waits(waits), transport)
+}
+
+fn watched(
+    world: &mut World,
+    victim: Option<(Write, Moment)>,
+    then: Then,
+    transport: Arc<dyn Transport>,
+) -> (Running, Reaper) {
     let writes = Arc::<Mutex<Vec<Write>>>::default();
     let (sender, reached) = unbounded_channel();
-    let eye = Arc::new(Eye { writes: writes.clone(), counts: Mutex::default(), victim, reached: sender });
+    let eye = Arc::new(Eye { writes: writes.clone(), counts: Mutex::default(), victim, then, reached: sender });
     watch_kubernetes(world, eye.clone());
-    let operator = world.start_over(Arc::new(Watched { inner: world.atlas.transport(), eye }));
+    let operator = world.start_over(Arc::new(Watched { inner: transport, eye }));
     (operator, Reaper { writes, reached })
 }
 
@@ -89,13 +133,18 @@ impl Reaper {
         self.writes.lock().unwrap().clone()
     }
 
-    /// Waits for the point, and ends the operator there.
-    pub async fn kill(&mut self, world: &World, operator: Running) {
+    /// Waits for the point.
+    pub async fn arrives(&mut self) {
         let moment = self.reached.recv().await.unwrap();
         if moment == Moment::AfterAnswer {
             // The answers of Kubernetes take 5 ms, those of Atlas are in.
             tokio::time::sleep(Duration::from_millis(6)).await;
         }
+    }
+
+    /// Waits for the point, and ends the operator there.
+    pub async fn kill(&mut self, world: &World, operator: Running) {
+        self.arrives().await;
         operator.kill().await;
         world.kube.on_request_clear();
     }
@@ -103,23 +152,29 @@ impl Reaper {
 
 fn watch_kubernetes(world: &World, eye: Arc<Eye>) {
     let under_way = Mutex::new(BTreeMap::new());
+    let name = world.next_operator();
     world.kube.on_request(move |point| {
-        let Some(what) = essential(&point.request) else { return Decision::Proceed };
+        let what = essential(&point.request).filter(|_| point.request.client == name);
+        let Some(what) = what else { return Decision::Proceed };
         let mut under_way = under_way.lock().unwrap();
         let write = under_way.entry(point.request.order).or_insert_with(|| eye.counted(what)).clone();
-        let ends = match point.phase {
+        let here = match point.phase {
             Phase::BeforeEffect => eye.is_here(&write, Moment::BeforeEffect),
             Phase::AfterEffect => {
                 eye.is_here(&write, Moment::AfterAnswer);
                 eye.is_here(&write, Moment::AfterEffect)
             }
         };
-        if ends { Decision::Hang } else { Decision::Proceed }
+        match eye.then {
+            Then::Hangs if here => Decision::Hang,
+            Then::Waits(time) if here => Decision::Delay(time),
+            Then::Hangs | Then::Waits(_) | Then::GoesOn => Decision::Proceed,
+        }
     });
 }
 
 /// What a write of Kubernetes is called, Events apart.
-fn essential(request: &RequestRecord) -> Option<String> {
+pub fn essential(request: &RequestRecord) -> Option<String> {
     let is_one = request.verb.writes() && [LINKS, ENDPOINTS].contains(&request.resource.as_str());
     is_one.then(|| format!("{:?} {} {}", request.verb, request.resource, request.subresource).trim_end().to_owned())
 }
@@ -143,10 +198,10 @@ impl Transport for Watched {
             let of_endpoint = request.uri().path().split('/').any(|part| nouns.contains(&part));
             let kind = if of_endpoint { "endpoint" } else { "service" };
             let write = eye.counted(format!("Atlas {} {kind}", request.method()));
-            if eye.is_here(&write, Moment::BeforeEffect) {
+            if eye.ends_here(&write, Moment::BeforeEffect) {
                 return pending().await;
             }
-            if eye.is_here(&write, Moment::EffectComesLate) {
+            if eye.ends_here(&write, Moment::EffectComesLate) {
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_secs(25)).await;
                     inner.send(request).await
@@ -154,7 +209,7 @@ impl Transport for Watched {
                 return pending().await;
             }
             let answer = inner.send(request).await;
-            if eye.is_here(&write, Moment::AfterEffect) {
+            if eye.ends_here(&write, Moment::AfterEffect) {
                 return pending().await;
             }
             eye.is_here(&write, Moment::AfterAnswer);

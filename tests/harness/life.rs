@@ -19,7 +19,16 @@ pub const RESYNC: Duration = Duration::from_secs(20 * 60);
 
 /// The credentials and both objects are there, nobody works on them yet.
 pub fn begin(dialect: Dialect) -> World {
-    begin_with(dialect, &KEY)
+    begin_in(Nature::of(dialect))
+}
+
+/// The same in a world of that nature.
+pub fn begin_in(nature: Nature) -> World {
+    let world = with_neighbours_in(nature);
+    world.credentials();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world
 }
 
 /// The same with these credentials.
@@ -33,7 +42,11 @@ pub fn begin_with(dialect: Dialect, credentials: &[(&str, &str)]) -> World {
 
 /// A world in which somebody else has a service, with an endpoint, in another region of the same project.
 pub fn with_neighbours(dialect: Dialect) -> World {
-    let world = World::new(Nature::of(dialect));
+    with_neighbours_in(Nature::of(dialect))
+}
+
+fn with_neighbours_in(nature: Nature) -> World {
+    let world = World::new(nature);
     let (project, region) = (PROJECT.to_owned(), "EU_WEST_1".to_owned());
     let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };
     let service = world.change(made).unwrap();

@@ -84,6 +84,8 @@ impl Nature {
 pub struct World {
     pub nature: Nature,
     pub clock: Clock,
+    /// What operators that are started from now on take for the time.
+    pub operator_clock: Clock,
     pub kube: ApiServer,
     pub atlas: Simulator,
     operators: u32,
@@ -110,13 +112,19 @@ impl World {
         });
         let settings = simulator::Settings { switches: nature.switches, seed: nature.seed, ..nature.atlas.clone() };
         kube.create_namespace(NAMESPACE).unwrap();
-        Self { atlas: Simulator::new(settings, clock), nature, clock, kube, operators: 0 }
+        Self { atlas: Simulator::new(settings, clock), nature, clock, operator_clock: clock, kube, operators: 0 }
     }
 
     /// Another Kubernetes cluster on the same Atlas.
     pub fn beside(&self) -> Self {
         let other = Self::new(Nature { seed: self.nature.seed + 1, ..self.nature.clone() });
-        Self { atlas: self.atlas.clone(), clock: self.clock, operators: 100, ..other }
+        Self {
+            atlas: self.atlas.clone(),
+            clock: self.clock,
+            operator_clock: self.operator_clock,
+            operators: 100,
+            ..other
+        }
     }
 
     /// Starts an operator.
@@ -130,15 +138,20 @@ impl World {
         Running::of(parts)
     }
 
+    /// What the next operator will be called.
+    pub fn next_operator(&self) -> String {
+        format!("operator-{}", self.operators + 1)
+    }
+
     /// What the next operator is built from.
     pub fn parts(&mut self, transport: Arc<dyn Transport>) -> Parts {
+        let name = self.next_operator();
         self.operators += 1;
-        let name = format!("operator-{}", self.operators);
         let metrics = Metrics::default();
         let base = BaseUrl::parse("https://cloud.mongodb.com", false).unwrap();
         let seed = self.nature.seed.wrapping_mul(1000) + u64::from(self.operators);
         let atlas = AtlasConfig {
-            clock: self.clock,
+            clock: self.operator_clock,
             jitter_seed: seed,
             observer: Arc::new(metrics.clone()),
             ..AtlasConfig::new(base, self.nature.dialect)
@@ -148,7 +161,7 @@ impl World {
             transport,
             atlas,
             settings: self.nature.settings.clone(),
-            clock: self.clock,
+            clock: self.operator_clock,
             metrics,
             holder: name,
             seed,

@@ -1,0 +1,229 @@
+//! What others do in Atlas behind the operator's back, at every write of a life, with an Atlas that removes a service with
+//! its last endpoint and with one that keeps it. Whatever a condition calls for is then done, and all is Ready, or gone.
+
+use crate::{
+    Group,
+    events::{delete_what_is_there, new_secret, replace_endpoint, rotate},
+    harness::{
+        alone::{alone, eventually},
+        death::{self, Moment, Write},
+        life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, ours},
+        looks::{FOREIGN, foreign_endpoint, foreign_service, says},
+        oracle, past,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
+    states::{make_vpc_endpoint, remove_endpoint, remove_services, request, set_state},
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, EndpointState, Role, ServiceState, Switches},
+};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90 * 60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    EndpointRemoved,
+    ServiceRemoved,
+    ServiceFailed,
+    EndpointRejected,
+    /// Somebody has a service of the region before ours is there.
+    ServiceMade,
+    EndpointAttached,
+    /// For twenty minutes, as are the next two.
+    ProjectDeleted,
+    RoleLost,
+    KeyReplaced,
+    /// The endpoint is removed, and a minute later the service.
+    AllRemoved,
+}
+
+impl Deed {
+    const ALL: [Self; 10] = [
+        Self::EndpointRemoved,
+        Self::ServiceRemoved,
+        Self::ServiceFailed,
+        Self::EndpointRejected,
+        Self::ServiceMade,
+        Self::EndpointAttached,
+        Self::ProjectDeleted,
+        Self::RoleLost,
+        Self::KeyReplaced,
+        Self::AllRemoved,
+    ];
+
+    async fn is_done(self, world: &World) {
+        match self {
+            Self::EndpointRemoved => remove_endpoint(world, VPCE),
+            Self::ServiceRemoved => remove_services(world),
+            Self::ServiceFailed => set_state(world, Some(ServiceState::Failed), None),
+            Self::EndpointRejected => {
+                if !ours(world).iter().any(|service| service["endpoints"][0].is_object()) {
+                    return;
+                }
+                set_state(world, None, Some(EndpointState::Rejected));
+            }
+            Self::ServiceMade => {
+                // Atlas has one of a region.
+                if ours(world).is_empty() {
+                    foreign_service(world);
+                }
+            }
+            Self::EndpointAttached => {
+                let found = ours(world).first().and_then(|service| service["id"].as_str().map(str::to_owned));
+                if let Some(service) = found.filter(|_| is_usable(world)) {
+                    foreign_endpoint(world, &service);
+                }
+            }
+            Self::ProjectDeleted => {
+                world.change(Change::DeleteProject { project: PROJECT.to_owned() });
+                world.pass(20 * MINUTE).await;
+                world.change(Change::RestoreProject { project: PROJECT.to_owned() });
+            }
+            Self::RoleLost => {
+                role(world, Role::Nothing);
+                world.pass(20 * MINUTE).await;
+                role(world, Role::Owner);
+            }
+            Self::KeyReplaced => {
+                rotate(world);
+                world.pass(20 * MINUTE).await;
+                new_secret(world);
+            }
+            Self::AllRemoved => {
+                remove_endpoint(world, VPCE);
+                world.pass(MINUTE).await;
+                remove_services(world);
+            }
+        }
+    }
+}
+
+fn is_usable(world: &World) -> bool {
+    ours(world).iter().any(|service| service["state"] == "READY")
+}
+
+fn role(world: &World, role: Role) {
+    world.change(Change::SetRole { name: PUBLIC.to_owned(), project: PROJECT.to_owned(), role });
+}
+
+#[derive(Clone)]
+struct Surprise {
+    write: Write,
+    deed: Deed,
+    /// Atlas removes a service with its last endpoint.
+    removes: bool,
+    dialect: Dialect,
+}
+
+impl Surprise {
+    fn data(&self) -> Data {
+        let Self { write: Write { what, nth }, deed, removes, dialect } = self;
+        let scenario = if *removes { "service goes with its last endpoint" } else { "service stays" };
+        Data::new(Campaign::Behind, scenario, *dialect).at(format!("{what} {nth}")).meanwhile(format!("{deed:?}"))
+    }
+
+    fn begin(&self) -> World {
+        let switches = Switches { auto_remove_service: self.removes, ..Switches::default() };
+        begin_in(Nature { switches, ..Nature::of(self.dialect) })
+    }
+}
+
+async fn record(plan: Surprise) -> Vec<Write> {
+    let mut world = plan.begin();
+    let (operator, reaper) = death::start(&mut world, None);
+    get_ready(&world).await;
+    world.pass(RESYNC).await;
+    delete_both(&world);
+    end(&world).await;
+    operator.stop().await;
+    reaper.writes()
+}
+
+/// Both get Ready, with a person who does what the conditions call for; then both are deleted.
+async fn life(world: &World) {
+    for _ in 0..6 {
+        let settled = |world: &World| both_are_ready(world) || calls(world);
+        eventually(world, PATIENCE, "Ready, or a person is called for", settled).await;
+        world.pass(RESYNC).await;
+        if both_are_ready(world) {
+            break;
+        }
+        do_what_is_called_for(world).await;
+    }
+    assert!(both_are_ready(world), "{}", world.picture());
+    oracle::quiet_hour(world).await;
+    delete_both(world);
+    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
+    let held = |world: &World| says(world, LINKS, "orders").1 == "DeletionBlocked";
+    // What others have attached is theirs to take away.
+    eventually(world, PATIENCE, "gone, or held back", |world| gone(world) || held(world)).await;
+    remove_endpoint(world, FOREIGN);
+    eventually(world, PATIENCE, "gone", gone).await;
+}
+
+fn is_stalled(world: &World, plural: &str, name: &str) -> bool {
+    says(world, plural, name).2 == "Stalled"
+}
+
+fn calls(world: &World) -> bool {
+    is_stalled(world, LINKS, "orders") || is_stalled(world, ENDPOINTS, "orders-a")
+}
+
+async fn do_what_is_called_for(world: &World) {
+    let reason = says(world, ENDPOINTS, "orders-a").1;
+    if is_stalled(world, ENDPOINTS, "orders-a") && ["ServiceReplaced", "Rejected"].contains(&reason.as_str()) {
+        make_vpc_endpoint(world);
+        replace_endpoint(world).await;
+    } else {
+        // A service that others have made and that has failed is theirs.
+        let foreign = past::foreign_services(world);
+        for service in ours(world).iter().filter(|service| service["state"] == "FAILED") {
+            let service = service["id"].as_str().unwrap().to_owned();
+            if foreign.contains(&service) {
+                world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
+            }
+        }
+        request(world);
+    }
+}
+
+async fn run(plan: Surprise) -> World {
+    let mut world = plan.begin();
+    let (operator, mut reaper) = death::start_met(&mut world, (plan.write.clone(), Moment::AfterEffect));
+    let surprise = async {
+        reaper.arrives().await;
+        plan.deed.is_done(&world).await;
+    };
+    let ((), surprised) = tokio::join!(life(&world), tokio::time::timeout(2 * PATIENCE, surprise));
+    surprised.unwrap_or_else(|_| panic!("the point was never reached"));
+    delete_what_is_there(&world);
+    world.pass(MINUTE).await;
+    oracle::silence(&world).await;
+    oracle::nothing_left(&world);
+    oracle::always(&world);
+    oracle::no_storm(&world, 60);
+    // What is taken away again and again is made again, within bounds.
+    oracle::created_at_most(&world, 6, 12);
+    operator.stop().await;
+    world
+}
+
+fn surprises(removes: bool, dialect: Dialect) -> Vec<Plan> {
+    let any = Surprise { write: Write { what: String::new(), nth: 0 }, deed: Deed::ServiceMade, removes, dialect };
+    let writes = alone(|| record(any)).unwrap();
+    let mut plans = Vec::new();
+    for write in writes {
+        for deed in Deed::ALL {
+            let one = Surprise { write: write.clone(), deed, removes, dialect };
+            plans.push(Plan::new(one.data(), move || run(one.clone())));
+        }
+    }
+    plans
+}
+
+pub const GROUPS: [Group; 3] =
+    [|| surprises(false, Dialect::V2), || surprises(true, Dialect::V2), || surprises(false, Dialect::V1)];

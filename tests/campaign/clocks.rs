@@ -1,0 +1,129 @@
+//! Clocks that are wrong: the operator is killed at every write, and each of both operators takes another time for the
+//! right one. The end is that of a life with right clocks: what is compared with Atlas' time is corrected by Atlas' `Date`.
+
+use crate::{
+    Group,
+    harness::{
+        alone::alone,
+        death::{self, Moment, Write},
+        life::{RESYNC, begin, delete_both, end, get_ready},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::{atlas::dialect::Dialect, clock::Clock};
+use jiff::SignedDuration;
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+/// What an operator takes for the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Right,
+    HourLate,
+    HourEarly,
+    DayAhead,
+    In1970,
+}
+
+impl Time {
+    fn set(self, world: &mut World) {
+        let now = world.clock.now();
+        let shown = match self {
+            Self::Right => now,
+            Self::HourLate => now - SignedDuration::from_hours(1),
+            Self::HourEarly => now + SignedDuration::from_hours(1),
+            Self::DayAhead => now + SignedDuration::from_hours(25),
+            Self::In1970 => jiff::Timestamp::UNIX_EPOCH,
+        };
+        world.operator_clock = Clock::starting_at(shown);
+    }
+}
+
+/// The clock of the operator that dies, and that of the one that comes after it.
+const CLOCKS: [(Time, Time); 6] = [
+    (Time::Right, Time::HourLate),
+    (Time::HourEarly, Time::Right),
+    (Time::HourLate, Time::HourEarly),
+    (Time::DayAhead, Time::HourLate),
+    (Time::In1970, Time::Right),
+    (Time::Right, Time::In1970),
+];
+
+#[derive(Clone)]
+struct Crash {
+    write: Write,
+    moment: Moment,
+    clocks: (Time, Time),
+    dialect: Dialect,
+}
+
+impl Crash {
+    fn data(&self) -> Data {
+        let Self { write: Write { what, nth }, moment, clocks: (first, second), dialect } = self;
+        Data::new(Campaign::Clock, "plain", *dialect)
+            .at(format!("{what} {nth}"))
+            .fault(format!("{moment:?}"))
+            .meanwhile(format!("{first:?} then {second:?}"))
+    }
+}
+
+async fn whole_life(world: &World) -> Value {
+    get_ready(world).await;
+    world.pass(RESYNC).await;
+    let outcome = oracle::outcome(world);
+    oracle::quiet_hour(world).await;
+    delete_both(world);
+    end(world).await;
+    outcome
+}
+
+async fn record(dialect: Dialect) -> (Vec<Write>, Value) {
+    let mut world = begin(dialect);
+    let (operator, reaper) = death::start(&mut world, None);
+    let outcome = whole_life(&world).await;
+    operator.stop().await;
+    (reaper.writes(), outcome)
+}
+
+async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
+    let mut world = begin(plan.dialect);
+    plan.clocks.0.set(&mut world);
+    let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
+    let mut afterwards = world.clone();
+    let successor = async {
+        reaper.kill(&world, operator).await;
+        plan.clocks.1.set(&mut afterwards);
+        afterwards.start()
+    };
+    let patience = Duration::from_secs(3 * 3600);
+    let (outcome, operator) = tokio::join!(whole_life(&world), tokio::time::timeout(patience, successor));
+    assert_eq!(outcome, *faultless);
+    let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
+    world.pass(Duration::from_secs(60)).await;
+    oracle::silence(&world).await;
+    oracle::created(&world, 1, 1);
+    oracle::nothing_left(&world);
+    oracle::always(&world);
+    oracle::no_storm(&world, 60);
+    operator.stop().await;
+    world
+}
+
+fn crashes(dialect: Dialect) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(dialect)).unwrap();
+    let faultless = Arc::new(faultless);
+    let mut plans = Vec::new();
+    for write in writes.iter().filter(|write| write.what.starts_with("Atlas")) {
+        for moment in Moment::ALL {
+            for clocks in CLOCKS {
+                let (one, faultless) = (Crash { write: write.clone(), moment, clocks, dialect }, faultless.clone());
+                plans.push(Plan::new(one.data(), move || crash(one.clone(), faultless.clone())));
+            }
+        }
+    }
+    plans
+}
+
+pub const GROUPS: [Group; 2] = [|| crashes(Dialect::V2), || crashes(Dialect::V1)];

@@ -1,0 +1,233 @@
+//! Two operators on the same objects, with a Lease between them or without one; and at every write of the first one it is
+//! killed, or stands still for two minutes and goes on with what it had in hand (a zombie), or cannot reach Atlas or the
+//! API server for five. Nothing is made twice, nothing is left behind, and both fall silent.
+
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually},
+        death::{self, Moment, Write},
+        life::{RESYNC, begin_in, both_are_ready, delete_both, end},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::{
+    atlas::{
+        dialect::Dialect,
+        transport::{Transport, TransportError},
+    },
+    lease,
+    testbed::kubernetes::{Decision, Fault, Matcher, Rule},
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use serde_json::Value;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+const STANDSTILL: Duration = Duration::from_secs(120);
+const PARTITION: Duration = Duration::from_secs(300);
+
+/// What befalls the first operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Killed,
+    /// It stands still, and what it was about to send goes out after that.
+    Zombie,
+    WithoutAtlas,
+    WithoutKubernetes,
+}
+
+impl Fate {
+    const ALL: [Self; 4] = [Self::Killed, Self::Zombie, Self::WithoutAtlas, Self::WithoutKubernetes];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Between {
+    Nothing,
+    Lease,
+}
+
+#[derive(Clone)]
+struct Pair {
+    write: Write,
+    moment: Moment,
+    fate: Fate,
+    between: Between,
+    dialect: Dialect,
+}
+
+impl Pair {
+    fn data(&self) -> Data {
+        let Self { write: Write { what, nth }, moment, fate, between, dialect } = self;
+        Data::new(Campaign::Twins, &format!("{between:?} between"), *dialect)
+            .at(format!("{what} {nth}"))
+            .fault(format!("{moment:?}"))
+            .meanwhile(format!("{fate:?}"))
+    }
+}
+
+fn prepared(between: Between, dialect: Dialect) -> World {
+    let election = match between {
+        Between::Nothing => None,
+        Between::Lease => Some(lease::Settings {
+            namespace: NAMESPACE.into(),
+            name: "operator".into(),
+            timing: lease::Timing::of(Duration::from_secs(15)),
+        }),
+    };
+    begin_in(Nature { election, ..Nature::of(dialect) })
+}
+
+async fn whole_life(world: &World) -> Value {
+    eventually(world, PATIENCE, "both Ready", both_are_ready).await;
+    world.pass(RESYNC).await;
+    let outcome = oracle::outcome(world);
+    delete_both(world);
+    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
+    eventually(world, PATIENCE, "both gone", gone).await;
+    end(world).await;
+    outcome
+}
+
+/// The writes of an operator that is alone, and how its life looks before its end.
+async fn record(between: Between, dialect: Dialect) -> (Vec<Write>, Value) {
+    let mut world = prepared(between, dialect);
+    let (operator, reaper) = death::start(&mut world, None);
+    let outcome = whole_life(&world).await;
+    operator.stop().await;
+    (reaper.writes(), outcome)
+}
+
+/// A way to Atlas that can be shut for a while.
+#[derive(Clone)]
+struct Gate {
+    inner: Arc<dyn Transport>,
+    shut: Arc<Mutex<Shut>>,
+}
+
+#[derive(Clone, Copy)]
+enum Shut {
+    No,
+    /// What comes waits until then.
+    Until(Instant),
+    /// What comes is lost until then.
+    LosesUntil(Instant),
+}
+
+impl Transport for Gate {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let (inner, shut) = (self.inner.clone(), *self.shut.lock().unwrap());
+        Box::pin(async move {
+            match shut {
+                Shut::Until(then) => tokio::time::sleep_until(then).await,
+                Shut::LosesUntil(then) if Instant::now() < then => return std::future::pending().await,
+                Shut::No | Shut::LosesUntil(_) => {}
+            }
+            inner.send(request).await
+        })
+    }
+}
+
+/// Every request of the operator to the API server waits until then.
+fn stand_still(world: &World, name: &str, until: Instant) {
+    let name = name.to_owned();
+    world.kube.on_request(move |point| {
+        let left = until.saturating_duration_since(Instant::now());
+        let its_own = point.request.client == name && !left.is_zero();
+        if its_own { Decision::Delay(left) } else { Decision::Proceed }
+    });
+}
+
+/// The first operator meets its fate; gives it back if it lives.
+async fn befall(world: &World, operator: Running, fate: Fate, gate: &Gate) -> Option<Running> {
+    let now = Instant::now();
+    match fate {
+        Fate::Killed => {
+            operator.kill().await;
+            world.kube.on_request_clear();
+            return None;
+        }
+        Fate::Zombie => {
+            *gate.shut.lock().unwrap() = Shut::Until(now + STANDSTILL);
+            stand_still(world, &operator.name, now + STANDSTILL);
+            world.pass(STANDSTILL).await;
+        }
+        Fate::WithoutAtlas => {
+            *gate.shut.lock().unwrap() = Shut::LosesUntil(now + PARTITION);
+            world.pass(PARTITION).await;
+        }
+        Fate::WithoutKubernetes => {
+            let rule = Rule::new(Matcher::any().client(&operator.name), Fault::dropped()).always();
+            let rule = world.kube.inject(rule);
+            world.pass(PARTITION).await;
+            world.kube.lift(rule);
+        }
+    }
+    Some(operator)
+}
+
+async fn run(plan: Pair, faultless: Arc<Value>) -> World {
+    let mut world = prepared(plan.between, plan.dialect);
+    let gate = Gate { inner: world.atlas.transport(), shut: Arc::new(Mutex::new(Shut::No)) };
+    let point = (plan.write.clone(), plan.moment);
+    let waits = if plan.fate == Fate::Zombie { STANDSTILL } else { Duration::ZERO };
+    let (first, mut reaper) = death::start_met_over(&mut world, point, waits, Arc::new(gate.clone()));
+    let second = {
+        // The first one gets the Lease, and most often the work.
+        world.pass(Duration::from_millis(100)).await;
+        world.start()
+    };
+    let fated = async {
+        reaper.arrives().await;
+        befall(&world, first, plan.fate, &gate).await
+    };
+    // The other one may be quicker, and then the point is never reached.
+    let (outcome, first) = tokio::join!(whole_life(&world), tokio::time::timeout(PATIENCE, fated));
+    assert_eq!(outcome, *faultless);
+    world.pass(Duration::from_secs(60)).await;
+    if let Ok(Some(first)) = first {
+        // Whoever has lost the Lease has ended.
+        if !first.has_ended() {
+            first.kill().await;
+        }
+    }
+    second.kill().await;
+    let heir = world.start();
+    world.pass(RESYNC).await;
+    oracle::silence(&world).await;
+    oracle::nothing_left(&world);
+    oracle::created(&world, 1, 1);
+    oracle::among_several(&world);
+    heir.kill().await;
+    world
+}
+
+fn pairs(between: Between, dialect: Dialect) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(between, dialect)).unwrap();
+    let faultless = Arc::new(faultless);
+    let mut plans = Vec::new();
+    for write in &writes {
+        for moment in [Moment::BeforeEffect, Moment::AfterEffect] {
+            for fate in Fate::ALL {
+                let (one, faultless) =
+                    (Pair { write: write.clone(), moment, fate, between, dialect }, faultless.clone());
+                plans.push(Plan::new(one.data(), move || run(one.clone(), faultless.clone())));
+            }
+        }
+    }
+    plans
+}
+
+pub const GROUPS: [Group; 3] = [
+    || pairs(Between::Nothing, Dialect::V2),
+    || pairs(Between::Lease, Dialect::V2),
+    || pairs(Between::Lease, Dialect::V1),
+];
