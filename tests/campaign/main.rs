@@ -12,6 +12,7 @@
 //! | `twins` | two operators, and what befalls one of them |
 //! | `clocks` | clocks that are wrong |
 //! | `behind` | what others do in Atlas, at every write |
+//! | `floods` | poison and floods |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
 //! Where something strikes is not listed by hand: each module lets a life pass without a disturbance first, and what the
@@ -26,6 +27,7 @@ mod command;
 mod crashes;
 mod events;
 mod faults;
+mod floods;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod later_faults;
@@ -46,7 +48,7 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 13] = [
+    let suites: [&[Group]; 14] = [
         &crashes::GROUPS,
         &stories::GROUPS,
         &faults::GROUPS,
@@ -57,6 +59,7 @@ fn groups() -> Vec<Group> {
         &twins::GROUPS,
         &clocks::GROUPS,
         &behind::GROUPS,
+        &floods::GROUPS,
         &events::GROUPS,
         &stalled::GROUPS,
         &beside::GROUPS,

@@ -1,7 +1,12 @@
 //! Runs plans on all cores, each in a world and a paused time of its own, and keeps what came of them.
 
 use crate::{
-    harness::{alone::alone, oracle, world::World},
+    harness::{
+        alone::alone,
+        canary::{Reader, tells},
+        oracle,
+        world::World,
+    },
     plan::Plan,
 };
 use atlas_privatelink_operator::testbed::simulator::Effect;
@@ -58,7 +63,12 @@ pub struct Outcome {
 
 fn once(plan: Plan) -> Outcome {
     let start = Instant::now();
-    let verdict = alone(|| async { Summary::of(&plan.run().await) });
+    let (verdict, told) = Reader::beside(|| alone(|| async { Summary::of(&plan.run().await) }));
+    let verdict = match verdict {
+        Err(why) if tells(&why) => Err("a panic tells a secret".to_owned()),
+        Ok(_) if !told.is_empty() => Err(format!("the log tells a secret: {told:?}")),
+        other => other,
+    };
     Outcome { plan, verdict, took: start.elapsed() }
 }
 

@@ -174,6 +174,22 @@ async fn befall(world: &World, operator: Running, fate: Fate, gate: &Gate) -> Op
     Some(operator)
 }
 
+/// Both to their ends; but the point is never reached where the other operator is quicker, and then nobody waits for it
+/// beyond the life.
+async fn beside_each_other<T>(
+    life: impl Future<Output = T>,
+    fate: impl Future<Output = Option<Running>>,
+) -> (T, Option<Running>) {
+    tokio::pin!(life, fate);
+    tokio::select! {
+        outcome = &mut life => {
+            let late = tokio::time::timeout(PARTITION + STANDSTILL, fate).await;
+            (outcome, late.ok().flatten())
+        }
+        first = &mut fate => (life.await, first),
+    }
+}
+
 async fn run(plan: Pair, faultless: Arc<Value>) -> World {
     let mut world = prepared(plan.between, plan.dialect);
     let gate = Gate { inner: world.atlas.transport(), shut: Arc::new(Mutex::new(Shut::No)) };
@@ -189,15 +205,12 @@ async fn run(plan: Pair, faultless: Arc<Value>) -> World {
         reaper.arrives().await;
         befall(&world, first, plan.fate, &gate).await
     };
-    // The other one may be quicker, and then the point is never reached.
-    let (outcome, first) = tokio::join!(whole_life(&world), tokio::time::timeout(PATIENCE, fated));
+    let (outcome, first) = beside_each_other(whole_life(&world), fated).await;
     assert_eq!(outcome, *faultless);
     world.pass(Duration::from_secs(60)).await;
-    if let Ok(Some(first)) = first {
-        // Whoever has lost the Lease has ended.
-        if !first.has_ended() {
-            first.kill().await;
-        }
+    // Whoever has lost the Lease has ended.
+    if let Some(first) = first.filter(|first| !first.has_ended()) {
+        first.kill().await;
     }
     second.kill().await;
     let heir = world.start();

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod alone;
+pub mod canary;
 pub mod capture;
 pub mod death;
 pub mod hands;

@@ -1,6 +1,7 @@
 //! A world in simulated time: a Kubernetes API server, an Atlas, and any number of operators between them, all in this
 //! process, on tokio's paused clock. Hours pass in milliseconds, and every run is repeatable.
 
+use super::canary::Told;
 use atlas_privatelink_operator::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
     atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
@@ -88,6 +89,8 @@ pub struct World {
     pub operator_clock: Clock,
     pub kube: ApiServer,
     pub atlas: Simulator,
+    /// What operators show of secrets.
+    pub told: Told,
     operators: u32,
 }
 
@@ -112,7 +115,15 @@ impl World {
         });
         let settings = simulator::Settings { switches: nature.switches, seed: nature.seed, ..nature.atlas.clone() };
         kube.create_namespace(NAMESPACE).unwrap();
-        Self { atlas: Simulator::new(settings, clock), nature, clock, operator_clock: clock, kube, operators: 0 }
+        Self {
+            atlas: Simulator::new(settings, clock),
+            nature,
+            clock,
+            operator_clock: clock,
+            kube,
+            told: Told::default(),
+            operators: 0,
+        }
     }
 
     /// Another Kubernetes cluster on the same Atlas.
@@ -148,6 +159,7 @@ impl World {
         let name = self.next_operator();
         self.operators += 1;
         let metrics = Metrics::default();
+        self.told.watch(metrics.clone());
         let base = BaseUrl::parse("https://cloud.mongodb.com", false).unwrap();
         let seed = self.nature.seed.wrapping_mul(1000) + u64::from(self.operators);
         let atlas = AtlasConfig {
@@ -158,7 +170,7 @@ impl World {
         };
         Parts {
             client: self.kube.client_as(&name),
-            transport,
+            transport: self.told.over(transport),
             atlas,
             settings: self.nature.settings.clone(),
             clock: self.operator_clock,

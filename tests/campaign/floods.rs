@@ -1,0 +1,191 @@
+//! Poison and floods: whatever is wrong with other objects, and however many they are, a healthy pair gets Ready, and goes,
+//! in hardly more time than where it is alone.
+
+use crate::{
+    Group,
+    harness::{
+        alone::alone,
+        life::{both_are_ready, delete_both},
+        looks::HOUR,
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::{
+    atlas::{
+        dialect::Dialect,
+        transport::{Transport, TransportError},
+    },
+    testbed::simulator::{Change, Fault, Rule},
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+const DEAD: &str = "5df264b8f10fab7d2cad2f99";
+const MANY: usize = 150;
+
+/// What is wrong with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    LinkIsUndecodable,
+    EndpointIsUndecodable,
+    ObjectIsHuge,
+    ReconcilePanics,
+    ProjectHangs,
+    ProjectIsSlow,
+    ProjectIsThrottled,
+    ProjectIsBroken,
+    ProjectIsNotFound,
+    KeyIsRefused,
+    SecretsAreMissing,
+    LinkIsMissing,
+    EditsPourIn,
+}
+
+impl Trouble {
+    const ALL: [Self; 13] = [
+        Self::LinkIsUndecodable,
+        Self::EndpointIsUndecodable,
+        Self::ObjectIsHuge,
+        Self::ReconcilePanics,
+        Self::ProjectHangs,
+        Self::ProjectIsSlow,
+        Self::ProjectIsThrottled,
+        Self::ProjectIsBroken,
+        Self::ProjectIsNotFound,
+        Self::KeyIsRefused,
+        Self::SecretsAreMissing,
+        Self::LinkIsMissing,
+        Self::EditsPourIn,
+    ];
+
+    fn begins(self, world: &World) {
+        let bad = |kind: &str| json!({"apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": kind, "metadata": {"name": "bad", "namespace": NAMESPACE}, "spec": {"region": 7}});
+        let in_dead_project = |fault: Fault| {
+            let mut rule = Rule::everywhere(fault);
+            rule.when.project = Some(DEAD.to_owned());
+            world.atlas.inject(rule);
+            links(world, &json!({"spec": {"projectId": DEAD}}));
+        };
+        match self {
+            Self::LinkIsUndecodable => world.apply(bad("AtlasPrivateLink")),
+            Self::EndpointIsUndecodable => world.apply(bad("AtlasInterfaceEndpoint")),
+            Self::ObjectIsHuge => {
+                let note = json!({"metadata": {"annotations": {"note": "x".repeat(1_000_000)}}});
+                world.apply(with(link("huge"), with(note, json!({"spec": {"region": "us-west-1"}}))));
+            }
+            Self::ReconcilePanics | Self::ProjectIsNotFound => links(world, &json!({"spec": {"projectId": DEAD}})),
+            Self::ProjectHangs => in_dead_project(Fault::HungBefore),
+            Self::ProjectIsSlow => in_dead_project(Fault::Slow { millis: 12_000 }),
+            Self::ProjectIsThrottled => in_dead_project(Fault::ThrottledSilent),
+            Self::ProjectIsBroken => in_dead_project(Fault::UnexpectedError),
+            Self::KeyIsRefused => {
+                world.secret(NAMESPACE, "refused", &[("publicKey", "nobodys"), ("privateKey", PRIVATE)]);
+                links(world, &json!({"spec": {"credentialsRef": {"name": "refused"}, "region": "us-west-2"}}));
+            }
+            Self::SecretsAreMissing => links(world, &json!({"spec": {"credentialsRef": {"name": "missing"}}})),
+            Self::LinkIsMissing => {
+                for number in 0..MANY {
+                    world.apply(endpoint(&format!("other-{number}"), "missing", VPCE));
+                }
+            }
+            Self::EditsPourIn => {
+                world.apply(with(link("edited"), json!({"spec": {"suspend": true, "region": "us-west-1"}})))
+            }
+        }
+    }
+
+    /// What goes on and on.
+    async fn goes_on(self, world: &World) {
+        if self != Self::EditsPourIn {
+            return std::future::pending().await;
+        }
+        for number in 0_u64.. {
+            let edit = json!({"metadata": {"annotations": {"edit": number.to_string()}}});
+            world.kube.patch(LINKS, NAMESPACE, "edited", edit).unwrap();
+            world.pass(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn links(world: &World, change: &Value) {
+    for number in 0..MANY {
+        world.apply(with(link(&format!("other-{number}")), change.clone()));
+    }
+}
+
+/// A way to Atlas on which every request of the dead project ends in a panic.
+struct Cursed(Arc<dyn Transport>);
+
+impl Transport for Cursed {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let cursed = request.uri().path().contains(DEAD);
+        let sent = self.0.send(request);
+        Box::pin(async move {
+            assert!(!cursed, "this panic is part of the test");
+            sent.await
+        })
+    }
+}
+
+/// How long a pair takes to get Ready, and to go.
+async fn pace(world: &World) -> (Duration, Duration) {
+    let start = Instant::now();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world.until(HOUR, "both Ready", both_are_ready).await;
+    let ready = start.elapsed();
+    let start = Instant::now();
+    delete_both(world);
+    let gone = |world: &World| world.find_link(NAMESPACE, "orders").is_none();
+    world.until(HOUR, "both gone", gone).await;
+    (ready, start.elapsed())
+}
+
+async fn undisturbed() -> (Duration, Duration) {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    world.start();
+    pace(&world).await
+}
+
+async fn run(trouble: Trouble, alone: (Duration, Duration)) -> World {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    if trouble == Trouble::ProjectIsNotFound {
+        world.change(Change::DeleteProject { project: DEAD.to_owned() });
+    }
+    trouble.begins(&world);
+    let transport = world.atlas.transport();
+    let operator =
+        if trouble == Trouble::ReconcilePanics { world.start_over(Arc::new(Cursed(transport))) } else { world.start() };
+    world.pass(Duration::from_secs(60)).await;
+    let (ready, gone) = tokio::select! {
+        pace = pace(&world) => pace,
+        () = trouble.goes_on(&world) => unreachable!("it goes on for ever"),
+    };
+    // A tenth more, and a moment for the looks of this test.
+    let most = |alone: Duration| alone.mul_f64(1.1) + Duration::from_secs(1);
+    assert!(ready <= most(alone.0), "Ready after {ready:?}, and after {:?} alone", alone.0);
+    assert!(gone <= most(alone.1), "gone after {gone:?}, and after {:?} alone", alone.1);
+    assert!(!operator.has_ended(), "the operator has died");
+    oracle::always(&world);
+    operator.stop().await;
+    world
+}
+
+fn floods() -> Vec<Plan> {
+    let alone = alone(undisturbed).unwrap();
+    let plan = |trouble: Trouble| {
+        let data = Data::new(Campaign::Flood, "pair", Dialect::V2).meanwhile(format!("{trouble:?}"));
+        Plan::new(data, move || run(trouble, alone))
+    };
+    Trouble::ALL.into_iter().map(plan).collect()
+}
+
+pub const GROUPS: [Group; 1] = [floods];

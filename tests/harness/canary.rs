@@ -1,0 +1,127 @@
+//! Whether anything tells a secret: the log at its finest, metrics, and what requests to Atlas show beside their proof.
+
+use super::world::{CLIENT_SECRET, PRIVATE};
+use atlas_privatelink_operator::{
+    atlas::transport::{Transport, TransportError},
+    metrics::Metrics,
+    telemetry,
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response, header};
+use std::{
+    fmt::{Debug, Write},
+    sync::{Arc, Mutex},
+};
+use tracing::{
+    Dispatch, Event, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
+
+/// What no one may show.
+pub const SECRETS: [&str; 2] = [PRIVATE, CLIENT_SECRET];
+
+pub fn tells(text: &str) -> bool {
+    SECRETS.iter().any(|secret| text.contains(secret))
+}
+
+/// What was told, and the metrics of all operators. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Told {
+    leaks: Arc<Mutex<Vec<String>>>,
+    metrics: Arc<Mutex<Vec<Metrics>>>,
+}
+
+impl Told {
+    pub fn watch(&self, metrics: Metrics) {
+        self.metrics.lock().unwrap().push(metrics);
+    }
+
+    /// The way to Atlas, seen.
+    pub fn over(&self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(Seen { inner, leaks: self.leaks.clone() })
+    }
+
+    /// Every place where a secret was shown.
+    pub fn leaks(&self) -> Vec<String> {
+        let mut leaks = self.leaks.lock().unwrap().clone();
+        let pages = self.metrics.lock().unwrap().iter().filter_map(|metrics| metrics.text().ok()).collect::<Vec<_>>();
+        leaks.extend(pages.into_iter().filter(|page| tells(page)).map(|_| "the metrics".to_owned()));
+        leaks
+    }
+}
+
+struct Seen {
+    inner: Arc<dyn Transport>,
+    leaks: Arc<Mutex<Vec<String>>>,
+}
+
+impl Transport for Seen {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let proof = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
+        let headers = request.headers().iter().filter(|(name, _)| !proof.contains(name));
+        let shown = headers.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        for text in shown.chain([request.uri().to_string(), body]).filter(|text| tells(text)) {
+            self.leaks.lock().unwrap().push(format!("a request: {text}"));
+        }
+        self.inner.send(request)
+    }
+}
+
+/// Reads everything that is logged, at every level that the operator has, and keeps what tells a secret.
+#[derive(Clone, Default)]
+pub struct Reader(Arc<Mutex<Vec<String>>>);
+
+impl Reader {
+    /// Runs with everything that is logged being read; gives the lines that told a secret.
+    pub fn beside<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+        let reader = Self::default();
+        let filter = telemetry::filter("trace").unwrap();
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(reader.clone().with_filter(filter)));
+        let result = tracing::dispatcher::with_default(&dispatch, run);
+        let lines = reader.0.lock().unwrap().clone();
+        (result, lines)
+    }
+
+    fn read(&self, record: impl FnOnce(&mut Words)) {
+        let mut words = Words::default();
+        record(&mut words);
+        if tells(&words.0) {
+            self.0.lock().unwrap().push(words.0);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Words(String);
+
+impl Visit for Words {
+    fn record_str(&mut self, _: &Field, value: &str) {
+        self.0.push_str(value);
+        self.0.push(' ');
+    }
+
+    fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, "{value:?} ");
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Reader {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.read(|words| event.record(words));
+    }
+
+    fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        self.read(|words| span.record(words));
+    }
+
+    fn on_record(&self, _: &Id, span: &Record<'_>, _: Context<'_, S>) {
+        self.read(|words| span.record(words));
+    }
+}
