@@ -8,7 +8,7 @@ use crate::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
         life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, ours},
-        looks::{FOREIGN, foreign_endpoint, foreign_service, says},
+        looks::{FOREIGN, foreign_endpoint, says},
         oracle, past,
         world::*,
     },
@@ -17,7 +17,7 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, EndpointState, Role, ServiceState, Switches},
+    testbed::simulator::{Change, EndpointState, Provider, Role, ServiceState, Switches},
 };
 use std::time::Duration;
 
@@ -61,15 +61,16 @@ impl Deed {
             Self::ServiceRemoved => remove_services(world),
             Self::ServiceFailed => set_state(world, Some(ServiceState::Failed), None),
             Self::EndpointRejected => {
-                if !ours(world).iter().any(|service| service["endpoints"][0].is_object()) {
-                    return;
+                if is_used(world) {
+                    set_state(world, None, Some(EndpointState::Rejected));
                 }
-                set_state(world, None, Some(EndpointState::Rejected));
             }
             Self::ServiceMade => {
                 // Atlas has one of a region.
                 if ours(world).is_empty() {
-                    foreign_service(world);
+                    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+                    let provider = Provider::Aws;
+                    world.change(Change::CreateService { project, provider, region, port_mapped: false, ready: false });
                 }
             }
             Self::EndpointAttached => {
@@ -173,11 +174,23 @@ fn calls(world: &World) -> bool {
     is_stalled(world, LINKS, "orders") || is_stalled(world, ENDPOINTS, "orders-a")
 }
 
+fn is_used(world: &World) -> bool {
+    ours(world).iter().any(|service| service["endpoints"][0].is_object())
+}
+
 async fn do_what_is_called_for(world: &World) {
     let reason = says(world, ENDPOINTS, "orders-a").1;
     if is_stalled(world, ENDPOINTS, "orders-a") && ["ServiceReplaced", "Rejected"].contains(&reason.as_str()) {
         make_vpc_endpoint(world);
         replace_endpoint(world).await;
+    } else if is_stalled(world, LINKS, "orders") && says(world, LINKS, "orders").1 == "Failed" && is_used(world) {
+        // Nobody takes a service away that is used.
+        world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+        eventually(world, PATIENCE, "the endpoint is gone", |world| world.kube.list(ENDPOINTS).is_empty()).await;
+        request(world);
+        eventually(world, PATIENCE, "made again", |world| world.link_ready("orders")).await;
+        make_vpc_endpoint(world);
+        world.apply(endpoint("orders-a", "orders", VPCE));
     } else {
         // A service that others have made and that has failed is theirs.
         let foreign = past::foreign_services(world);
@@ -204,7 +217,12 @@ async fn run(plan: Surprise) -> World {
     world.pass(MINUTE).await;
     oracle::silence(&world).await;
     oracle::nothing_left(&world);
-    oracle::always(&world);
+    if plan.removes && plan.deed == Deed::ServiceMade {
+        // With its last endpoint, which is ours, goes the service that is not.
+        oracle::told_to_delete(&world);
+    } else {
+        oracle::always(&world);
+    }
     oracle::no_storm(&world, 60);
     // What is taken away again and again is made again, within bounds.
     oracle::created_at_most(&world, 6, 12);
