@@ -5,6 +5,7 @@ use crate::{
     harness::alone::{caught, panic_quietly},
     plan::{Data, Plan},
     run::{self, Outcome},
+    soak,
 };
 use clap::Parser;
 use std::{
@@ -31,6 +32,12 @@ struct Arguments {
     /// Run each plan twice, and fail where the second run ends otherwise than the first
     #[arg(long)]
     twice: bool,
+    /// Run this many random lives instead, each named by its seed
+    #[arg(long, value_name = "RUNS")]
+    soak: Option<u64>,
+    /// The first seed of those
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
     /// Plans at a time; the cores of the machine when absent
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
@@ -47,6 +54,20 @@ impl Arguments {
         self.plan.as_ref().is_none_or(|plan| plan == id) && self.only.iter().all(|part| id.contains(part))
     }
 
+    fn soaks(&self) -> bool {
+        self.soak.is_some() || self.plan.as_ref().is_some_and(|plan| plan.starts_with("soak/"))
+    }
+
+    /// As many as are asked for, or the one whose id is.
+    fn random_lives(&self) -> Vec<Plan> {
+        let seed =
+            self.plan.as_ref().filter(|plan| plan.starts_with("soak/")).and_then(|plan| plan.rsplit_once("seed-"));
+        match seed.and_then(|(_, seed)| seed.parse().ok()) {
+            Some(seed) => soak::plans(seed, 1),
+            None => self.soak.map_or(Vec::new(), |runs| soak::plans(self.seed, runs)),
+        }
+    }
+
     fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
     }
@@ -59,6 +80,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     }
     panic_quietly();
     let start = Instant::now();
+    let groups = if arguments.soaks() { Vec::new() } else { groups };
     let mut plans = match made(groups, &arguments) {
         Ok(plans) => plans,
         Err(why) => {
@@ -66,6 +88,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    plans.extend(arguments.random_lives());
     plans.retain(|plan| arguments.wants(&plan.id()));
     if arguments.list {
         let mut out = std::io::stdout().lock();

@@ -91,7 +91,12 @@ impl Happening {
 }
 
 pub fn rotate(world: &World) {
-    world.change(Change::Rotate { name: PUBLIC.to_owned(), secret: ROTATED.to_owned().into() });
+    rotate_to(world, ROTATED);
+}
+
+/// Atlas has another private key from now on.
+pub fn rotate_to(world: &World, secret: &str) {
+    world.change(Change::Rotate { name: PUBLIC.to_owned(), secret: secret.to_owned().into() });
 }
 
 pub fn new_secret(world: &World) {

@@ -13,6 +13,7 @@
 //! | `clocks` | clocks that are wrong |
 //! | `behind` | what others do in Atlas, at every write |
 //! | `floods` | poison and floods |
+//! | `soak` | random lives, where they are asked for |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
 //! Where something strikes is not listed by hand: each module lets a life pass without a disturbance first, and what the
@@ -34,6 +35,7 @@ mod later_faults;
 mod own_calls;
 mod plan;
 mod run;
+mod soak;
 mod stale;
 mod stalled;
 mod states;

@@ -26,6 +26,8 @@ pub enum Campaign {
     Behind,
     /// Poison and floods.
     Flood,
+    /// Random lives.
+    Soak,
 }
 
 /// Where which fault strikes in which scenario, and what the world does meanwhile. What a plan has no word for is empty.

@@ -48,7 +48,10 @@ pub fn is_owned(all: &[((String, String), Vec<Version>)], what: &What, at: Times
         |version| {
             let (object, status) = (&version.object, &version.object["status"]);
             let live = version.change != Change::Deleted && object["metadata"]["deletionTimestamp"].is_null();
-            live && status["origin"] == "Created" && attachment(status) == *what
+            // What is to be detached once its successor is there is owned until then.
+            let retiring = status["retiring"].as_array().into_iter().flatten();
+            let owned = |thing: &Value| thing["origin"] == "Created" && attachment(thing) == *what;
+            live && (owned(status) || retiring.into_iter().any(owned))
         },
     )
 }

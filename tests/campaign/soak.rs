@@ -1,0 +1,214 @@
+//! Random lives: a few links and endpoints of two projects, applied, edited and deleted at random, by operators that are
+//! killed at random, over an Atlas and an API server that fail at random. Then the faults end, and all must come to rest;
+//! then all is deleted, and nothing may be left. A run is named by its seed, and only run where it is asked for.
+
+use crate::{
+    events::rotate_to,
+    harness::{alone::eventually, hands::NEW, oracle, world::*},
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::{
+        kubernetes::{self, Matcher, Verb},
+        simulator::{Change, Fault, Operation, Rule, Switches},
+    },
+};
+use http::StatusCode;
+use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+const STEPS: usize = 30;
+const LINK_NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const ENDPOINT_NAMES: [&str; 4] = ["a-1", "a-2", "b-1", "c-1"];
+const IDS: [&str; 3] = [VPCE, NEW, "vpce-0a0a0a0a0a0a0a0a0"];
+const OTHER: &str = "5df264b8f10fab7d2cad2f0e";
+
+/// The first `runs` from a seed.
+pub fn plans(first: u64, runs: u64) -> Vec<Plan> {
+    (first..first.saturating_add(runs)).map(plan).collect()
+}
+
+fn plan(seed: u64) -> Plan {
+    let dialect = if seed.is_multiple_of(3) { Dialect::V1 } else { Dialect::V2 };
+    let data = Data { seed, ..Data::new(Campaign::Soak, "random", dialect) };
+    Plan::new(data, move || run(seed, dialect))
+}
+
+/// A life, its randomness, and the operator that works now.
+struct Life {
+    world: World,
+    dice: SmallRng,
+    operator: Option<Running>,
+    key: &'static str,
+}
+
+const KEYS: [&str; 3] = [PRIVATE, "canary-private-key-0123456789-second", "canary-private-key-0123456789-third"];
+
+impl Life {
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        *of.choose(&mut self.dice).unwrap()
+    }
+
+    /// The manifest of a link: `a` and `b` are rivals for one service.
+    fn link(name: &str) -> Value {
+        let change = match name {
+            "a" | "b" => json!({}),
+            "c" => json!({"spec": {"region": "us-west-2"}}),
+            _ => json!({"spec": {"projectId": OTHER}}),
+        };
+        with(link(name), change)
+    }
+
+    fn endpoint(&mut self, name: &str) -> Value {
+        let id = self.pick(&IDS);
+        endpoint(name, &name[..1], id)
+    }
+
+    async fn step(&mut self) {
+        let Self { world, .. } = self;
+        let world = world.clone();
+        let chosen = self.dice.random_range(0..12);
+        match chosen {
+            0..=2 => world.apply(Self::link(self.pick(&LINK_NAMES))),
+            3 | 4 => {
+                let name = self.pick(&ENDPOINT_NAMES);
+                // An edit of one that is being deleted is refused in vain.
+                let manifest = self.endpoint(name);
+                drop(world.kube.apply(manifest));
+            }
+            5 => drop(world.kube.delete(ENDPOINTS, NAMESPACE, self.pick(&ENDPOINT_NAMES))),
+            6 => drop(world.kube.delete(LINKS, NAMESPACE, self.pick(&LINK_NAMES))),
+            7 => {
+                let suspend = json!({"spec": {"suspend": if self.dice.random() { json!(true) } else { Value::Null }}});
+                drop(world.kube.patch(LINKS, NAMESPACE, self.pick(&LINK_NAMES), suspend));
+            }
+            8 => self.crash().await,
+            9 => {
+                let fault = Fault::all().choose(&mut self.dice).unwrap().clone();
+                let operations =
+                    [Operation::ListServices, Operation::CreateService, Operation::GetEndpoint, Operation::AddEndpoint];
+                let times = self.dice.random_range(1..6);
+                world.atlas.inject(Rule::always(self.pick(&operations), fault).times(times));
+            }
+            10 => {
+                let faults = [
+                    kubernetes::Fault::status(StatusCode::CONFLICT),
+                    kubernetes::Fault::status(StatusCode::INTERNAL_SERVER_ERROR),
+                    kubernetes::Fault::lost(),
+                    kubernetes::Fault::dropped(),
+                ];
+                let fault = faults.choose(&mut self.dice).unwrap().clone();
+                let verb = self.pick(&[Verb::Patch, Verb::Update, Verb::Get]);
+                let times = self.dice.random_range(1..4);
+                world.kube.inject(kubernetes::Rule::new(Matcher::any().verb(verb), fault).times(times));
+            }
+            _ => self.others_act(),
+        }
+        let pauses = [10, 1_000, 5_000, 45_000, 200_000, 1_200_000];
+        let pause = self.pick(&pauses);
+        world.pass(Duration::from_millis(pause)).await;
+    }
+
+    async fn crash(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.kill().await;
+        }
+        let pause = self.pick(&[1, 40, 600]);
+        self.world.pass(Duration::from_secs(pause)).await;
+        self.operator = Some(self.world.start());
+    }
+
+    /// A new key, or something of ours removed.
+    fn others_act(&mut self) {
+        if self.dice.random() {
+            self.key = self.pick(&KEYS);
+            rotate_to(&self.world, self.key);
+            self.world.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", self.key)]);
+            return;
+        }
+        let services = self.world.services();
+        let Some(service) = services.choose(&mut self.dice) else { return };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (project, id) = (text(&service["project"]), text(&service["id"]));
+        let endpoint = text(&service["endpoints"][0]["id"]);
+        let change = if endpoint.is_empty() {
+            Change::DeleteService { project, service: id }
+        } else {
+            Change::DeleteEndpoint { project, service: id, endpoint }
+        };
+        drop(self.world.atlas.change(change));
+    }
+
+    /// Faults end, and nothing is suspended any more.
+    fn heal(&mut self) {
+        self.world.atlas.clear_faults();
+        self.world.kube.lift_all();
+        for name in LINK_NAMES {
+            drop(self.world.kube.patch(LINKS, NAMESPACE, name, json!({"spec": {"suspend": null}})));
+        }
+    }
+}
+
+/// Every object is Ready, or a person is called for, or it waits for one of those.
+fn rests(world: &World) -> bool {
+    let all = [LINKS, ENDPOINTS].into_iter().flat_map(|plural| world.kube.list(plural));
+    let rests = |object: Value| {
+        let conditions = &object["status"]["conditions"];
+        let waits = ["WaitingForLink", "WaitingForService"].map(Value::from).contains(&conditions[0]["reason"]);
+        if !object["metadata"]["deletionTimestamp"].is_null() {
+            return conditions[0]["reason"] == "DeletionBlocked";
+        }
+        conditions[0]["status"] == "True" || conditions[1]["type"] == "Stalled" || waits
+    };
+    all.into_iter().all(rests)
+}
+
+/// Until all are at rest, and have stayed so for longer than any pause between two tries.
+async fn comes_to_rest(world: &World) {
+    for _ in 0..4 {
+        eventually(world, PATIENCE, "all at rest", rests).await;
+        let writes = world.operator_writes().len();
+        world.pass(Duration::from_secs(45 * 60)).await;
+        if rests(world) && world.operator_writes().len() == writes {
+            return;
+        }
+    }
+    panic!("it does not come to rest\n{}", world.picture());
+}
+
+fn none_is_there(world: &World) -> bool {
+    world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
+}
+
+async fn run(seed: u64, dialect: Dialect) -> World {
+    let dice = SmallRng::seed_from_u64(seed);
+    let switches = Switches { auto_remove_service: seed.is_multiple_of(2), ..Switches::default() };
+    let mut world = World::new(Nature { switches, seed, ..Nature::of(dialect) });
+    world.credentials();
+    let operator = Some(world.start());
+    let mut life = Life { world: world.clone(), dice, operator, key: PRIVATE };
+    for _ in 0..STEPS {
+        life.step().await;
+    }
+    life.heal();
+    comes_to_rest(&world).await;
+    oracle::quiet_wait(&world).await;
+    for plural in [ENDPOINTS, LINKS] {
+        for object in world.kube.list(plural) {
+            drop(world.kube.delete(plural, NAMESPACE, object["metadata"]["name"].as_str().unwrap()));
+        }
+    }
+    eventually(&world, PATIENCE, "all gone", none_is_there).await;
+    world.pass(Duration::from_secs(60)).await;
+    oracle::silence(&world).await;
+    oracle::nothing_left(&world);
+    oracle::always(&world);
+    if let Some(operator) = life.operator.take() {
+        assert!(!operator.has_ended(), "the operator has died");
+        operator.stop().await;
+    }
+    world
+}
