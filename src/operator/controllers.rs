@@ -164,7 +164,7 @@ mod tests {
         clock::Clock,
         controller::settings::Settings,
         metrics::Metrics,
-        operator::watches::{Watch, channels},
+        operator::watches::{Waker, Watch, channels},
         reconcile::policy::DefaultDeletionPolicy,
         testbed::{
             kubernetes::ApiServer,
@@ -204,7 +204,7 @@ mod tests {
     fn controller(
         events: stream::BoxStream<'static, kube::runtime::watcher::Result<DeserializeGuard<AtlasPrivateLink>>>,
         stop: &CancellationToken,
-    ) -> (BoxFuture<'static, ()>, super::super::watches::Waker) {
+    ) -> (BoxFuture<'static, ()>, Waker) {
         let (waker, (woken, _)) = channels(None);
         let (store, _) = reflector::store();
         let watch = Watch { events, store, woken };

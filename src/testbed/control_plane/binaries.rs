@@ -133,10 +133,13 @@ fn repository() -> PathBuf {
 /// Whether a kubectl is as new as the oldest Kubernetes that the operator runs on.
 fn is_new_enough(kubectl: &Path) -> bool {
     let told = Command::new(kubectl).args(["version", "--client", "--output=json"]).stdin(Stdio::null()).output();
-    let told = told.ok().and_then(|told| serde_json::from_slice::<serde_json::Value>(&told.stdout).ok());
-    // A cloud's build calls itself 29+.
-    let minor = told.as_ref().and_then(|told| told["clientVersion"]["minor"].as_str());
-    minor.and_then(|minor| minor.trim_end_matches('+').parse().ok()).is_some_and(|minor: u32| minor >= OLDEST_MINOR)
+    told.is_ok_and(|told| minor_version(&told.stdout).is_some_and(|minor| minor >= OLDEST_MINOR))
+}
+
+/// What `kubectl version --client --output=json` tells; a cloud's build calls itself 29+.
+fn minor_version(told: &[u8]) -> Option<u32> {
+    let told: serde_json::Value = serde_json::from_slice(told).ok()?;
+    told["clientVersion"]["minor"].as_str()?.trim_end_matches('+').parse().ok()
 }
 
 /// Whether `path` is a file that can be run.
@@ -211,20 +214,26 @@ mod tests {
     }
 
     #[test]
-    fn an_old_kubectl_on_the_path_is_passed_over() {
+    fn a_kubectl_that_tells_no_version_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let (repository, bin) = (dir.path().join("repository"), dir.path().join("bin"));
         let built = repository.join("target/control-plane");
         put(&built, Tool::Kubectl, 0o755);
-        let places = Places { path: vec![bin.clone()], ..places(None, &repository) };
-        let versions = [("29", true), ("29+", true), ("28", false), ("", false)];
-        for (minor, is_taken) in versions {
-            put(&bin, Tool::Kubectl, 0o755);
-            let script =
-                format!("#!/bin/sh\necho '{{\"clientVersion\": {{\"major\": \"1\", \"minor\": \"{minor}\"}}}}'\n");
-            fs::write(bin.join("kubectl"), script).unwrap();
-            let expected = if is_taken { "kubectl".into() } else { built.join("kubectl") };
-            assert_eq!(places.ensure_kubectl().unwrap(), expected, "1.{minor}");
+        put(&bin, Tool::Kubectl, 0o755);
+        let places = Places { path: vec![bin], ..places(None, &repository) };
+        assert_eq!(places.find_kubectl(), Some("kubectl".into()));
+        assert_eq!(places.ensure_kubectl().unwrap(), built.join("kubectl"));
+    }
+
+    #[test]
+    fn the_minor_version_is_read() {
+        let told = |minor: &str| format!(r#"{{"clientVersion": {{"major": "1", "minor": "{minor}"}}}}"#);
+        for (text, expected) in
+            [(told("36"), Some(36)), (told("28+"), Some(28)), (told(""), None), ("Client Version: v1.36".into(), None)]
+        {
+            assert_eq!(minor_version(text.as_bytes()), expected, "{text}");
         }
+        let chart = include_str!("../../../charts/atlas-privatelink-operator/Chart.yaml");
+        assert!(chart.contains(&format!("kubeVersion: \">=1.{OLDEST_MINOR}.")), "the chart asks for another");
     }
 }
