@@ -147,6 +147,7 @@ impl<'a> Exchange<'a> {
         self.requests += 1;
         let answer = self.inner.transport.send(request).await;
         self.open = false;
+        self.requests -= u32::from(matches!(answer, Err(TransportError::Withheld(_))));
         let answer = answer.map_err(|error| lost(&error))?;
         self.status = Some(answer.status().as_u16());
         self.gate.observe(&answer, &self.inner.config.clock);

@@ -15,7 +15,7 @@ pub struct CallReport {
     pub status: Option<u16>,
     /// From the call, waiting for the project's turn included, to its end.
     pub latency: Duration,
-    /// How many requests were handed to the transport; token requests aside.
+    /// How many requests were handed to the transport, and not withheld there; token requests aside.
     pub requests: u32,
     /// How many of them were answered 401 and sent again.
     pub challenges: u32,

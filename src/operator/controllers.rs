@@ -19,7 +19,11 @@ use crate::{
     reconcile::attempt::Holder,
     server::{Health, Phase},
 };
-use futures::{FutureExt, StreamExt, future::select_all};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, select_all},
+    stream,
+};
 use kube::{
     core::DeserializeGuard,
     runtime::{
@@ -28,7 +32,7 @@ use kube::{
         reflector::Store,
     },
 };
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, task::Poll};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -59,6 +63,12 @@ pub(super) async fn control(parts: Parts, phase: Phase, health: &Health, stop: C
     }
     health.set(phase);
     ctx.metrics.leader(true);
+    oversee(running, health, &stop).await
+}
+
+/// Waits for the controllers, which end after `stop`. One that ends before leaves objects without anybody to look after
+/// them, and what is left of the operator tells that and ends.
+async fn oversee(mut running: Vec<BoxFuture<'_, ()>>, health: &Health, stop: &CancellationToken) -> Result<(), Error> {
     while !running.is_empty() {
         let ((), _, rest) = select_all(running).await;
         if !stop.is_cancelled() {
@@ -99,7 +109,16 @@ async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, stop: CancellationTo
     let never = |_: Arc<DeserializeGuard<K>>, error: &Infallible, _: Arc<Context>| match *error {};
     let config = Config::default().concurrency(ctx.settings.concurrency);
     let store = watch.store.clone();
-    let controller = Controller::for_stream(watch.events, watch.store)
+    // What is woken would keep a controller going that sees no change any more.
+    let watch_ended = CancellationToken::new();
+    let events = watch.events.chain(stream::poll_fn({
+        let watch_ended = watch_ended.clone();
+        move |_| {
+            watch_ended.cancel();
+            Poll::Ready(None)
+        }
+    }));
+    let controller = Controller::for_stream(events, watch.store)
         .with_config(config)
         .reconcile_on(UnboundedReceiverStream::new(watch.woken));
     let metrics = ctx.metrics.clone();
@@ -124,6 +143,7 @@ async fn drive<K: Kind>(watch: Watch<K>, ctx: Arc<Context>, stop: CancellationTo
     tokio::select! {
         () = driven => {}
         () = nothing_began => {}
+        () = watch_ended.cancelled() => {}
     }
 }
 
@@ -132,5 +152,94 @@ async fn stopped_before_it_began<K: Kind>(store: Store<DeserializeGuard<K>>, sto
     stop.cancelled().await;
     if store.wait_until_ready().now_or_never().is_some() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(all(test, feature = "testbed"))]
+mod tests {
+    use super::*;
+    use crate::{
+        api::AtlasPrivateLink,
+        atlas::{AtlasConfig, dialect::Dialect, url::BaseUrl},
+        clock::Clock,
+        controller::settings::Settings,
+        metrics::Metrics,
+        operator::watches::{Waker, Watch, channels},
+        reconcile::policy::DefaultDeletionPolicy,
+        testbed::{
+            kubernetes::ApiServer,
+            simulator::{self, Simulator},
+        },
+    };
+    use futures::future;
+    use kube::runtime::reflector;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    const LONG: Duration = Duration::from_secs(86_400);
+
+    fn parts() -> Parts {
+        let clock = Clock::starting_at("2026-11-21T08:00:00Z".parse().unwrap());
+        let settings = Settings {
+            poll_interval: Duration::from_secs(10),
+            resync_interval: Duration::from_secs(900),
+            default_deletion_policy: DefaultDeletionPolicy::Created,
+            concurrency: 1,
+            namespaces: Vec::new(),
+        };
+        Parts {
+            client: ApiServer::new(clock).client(),
+            transport: Simulator::new(simulator::Settings::default(), clock).transport(),
+            atlas: AtlasConfig::new(BaseUrl::parse("https://cloud.mongodb.com", false).unwrap(), Dialect::V2),
+            settings,
+            clock,
+            metrics: Metrics::default(),
+            holder: "operator".to_owned(),
+            seed: 0,
+            election: None,
+        }
+    }
+
+    /// A controller over these events, and what wakes its objects.
+    fn controller(
+        events: stream::BoxStream<'static, kube::runtime::watcher::Result<DeserializeGuard<AtlasPrivateLink>>>,
+        stop: &CancellationToken,
+    ) -> (BoxFuture<'static, ()>, Waker) {
+        let (waker, (woken, _)) = channels(None);
+        let (store, _) = reflector::store();
+        let watch = Watch { events, store, woken };
+        (drive(watch, Arc::new(context(parts())), stop.clone()).boxed(), waker)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_ends_is_the_end_of_the_operator() {
+        let (stop, health) = (CancellationToken::new(), Health::default());
+        let (ends, _waker) = controller(stream::empty().boxed(), &stop);
+        let (goes_on, _other) = controller(stream::pending().boxed(), &stop);
+        let ended = timeout(LONG, oversee(vec![goes_on, ends], &health, &stop)).await;
+        assert!(matches!(ended, Ok(Err(Error::ControllerEnded))), "{ended:?}");
+        assert_eq!(health.fault().as_deref(), Some("a controller has ended"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_controller_that_ends_is_the_end_of_the_operator() {
+        let (stop, health) = (CancellationToken::new(), Health::default());
+        let running = vec![future::pending().boxed(), future::ready(()).boxed()];
+        let ended = timeout(LONG, oversee(running, &health, &stop)).await;
+        assert!(matches!(ended, Ok(Err(Error::ControllerEnded))), "{ended:?}");
+        assert_eq!(health.fault().as_deref(), Some("a controller has ended"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_told_to_end_is_no_fault() {
+        let (stop, health) = (CancellationToken::new(), Health::default());
+        let (first, _waker) = controller(stream::pending().boxed(), &stop);
+        let (second, _other) = controller(stream::pending().boxed(), &stop);
+        let mut ended = Box::pin(oversee(vec![first, second], &health, &stop));
+        assert!(timeout(LONG, &mut ended).await.is_err(), "it ended without being told");
+        stop.cancel();
+        let ended = timeout(LONG, ended).await;
+        assert!(matches!(ended, Ok(Ok(()))), "{ended:?}");
+        assert_eq!(health.fault(), None);
     }
 }

@@ -3,14 +3,16 @@
 use super::world::*;
 use atlas_privatelink_operator::testbed::simulator::{Fault, Operation, Rule};
 use http::Method;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const NAME: &str = "atlas-privatelink-operator";
 /// The lease is not shortened: a busy machine must not take it from a leader that lives.
 const LEASE: &str = "15s";
-/// Generous, for what has to wait for the expiry; how long it took is printed.
+/// The lease, and 2 s.
+const IN_TIME: SignedDuration = SignedDuration::from_secs(17);
+/// Generous, for what has to wait for the expiry; whether it came in time is told by the Lease's own times.
 const TAKEN_OVER: Duration = Duration::from_secs(120);
 
 fn path(world: &World) -> String {
@@ -68,8 +70,22 @@ fn created_once(world: &World, count: usize) {
     assert!(world.ledger().service_deletes().is_empty());
 }
 
-/// Waits until another than `former` holds the Lease, and prints how long the API server saw nobody do.
-async fn taken_over(world: &World, former: &str) {
+/// Does it all again, up to three times, until a take-over is in time. A busy machine holds up the one or the other; an
+/// operator that takes too long takes too long every time.
+async fn in_time(attempt: impl AsyncFn() -> SignedDuration) {
+    let mut took = Vec::new();
+    while took.len() < 3 {
+        let this = attempt().await;
+        took.push(this);
+        if this <= IN_TIME {
+            return;
+        }
+    }
+    panic!("no take-over within {IN_TIME:#}: {took:?}");
+}
+
+/// Waits until another than `former` holds the Lease, and gives how long nobody gave a sign of life.
+async fn taken_over(world: &World, former: &str) -> SignedDuration {
     let mut last = lease(world).await.expect("the Lease");
     let mut taken = None;
     until(TAKEN_OVER, "another holds the Lease", async || {
@@ -91,10 +107,15 @@ async fn taken_over(world: &World, former: &str) {
         written(&taken).duration_since(written(&last)),
     );
     assert!(to.duration_since(from).as_secs() >= 14, "it did not wait: {last:#} {taken:#}");
+    to.duration_since(from)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_leader_is_followed() {
+    in_time(kill_a_leader).await;
+}
+
+async fn kill_a_leader() -> SignedDuration {
     let world = World::new(Nature::default()).await;
     let (leader, standby) = pair(&world).await;
     let former = holder(&world).await;
@@ -104,7 +125,7 @@ async fn a_killed_leader_is_followed() {
     world.until(SOON, "the request is sent", async |world: &World| world.calls(Operation::CreateService) == 2).await;
     leader.kill().await;
     world.apply(&link_of("third", &project(2))).await;
-    taken_over(&world, &former).await;
+    let took = taken_over(&world, &former).await;
     until_leads(&standby).await;
     for name in ["first", "second", "third"] {
         world
@@ -115,11 +136,16 @@ async fn a_killed_leader_is_followed() {
     }
     created_once(&world, 3);
     world.always().await;
+    took
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zombie_ends_without_another_word() {
+    in_time(wake_a_zombie).await;
 }
 
 /// The leader stands still with a creation on its way, another takes over, and it goes on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_zombie_ends_without_another_word() {
+async fn wake_a_zombie() -> SignedDuration {
     let world = World::new(Nature::default()).await;
     let (mut zombie, standby) = pair(&world).await;
     let former = holder(&world).await;
@@ -130,7 +156,7 @@ async fn a_zombie_ends_without_another_word() {
     let before = zombie.log().len();
     // What it will find to do when it goes on.
     world.apply(&link_of("third", &project(2))).await;
-    taken_over(&world, &former).await;
+    let took = taken_over(&world, &former).await;
     until_leads(&standby).await;
     for name in ["first", "second", "third"] {
         world
@@ -145,19 +171,23 @@ async fn a_zombie_ends_without_another_word() {
     assert!(!zombie.ended().expect("it has ended").success());
     let log = zombie.log();
     let after = &log[before..];
+    assert!(sent_calls(&log[..before]).contains(&"list_services".to_owned()), "its calls are not in its log:\n{log}");
     assert!(after.contains("not the leader any more: "), "it does not say why:\n{after}");
-    let asked: Vec<_> = after.lines().filter(|line| is_request_to_atlas(line)).collect();
-    assert!(asked.is_empty(), "it asked Atlas: {asked:#?}");
+    let asked = sent_calls(after);
+    // The answer of the one that was under way may still come in.
+    assert!(asked.is_empty() || asked == ["create_service"], "it asked Atlas: {asked:?}\n{after}");
     world.until_ready(LINKS, "fourth").await;
     assert_ne!(holder(&world).await, former);
     created_once(&world, 4);
     world.always().await;
+    took
 }
 
-/// A call that was sent and answered after the process went on; the answer of one that was under way may still come in.
-fn is_request_to_atlas(line: &str) -> bool {
-    let line: Value = serde_json::from_str(line).unwrap_or_default();
-    line["message"] == "called Atlas" && line["outcome"] == "ok" && line["operation"] != "create_service"
+/// The calls of Atlas that a log tells of, however they ended. What was withheld from the transport made no request.
+fn sent_calls(log: &str) -> Vec<String> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let sent = lines.filter(|line| line["message"] == "called Atlas" && line["requests"] != 0);
+    sent.map(|line| line["operation"].as_str().expect("a word").to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ pub struct Case {
     pub feature: &'static str,
     pub values: &'static str,
     /// Each place is a kind, where needed with a part of the name (`Role@leader`), and a JSON pointer into that object;
-    /// `arg` stands for the arguments of the operator.
+    /// `arg` stands for the arguments of the operator, `arg@--x` for those that begin so.
     pub expect: &'static [(&'static str, Is)],
 }
 
@@ -135,13 +135,23 @@ pub const CASES: &[Case] = &[
         ("arg", is(r#""--http-listen=127.0.0.1:9090""#)),
         ("Deployment/spec/template/spec/containers/0/ports/0/containerPort", is("9090")),
     ]),
-    case("", "operator: {allowHttp: true}", &[("arg", is(r#""--allow-http""#))]),
+    case("", "operator: {allowHttp: true, atlasBaseUrl: 'http://atlas.test'}", &[
+        ("arg", is(r#""--allow-http""#)), ("arg", is(r#""--atlas-base-url=http://atlas.test""#)),
+    ]),
+    case("", "operator: {atlasBaseUrl: 'http://127.0.0.1:8080/'}", &[("arg", is(r#""--atlas-base-url=http://127.0.0.1:8080/""#)), ("arg@--allow-http", Absent)]),
+    case("", "operator: {atlasBaseUrl: 'http://[::1]:8080'}", &[("arg", is(r#""--atlas-base-url=http://[::1]:8080""#))]),
+    case("", "operator: {pollInterval: 1m2s3ms, resyncInterval: 999999999d}", &[
+        ("arg", is(r#""--poll-interval=1m2s3ms""#)), ("arg", is(r#""--resync-interval=999999999d""#)),
+    ]),
     case("", "defaults: {deletionPolicy: Retain}", &[("arg", is(r#""--default-deletion-policy=Retain""#))]),
     case("leader-election option", "leaderElection: {leaseName: mine, leaseDuration: 30s}", &[
         ("arg", is(r#""--leader-election""#)), ("arg", is(r#""--leader-election-lease-name=mine""#)),
         ("arg", is(r#""--leader-election-lease-duration=30s""#)),
         ("Role@leader-election/rules/1/resourceNames", is(r#"["mine"]"#)),
         ("Role@leader-election/metadata/namespace", is(r#""operators""#)),
+    ]),
+    case("leader-election option", "leaderElection: {enabled: false}\nstrategy: {type: Recreate}", &[
+        ("arg@--leader-election", Absent), ("Role", Absent), ("RoleBinding", Absent), ("ClusterRole", Present),
     ]),
     case("", "proxy: {https: 'http://proxy:3128', noProxy: 'a,b'}", &[
         ("arg", is(r#""--https-proxy=http://proxy:3128""#)), ("arg", is(r#""--no-proxy=a,b""#)),

@@ -3,11 +3,16 @@
 use super::{
     REGENERATE,
     helm::{Helm, chart, objects, repository},
+    sample::sample_files,
     values::documented,
 };
 use atlas_privatelink_operator::{api::crds, testbed::control_plane::Places};
 use serde_json::Value;
 use std::{path::Path, process::Command};
+
+/// What stands between these in the README is made from the sample of Argo CD.
+pub const SAMPLE_BEGINS: &str = "<!-- sample: begin -->";
+pub const SAMPLE_ENDS: &str = "<!-- sample: end -->";
 
 /// The file has this text; with the variable set it gets it.
 pub fn same(path: &Path, text: &str) {
@@ -46,6 +51,21 @@ fn the_readme_of_the_chart_lists_every_value() {
     });
     let table = format!("| value | default | meaning |\n|---|---|---|\n{}", rows.collect::<String>());
     same(&path, &format!("{before}<!-- values: begin -->\n{table}<!-- values: end -->{after}"));
+}
+
+/// The waves of Argo CD, for those who read the README and nothing else.
+#[test]
+fn the_readme_has_the_sample_in_full() {
+    let path = repository("README.md");
+    let text = std::fs::read_to_string(&path).expect("README.md");
+    let (before, rest) = text.split_once(SAMPLE_BEGINS).expect("the sample begins");
+    let (_, after) = rest.split_once(SAMPLE_ENDS).expect("the sample ends");
+    let files = sample_files().into_iter().map(|file| {
+        let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
+        let manifests = std::fs::read_to_string(&file).expect("manifests");
+        format!("`{name}`:\n\n```yaml\n{manifests}```\n\n")
+    });
+    same(&path, &format!("{before}{SAMPLE_BEGINS}\n\n{}{SAMPLE_ENDS}{after}", files.collect::<String>()));
 }
 
 /// For those who install without Helm: what the chart renders with `deploy/install-values.yaml`.

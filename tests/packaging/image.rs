@@ -35,6 +35,21 @@ fn the_operator_is_built_without_the_testbed_by_the_oldest_rust_it_allows() {
     }
 }
 
+/// The tests are not copied, but Cargo.toml names them.
+#[test]
+fn every_target_that_is_not_copied_has_a_stand_in() {
+    let manifest = std::fs::read_to_string(repository("Cargo.toml")).expect("Cargo.toml");
+    let paths = manifest.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+    let paths: Vec<&str> = paths.collect();
+    assert!(paths.len() >= 2, "{paths:?}");
+    let recipe = dockerfile();
+    for run in all(&recipe, "RUN") {
+        for path in paths.iter().filter(|path| !path.starts_with("src/")) {
+            assert!(run.split_whitespace().any(|word| word == *path), "{path} is not made by {run}");
+        }
+    }
+}
+
 /// BuildKit reads this one before the first stage only.
 #[test]
 fn the_list_of_what_is_in_it_names_the_crates() {

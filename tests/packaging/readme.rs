@@ -2,6 +2,7 @@
 //! subcommands, flags, values, kinds and fields that exist.
 
 use super::{
+    files::{SAMPLE_BEGINS, SAMPLE_ENDS},
     helm::{Helm, objects, repository},
     values::documented,
 };
@@ -57,10 +58,13 @@ fn every_link_leads_somewhere() {
     assert!(links > 15, "{links}");
 }
 
-/// The text between ```` ```language ```` and its end, for each.
+/// The text between ```` ```language ```` and its end, for each; the sample of Argo CD is tested where it is.
 fn blocks(language: &str) -> Vec<&'static str> {
     let begins = format!("```{language}\n");
-    README.split(&*begins).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    let (before, sample) = README.split_once(SAMPLE_BEGINS).expect("the sample");
+    let (_, after) = sample.split_once(SAMPLE_ENDS).expect("its end");
+    let of = |text: &'static str| text.split(&*begins).skip(1).filter_map(|rest| rest.split("```").next());
+    of(before).chain(of(after)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

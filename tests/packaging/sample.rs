@@ -19,14 +19,17 @@ const LINK: &str = "orders-us-east-1";
 const ENDPOINT: &str = "orders-vpc-a";
 const JOB: &str = "orders-vpc-endpoint";
 
-/// Everything in `deploy/argocd/sample/`, in the order of its files.
-fn sample() -> Vec<Value> {
-    let mut files: Vec<PathBuf> = fs::read_dir(repository("deploy/argocd/sample"))
-        .expect("the sample")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
+/// The files of `deploy/argocd/sample/`, in their order.
+pub fn sample_files() -> Vec<PathBuf> {
+    let folder = fs::read_dir(repository("deploy/argocd/sample")).expect("the sample");
+    let mut files: Vec<PathBuf> = folder.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
-    files.iter().flat_map(|file| objects(&fs::read_to_string(file).expect("text")).expect("YAML")).collect()
+    files
+}
+
+/// Everything in it.
+fn sample() -> Vec<Value> {
+    sample_files().iter().flat_map(|file| objects(&fs::read_to_string(file).expect("text")).expect("YAML")).collect()
 }
 
 fn annotation<'a>(object: &'a Value, name: &str) -> &'a str {
@@ -46,7 +49,7 @@ fn the_waves_are_in_their_order() {
     let rest = ["AtlasPrivateLink", "Job", "AtlasInterfaceEndpoint", "Deployment"].map(wave);
     assert_eq!(rest, ["0", "1", "2", "3"]);
     // A finalizer of ours must not find its credentials gone, nor a slip in Git cut a connection.
-    for kind in ["AtlasPrivateLink", "AtlasInterfaceEndpoint"] {
+    for kind in ["Secret", "AtlasPrivateLink", "AtlasInterfaceEndpoint"] {
         assert_eq!(annotation(of_kind(&sample, kind), "sync-options"), "PruneLast=true,Prune=confirm,Delete=confirm");
     }
 }

@@ -5,7 +5,7 @@ use super::{
     table::{OF_A_LINK, State},
 };
 use crate::simulated::{
-    looks::{foreign_service, only_service},
+    looks::{foreign_service, only_service, status},
     world::*,
 };
 use atlas_privatelink_operator::testbed::simulator::{
@@ -46,6 +46,8 @@ async fn life(v2_waiting_for_user: bool) -> BTreeSet<State> {
     let _operator = world.start();
     link.until(&world, MINUTE, State::Initiating).await;
     link.until(&world, 10 * MINUTE, State::Usable).await;
+    let word = if v2_waiting_for_user { "WAITING_FOR_USER" } else { "AVAILABLE" };
+    assert_eq!(status(&world, LINKS, "orders")["state"], word);
     link.edit(&world, json!({"deletionPolicy": "Delete"}));
     link.until(&world, MINUTE, State::Usable).await;
     suspend_and_resume(&world, &mut link, State::SuspendedReady, State::Usable).await;

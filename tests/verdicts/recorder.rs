@@ -86,6 +86,10 @@ impl<'a> Followed<'a> {
         followed
     }
 
+    pub fn world(&self) -> &'a World {
+        self.world
+    }
+
     /// Waits for the first version since the last step that is so.
     async fn find(&mut self, what: &str, state: State, is_so: impl Fn(&Value) -> bool) {
         let (recorder, name, steps) = (self.recorder, self.name, self.steps);

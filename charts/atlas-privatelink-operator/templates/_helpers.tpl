@@ -23,8 +23,8 @@
 {{- end }}
 
 {{- define "atlas-privatelink-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "atlas-privatelink-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "atlas-privatelink-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
@@ -41,9 +41,9 @@ app.kubernetes.io/component: operator
 {{- /* The metadata of a namespaced object: (dict "root" $ "name" … "labels" … "annotations" …), all but root optional. */}}
 {{- define "atlas-privatelink-operator.metadata" -}}
 {{- $root := .root -}}
-name: {{ default (include "atlas-privatelink-operator.fullname" $root) .name }}
+name: {{ default (include "atlas-privatelink-operator.fullname" $root) .name | quote }}
 {{- if not .cluster }}
-namespace: {{ default (include "atlas-privatelink-operator.namespace" $root) .namespace }}
+namespace: {{ default (include "atlas-privatelink-operator.namespace" $root) .namespace | quote }}
 {{- end }}
 labels:
   {{- merge (dict) (default dict .labels) (include "atlas-privatelink-operator.labels" $root | fromYaml) | toYaml | nindent 2 }}
@@ -79,20 +79,43 @@ annotations:
 {{- default (include "atlas-privatelink-operator.fullname" .) .Values.leaderElection.leaseName }}
 {{- end }}
 
+{{- /* "true" if an operator stands for election. Of several that do not, each would do the work of all. */}}
+{{- define "atlas-privatelink-operator.elects" -}}
+{{- if .Values.leaderElection.enabled -}}
+true
+{{- else if gt (int .Values.replicas) 1 }}
+{{- fail "leaderElection.enabled is false: replicas must not be above 1" }}
+{{- end }}
+{{- end }}
+
+{{- /* Where Atlas is. The operator would refuse plain http to others than itself, and be started again and again. */}}
+{{- define "atlas-privatelink-operator.baseUrl" -}}
+{{- $loopback := "^(?i)http://(localhost|127([.][0-9]{1,3}){3}|\\[::1\\])(:[0-9]+)?/?$" }}
+{{- with .Values.operator }}
+{{- if not (or .allowHttp (hasPrefix "https:" .atlasBaseUrl) (regexMatch $loopback .atlasBaseUrl)) }}
+{{- fail "operator.atlasBaseUrl is plain http: keys would travel unprotected; use https, or set operator.allowHttp" }}
+{{- end }}
+{{- .atlasBaseUrl }}
+{{- end }}
+{{- end }}
+
 {{- /* Every flag of `run` that a value sets. */}}
 {{- define "atlas-privatelink-operator.args" -}}
 {{- $args := list "run"
-  (printf "--atlas-base-url=%s" .Values.operator.atlasBaseUrl)
+  (printf "--atlas-base-url=%s" (include "atlas-privatelink-operator.baseUrl" .))
   (printf "--atlas-api-version=%s" .Values.operator.atlasApiVersion)
   (printf "--poll-interval=%s" .Values.operator.pollInterval)
   (printf "--resync-interval=%s" .Values.operator.resyncInterval)
   (printf "--default-deletion-policy=%s" .Values.defaults.deletionPolicy)
   (printf "--concurrency=%d" (int .Values.operator.concurrency))
   (printf "--log-format=%s" .Values.operator.logFormat)
-  (printf "--log-level=%s" .Values.operator.logLevel)
+  (printf "--log-level=%s" .Values.operator.logLevel) }}
+{{- if include "atlas-privatelink-operator.elects" . }}
+{{- $args = concat $args (list
   "--leader-election"
   (printf "--leader-election-lease-name=%s" (include "atlas-privatelink-operator.leaseName" .))
-  (printf "--leader-election-lease-duration=%s" .Values.leaderElection.leaseDuration) }}
+  (printf "--leader-election-lease-duration=%s" .Values.leaderElection.leaseDuration)) }}
+{{- end }}
 {{- with .Values.operator.httpListen }}{{ $args = append $args (printf "--http-listen=%s" .) }}{{ end }}
 {{- if .Values.operator.allowHttp }}{{ $args = append $args "--allow-http" }}{{ end }}
 {{- range uniq .Values.namespaces }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}

@@ -8,7 +8,11 @@ use std::{
     env, fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
+
+/// Of Kubernetes 1; the chart's `kubeVersion`.
+const OLDEST_MINOR: u32 = 29;
 
 /// A program that belongs to a control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,17 +84,22 @@ impl Places {
 
     /// kubectl, by its bare name where a shell finds it.
     pub fn find_kubectl(&self) -> Option<PathBuf> {
-        let name = Tool::Kubectl.file_name();
-        let in_path = self.path.iter().any(|directory| is_executable(&directory.join(name)));
-        if in_path { Some(name.into()) } else { self.find(Tool::Kubectl) }
+        self.kubectl_of_the_shell().map(|_| Tool::Kubectl.file_name().into()).or_else(|| self.find(Tool::Kubectl))
     }
 
-    /// Finds kubectl as [`Self::find_kubectl`] does, or builds it.
+    fn kubectl_of_the_shell(&self) -> Option<PathBuf> {
+        let files = self.path.iter().map(|directory| directory.join(Tool::Kubectl.file_name()));
+        files.into_iter().find(|file| is_executable(file))
+    }
+
+    /// Finds kubectl as [`Self::find_kubectl`] does, but for one on the PATH that is too old, or builds it.
     ///
     /// # Errors
     /// When it is missing and cannot be built.
     pub fn ensure_kubectl(&self) -> Result<PathBuf, BuildError> {
-        self.find_kubectl().map_or_else(|| go_build::build_tool(Tool::Kubectl, &self.build_directory), Ok)
+        let of_the_shell = self.kubectl_of_the_shell().filter(|file| is_new_enough(file));
+        let found = of_the_shell.map(|_| Tool::Kubectl.file_name().into()).or_else(|| self.find(Tool::Kubectl));
+        found.map_or_else(|| go_build::build_tool(Tool::Kubectl, &self.build_directory), Ok)
     }
 
     /// Where `tool` is built.
@@ -119,6 +128,18 @@ impl Places {
 fn repository() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     if source.is_dir() { source.to_owned() } else { env::current_dir().unwrap_or_else(|_| PathBuf::from(".")) }
+}
+
+/// Whether a kubectl is as new as the oldest Kubernetes that the operator runs on.
+fn is_new_enough(kubectl: &Path) -> bool {
+    let told = Command::new(kubectl).args(["version", "--client", "--output=json"]).stdin(Stdio::null()).output();
+    told.is_ok_and(|told| minor_version(&told.stdout).is_some_and(|minor| minor >= OLDEST_MINOR))
+}
+
+/// What `kubectl version --client --output=json` tells; a cloud's build calls itself 29+.
+fn minor_version(told: &[u8]) -> Option<u32> {
+    let told: serde_json::Value = serde_json::from_slice(told).ok()?;
+    told["clientVersion"]["minor"].as_str()?.trim_end_matches('+').parse().ok()
 }
 
 /// Whether `path` is a file that can be run.
@@ -190,5 +211,29 @@ mod tests {
         assert_eq!(places.find_kubectl(), Some("kubectl".into()), "its bare name is enough");
         places.path.clear();
         assert_eq!(places.find_kubectl(), Some(built.join("kubectl")));
+    }
+
+    #[test]
+    fn a_kubectl_that_tells_no_version_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (repository, bin) = (dir.path().join("repository"), dir.path().join("bin"));
+        let built = repository.join("target/control-plane");
+        put(&built, Tool::Kubectl, 0o755);
+        put(&bin, Tool::Kubectl, 0o755);
+        let places = Places { path: vec![bin], ..places(None, &repository) };
+        assert_eq!(places.find_kubectl(), Some("kubectl".into()));
+        assert_eq!(places.ensure_kubectl().unwrap(), built.join("kubectl"));
+    }
+
+    #[test]
+    fn the_minor_version_is_read() {
+        let told = |minor: &str| format!(r#"{{"clientVersion": {{"major": "1", "minor": "{minor}"}}}}"#);
+        for (text, expected) in
+            [(told("36"), Some(36)), (told("28+"), Some(28)), (told(""), None), ("Client Version: v1.36".into(), None)]
+        {
+            assert_eq!(minor_version(text.as_bytes()), expected, "{text}");
+        }
+        let chart = include_str!("../../../charts/atlas-privatelink-operator/Chart.yaml");
+        assert!(chart.contains(&format!("kubeVersion: \">=1.{OLDEST_MINOR}.")), "the chart asks for another");
     }
 }
