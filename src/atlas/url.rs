@@ -52,7 +52,10 @@ impl BaseUrl {
         if parts.path_and_query.is_some_and(|path| path.as_str() != "/") {
             return Err(InvalidBaseUrl::Path);
         }
-        if authority.host().is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
+        // `http` finds the host and the port of `[::1]x:1`, too.
+        let port = authority.as_str().strip_prefix(authority.host());
+        let is_port = |text: &str| authority.port_u16().is_some_and(|port| text == format!(":{port}"));
+        if authority.host().is_empty() || !port.is_some_and(|port| port.is_empty() || is_port(port)) {
             return Err(InvalidBaseUrl::Malformed);
         }
         let secure = scheme == Scheme::HTTPS;
@@ -143,6 +146,7 @@ mod tests {
             ("cloud.mongodb.com", InvalidBaseUrl::Malformed),
             ("https://", InvalidBaseUrl::Malformed),
             ("https://host:port", InvalidBaseUrl::Malformed),
+            ("https://[::1]x:8080", InvalidBaseUrl::Malformed),
             ("https://cloud.mongodb.com\n", InvalidBaseUrl::Malformed),
             ("", InvalidBaseUrl::Malformed),
         ] {
