@@ -52,10 +52,12 @@ impl BaseUrl {
         if parts.path_and_query.is_some_and(|path| path.as_str() != "/") {
             return Err(InvalidBaseUrl::Path);
         }
-        // `http` finds the host and the port of `[::1]x:1`, too.
-        let port = authority.as_str().strip_prefix(authority.host());
-        let is_port = |text: &str| authority.port_u16().is_some_and(|port| text == format!(":{port}"));
-        if authority.host().is_empty() || !port.is_some_and(|port| port.is_empty() || is_port(port)) {
+        if authority.host().is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
+            return Err(InvalidBaseUrl::Malformed);
+        }
+        // `[::1]x:1` and `cloud.1` have a host for `http` and none for the client, and `0x7f.1` another one.
+        let client = reqwest::Url::parse(text).map_err(|_| InvalidBaseUrl::Malformed)?;
+        if !client.host_str().is_some_and(|host| host.eq_ignore_ascii_case(authority.host())) {
             return Err(InvalidBaseUrl::Malformed);
         }
         let secure = scheme == Scheme::HTTPS;
@@ -147,6 +149,8 @@ mod tests {
             ("https://", InvalidBaseUrl::Malformed),
             ("https://host:port", InvalidBaseUrl::Malformed),
             ("https://[::1]x:8080", InvalidBaseUrl::Malformed),
+            ("https://cloud.1111", InvalidBaseUrl::Malformed),
+            ("https://0x7f.1", InvalidBaseUrl::Malformed),
             ("https://cloud.mongodb.com\n", InvalidBaseUrl::Malformed),
             ("", InvalidBaseUrl::Malformed),
         ] {

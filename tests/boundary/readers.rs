@@ -240,6 +240,8 @@ fn id(bytes: &[u8]) -> Checked {
     }
     if let Ok(base) = BaseUrl::parse(text, false) {
         let url = reqwest::Url::parse(&base.to_string()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let host = url.host_str().unwrap_or("nobody");
+        prop_assert!(base.to_string().to_lowercase().contains(host), "{base} leads to {host}");
         let is_local =
             url.host_str().is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]");
         prop_assert!(url.scheme() == "https" || is_local, "{url}");
