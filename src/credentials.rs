@@ -1,7 +1,10 @@
 //! Reads Secrets: by GET, when they are used, in the namespace of the object that refers to them. Never listed, never
 //! watched, and kept for at most a minute.
 
-use crate::atlas::credential::{Credential, InvalidCredential};
+use crate::{
+    api::is_object_name,
+    atlas::credential::{Credential, InvalidCredential},
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use std::{
@@ -85,6 +88,9 @@ impl Credentials {
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Arc<Credential>, Problem> {
+        if !is_object_name(name) {
+            return Err(Problem::Missing);
+        }
         let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await;
         let secret = secret.map_err(|error| Problem::Unreadable(Box::new(error)))?.ok_or(Problem::Missing)?;
         let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();

@@ -31,6 +31,21 @@
 //! [`reconcile::ownership`] (several resources name the same thing: whose is it?), and the `delete` modules.
 
 #![forbid(unsafe_code)]
+// What comes from a manifest, a Secret or an answer must not be able to end a task; `clippy` looks at it as it is built,
+// without the unit tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod api;
 pub mod atlas;
@@ -47,4 +62,13 @@ pub mod reconcile;
 pub mod server;
 pub mod telemetry;
 #[cfg(feature = "testbed")]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "no part of the image; where the demo or a test goes wrong, a panic says so best"
+)]
 pub mod testbed;

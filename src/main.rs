@@ -1,6 +1,20 @@
 //! The one binary.
 
 #![forbid(unsafe_code)]
+// As in the library.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 use atlas_privatelink_operator::{
     api::crds,

@@ -1,3 +1,4 @@
+mod boundary;
 mod clients;
 mod cluster;
 mod harness;

@@ -106,7 +106,7 @@ impl Verdict {
                 type_: type_.to_owned(),
                 status: status.to_owned(),
                 reason: self.reason.to_string(),
-                message: self.message.clone(),
+                message: shortened(&self.message),
                 observed_generation: generation,
                 last_transition_time: before
                     .map_or_else(|| Time(whole_second(now)), |c| c.last_transition_time.clone()),
@@ -115,6 +115,17 @@ impl Verdict {
         let mut conditions = vec![condition(READY, ready)];
         conditions.extend(abnormal.map(|type_| condition(type_, TRUE)));
         conditions
+    }
+}
+
+/// What the schema takes at most, in characters, as `metav1.Condition` has it.
+pub(super) const LONGEST_MESSAGE: usize = 32_768;
+
+/// A message names as many objects as there are, and a status that is refused tells nothing at all.
+fn shortened(message: &str) -> String {
+    match message.chars().count() {
+        ..=LONGEST_MESSAGE => message.to_owned(),
+        _ => message.chars().take(LONGEST_MESSAGE - 1).chain(['…']).collect(),
     }
 }
 
@@ -164,6 +175,16 @@ mod tests {
         assert_eq!((second[0].reason.as_str(), second[0].observed_generation), ("Attaching", Some(2)));
         let third = Verdict::ready("c").conditions(&second, Some(2), at(30));
         assert_eq!(third[0].last_transition_time, Time(at(30)));
+    }
+
+    #[test]
+    fn a_message_is_never_longer_than_the_schema_allows() {
+        for (length, whole) in [(LONGEST_MESSAGE, true), (LONGEST_MESSAGE + 1, false), (1 << 20, false)] {
+            let message = "é".repeat(length);
+            let conditions = Verdict::stalled(Reason::DeletionBlocked, &message).conditions(&[], Some(1), at(0));
+            assert!(conditions.iter().all(|condition| condition.message.chars().count() <= LONGEST_MESSAGE));
+            assert_eq!(conditions.iter().all(|condition| condition.message == message), whole, "{length}");
+        }
     }
 
     /// One row of the table for each, and no row for another.

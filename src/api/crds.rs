@@ -1,6 +1,6 @@
 //! The CustomResourceDefinitions, as they stand in `crds/`.
 
-use super::{AtlasInterfaceEndpoint, AtlasPrivateLink};
+use super::{AtlasInterfaceEndpoint, AtlasPrivateLink, LONGEST_STATUS_TEXT, condition::LONGEST_MESSAGE};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -50,7 +50,7 @@ pub fn write(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What the derive cannot say: the default of `status`, the limits of conditions, and that absent is the only way to
+/// What the derive cannot say: the default of `status`, the limits of its texts and conditions, and that absent is the only way to
 /// leave a field out (with `nullable`, an explicit null would be stored, and `has()` would hold for it).
 fn finish(root: &mut JSONSchemaProps) {
     plain(root);
@@ -64,6 +64,19 @@ fn finish(root: &mut JSONSchemaProps) {
         .and_then(|conditions| conditions.items.as_mut());
     if let Some(JSONSchemaPropsOrArray::Schema(condition)) = items {
         limit_condition(condition);
+    }
+    limit_texts(status);
+}
+
+/// No text is without a limit, whoever may write a status: everybody who lists the objects has to carry it.
+fn limit_texts(schema: &mut JSONSchemaProps) {
+    let limited = schema.max_length.is_some() || schema.enum_.is_some() || schema.format.is_some();
+    if schema.type_.as_deref() == Some("string") && !limited {
+        schema.max_length = i64::try_from(LONGEST_STATUS_TEXT).ok();
+    }
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(limit_texts);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        limit_texts(items);
     }
 }
 
@@ -84,7 +97,7 @@ fn limit_condition(condition: &mut JSONSchemaProps) {
         schema.max_length = Some(316);
         schema.pattern = Some(r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$".to_owned());
     });
-    field("message", |schema| schema.max_length = Some(32768));
+    field("message", |schema| schema.max_length = i64::try_from(LONGEST_MESSAGE).ok());
     field("observedGeneration", |schema| schema.minimum = Some(0.0));
 }
 
@@ -200,14 +213,20 @@ mod tests {
     }
 
     #[test]
-    fn every_text_of_spec_is_limited() {
+    fn every_text_is_limited() {
         for (kind, schema) in schemas() {
-            walk(&format!("{kind}.spec"), property(&schema, "spec"), &mut |path, schema| {
-                if schema.type_.as_deref() == Some("string") {
-                    let limited = schema.enum_.is_some() || (schema.pattern.is_some() && schema.max_length.is_some());
-                    assert!(limited, "{path} has neither an enum nor pattern and length");
-                }
-            });
+            let mut texts = 0;
+            for part in ["spec", "status"] {
+                walk(&format!("{kind}.{part}"), property(&schema, part), &mut |path, schema| {
+                    if schema.type_.as_deref() != Some("string") || schema.format.as_deref() == Some("date-time") {
+                        return;
+                    }
+                    texts += 1;
+                    let limited = schema.max_length.is_some() && (schema.pattern.is_some() || part == "status");
+                    assert!(schema.enum_.is_some() || limited, "{path} has neither an enum nor pattern and length");
+                });
+            }
+            assert!(texts > 10, "{kind}");
         }
     }
 

@@ -28,12 +28,23 @@ pub const ATTEMPT_ANNOTATION: &str = "atlas.privatelink.dev/attempt";
 /// A new value reconciles at once and resets `status.attempts`; it is answered in `status.lastHandledReconcileAt`.
 pub const RECONCILE_ANNOTATION: &str = "atlas.privatelink.dev/reconcile-requested-at";
 
+/// What a text of a status has at most, in characters. The schema refuses a longer one, and with it the whole status.
+pub const LONGEST_STATUS_TEXT: usize = 1024;
+
 /// A reference to an object of the same namespace.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct LocalReference {
     /// Name of the object, in the namespace of the resource that refers to it.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
+}
+
+/// Whether an object can have this name. A name stands in a path of the Kubernetes API, and kube takes any: `../x` or
+/// `x?y` would lead to another object. The schema says the same; whoever has loosened it there, has not here.
+pub fn is_object_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 253 && text.bytes().all(inner) && text.starts_with(outer) && text.ends_with(outer)
 }
 
 /// What happens in Atlas when this resource is deleted: Delete (even what it adopted) or Retain. When absent, the operator

@@ -1,7 +1,7 @@
 //! From an HTTP refusal to an [`AtlasError`]: one table, by status first and Atlas' code second (atlas-api.md §1–§4).
 
 use super::{
-    credential, detail,
+    detail,
     error::{AtlasError, Class, Denial, Effect},
     headers,
 };
@@ -24,7 +24,7 @@ impl Complaint {
     fn read(status: StatusCode, body: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(body).ok()?;
         let text = |key| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-        let code = text("errorCode").map(|code| detail::tidy(&code, 100));
+        let code = text("errorCode").map(|code| detail::tidy(&code, usize::MAX));
         let repeated = value.get("error").and_then(Value::as_u64) == Some(status.as_u16().into());
         (repeated || code.is_some()).then(|| Self { code, text: text("detail").or_else(|| text("reason")) })
     }
@@ -57,7 +57,7 @@ pub(super) fn refusal(answer: &Response<Bytes>, secret: &SecretString, clock: &C
         effect: if status.is_client_error() && is_atlas { Effect::None } else { Effect::Unknown },
         status: Some(status.as_u16()),
         detail: detail::compose(&told, subject.hint(class), secret),
-        code: code.map(|code| credential::scrub(&code, secret)),
+        code: code.map(|code| detail::discreet(&code, secret, detail::LONGEST_CODE)),
     }
 }
 

@@ -6,6 +6,9 @@ use secrecy::SecretString;
 /// The longest text of Atlas' that is passed on, in bytes.
 pub(super) const LIMIT: usize = 512;
 
+/// The longest code: they are words, such as `PRIVATE_ENDPOINT_SERVICE_NOT_FOUND`.
+pub(super) const LONGEST_CODE: usize = 100;
+
 /// `text` on one line, without control characters or direction marks (they could forge terminal output), at most
 /// `limit` bytes.
 pub(super) fn tidy(text: &str, limit: usize) -> String {
@@ -22,13 +25,18 @@ pub(super) fn tidy(text: &str, limit: usize) -> String {
     cut(tidy, limit)
 }
 
+/// `text` as [`tidy`] makes it, without the secret. It is looked for where the text is tidy already, for a mark in its
+/// middle would hide it, and still whole, for half of it is too much.
+pub(super) fn discreet(text: &str, secret: &SecretString, limit: usize) -> String {
+    cut(credential::scrub(&tidy(text, usize::MAX), secret), limit)
+}
+
 /// What Atlas says, without the secret, and what to do about it; together at most [`LIMIT`] bytes.
 pub(super) fn compose(text: &str, hint: Option<&str>, secret: &SecretString) -> String {
-    let text = credential::scrub(text, secret);
     match hint {
-        None => tidy(&text, LIMIT),
+        None => discreet(text, secret, LIMIT),
         Some(hint) => {
-            let text = tidy(&text, LIMIT.saturating_sub(hint.len() + 2));
+            let text = discreet(text, secret, LIMIT.saturating_sub(hint.len() + 2));
             let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
             format!("{text}{stop} {hint}")
         }
@@ -61,7 +69,11 @@ mod tests {
 
     #[test]
     fn secrets_are_scrubbed() {
-        assert_eq!(compose("key hunter2 refused", None, &"hunter2".to_owned().into()), "key … refused");
+        let secret = "hunter2".to_owned().into();
+        assert_eq!(compose("key hunter2 refused", None, &secret), "key … refused");
+        assert_eq!(compose("key hun\u{200b}ter2 refused", None, &secret), "key … refused");
+        // A limit within it leaves no half of it.
+        assert_eq!(discreet("abc hunter2", &secret, 8), "abc …");
     }
 
     proptest! {

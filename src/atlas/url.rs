@@ -55,6 +55,11 @@ impl BaseUrl {
         if authority.host().is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
             return Err(InvalidBaseUrl::Malformed);
         }
+        // `[::1]x:1` and `cloud.1` have a host for `http` and none for the client, and `0x7f.1` another one.
+        let client = reqwest::Url::parse(text).map_err(|_| InvalidBaseUrl::Malformed)?;
+        if !client.host_str().is_some_and(|host| host.eq_ignore_ascii_case(authority.host())) {
+            return Err(InvalidBaseUrl::Malformed);
+        }
         let secure = scheme == Scheme::HTTPS;
         let tolerated = scheme == Scheme::HTTP && (allow_http || is_loopback(authority.host()));
         if secure || tolerated { Ok(Self { scheme, authority }) } else { Err(InvalidBaseUrl::Insecure) }
@@ -143,6 +148,9 @@ mod tests {
             ("cloud.mongodb.com", InvalidBaseUrl::Malformed),
             ("https://", InvalidBaseUrl::Malformed),
             ("https://host:port", InvalidBaseUrl::Malformed),
+            ("https://[::1]x:8080", InvalidBaseUrl::Malformed),
+            ("https://cloud.1111", InvalidBaseUrl::Malformed),
+            ("https://0x7f.1", InvalidBaseUrl::Malformed),
             ("https://cloud.mongodb.com\n", InvalidBaseUrl::Malformed),
             ("", InvalidBaseUrl::Malformed),
         ] {

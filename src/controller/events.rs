@@ -186,7 +186,7 @@ impl Events {
 
     fn event(&self, regarding: &ObjectReference, news: &News, now: Timestamp) -> Event {
         let name = regarding.name.as_deref().unwrap_or(REPORTER);
-        let prefix = &name[..name.floor_char_boundary(LONGEST_PREFIX)];
+        let prefix = name.get(..name.floor_char_boundary(LONGEST_PREFIX)).unwrap_or(REPORTER);
         let mut hasher = DefaultHasher::new();
         (&self.instance, &regarding.uid, news, now.as_nanosecond()).hash(&mut hasher);
         let type_ = if news.warning { "Warning" } else { "Normal" };

@@ -14,10 +14,13 @@ use serde_json::{Value, json};
 
 /// Sets the finalizer and, with it in the same write, the record of an attempt.
 pub async fn record<K: Kind>(ctx: &Context, object: &K, attempt: Option<&Attempt>) -> Result<K, kube::Error> {
-    let mut metadata = json!({"finalizers": with_finalizer(object)});
-    if let Some(attempt) = attempt {
-        metadata["annotations"] = json!({ATTEMPT_ANNOTATION: attempt.to_annotation()});
-    }
+    let finalizers = with_finalizer(object);
+    let metadata = match attempt {
+        Some(attempt) => {
+            json!({"finalizers": finalizers, "annotations": {ATTEMPT_ANNOTATION: attempt.to_annotation()}})
+        }
+        None => json!({"finalizers": finalizers}),
+    };
     patch(ctx, object, metadata).await
 }
 
@@ -49,7 +52,9 @@ fn with_finalizer<K: Kind>(object: &K) -> Vec<String> {
 }
 
 async fn patch<K: Kind>(ctx: &Context, object: &K, mut metadata: Value) -> Result<K, kube::Error> {
-    metadata["resourceVersion"] = json!(object.resource_version());
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.insert("resourceVersion".to_owned(), json!(object.resource_version()));
+    }
     let api = K::objects(ctx).api(&object.namespace().unwrap_or_default());
     let patch = Patch::Merge(json!({"metadata": metadata}));
     let written = api

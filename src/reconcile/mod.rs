@@ -22,7 +22,7 @@ pub mod report;
 pub mod retry;
 
 use crate::{
-    api::{FINALIZER, RECONCILE_ANNOTATION},
+    api::{FINALIZER, LONGEST_STATUS_TEXT, RECONCILE_ANNOTATION},
     atlas::ids::{EndpointId, ServiceId},
     reconcile::{
         attempt::{AttemptMemory, Holder},
@@ -61,7 +61,11 @@ impl Subject {
             deleting: meta.deletion_timestamp.is_some(),
             protected: meta.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER),
             suspended,
-            request: meta.annotations.as_ref().and_then(|all| all.get(RECONCILE_ANNOTATION)).cloned(),
+            request: meta
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(RECONCILE_ANNOTATION))
+                .map(|value| value.chars().take(LONGEST_STATUS_TEXT).collect()),
         }
     }
 }

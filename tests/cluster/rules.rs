@@ -6,7 +6,7 @@ use atlas_privatelink_operator::api::crds;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const LINK: [&str; 38] = [
+const LINK: [&str; 48] = [
     " required spec",
     ".spec !(has(self.adoptionPolicy) && self.adoptionPolicy == 'AdoptOnly' && has(self.deletionPolicy) && self.deletionPolicy == 'Delete')",
     ".spec required credentialsRef",
@@ -44,9 +44,19 @@ const LINK: [&str; 38] = [
     ".status.conditions[].status enum",
     ".status.conditions[].type maxLength",
     ".status.conditions[].type pattern",
+    ".status.endpointServiceName maxLength",
+    ".status.errorMessage maxLength",
+    ".status.interfaceEndpoints[] maxLength",
+    ".status.lastHandledReconcileAt maxLength",
     ".status.origin enum",
+    ".status.privateLinkId maxLength",
+    ".status.privateLinkServiceName maxLength",
+    ".status.privateLinkServiceResourceId maxLength",
+    ".status.regionName maxLength",
+    ".status.serviceAttachmentNames[] maxLength",
+    ".status.state maxLength",
 ];
-const ENDPOINT: [&str; 41] = [
+const ENDPOINT: [&str; 48] = [
     " required spec",
     ".spec has(self.interfaceEndpointId) != has(self.interfaceEndpointIdFrom)",
     ".spec required privateLinkRef",
@@ -82,12 +92,19 @@ const ENDPOINT: [&str; 41] = [
     ".status.conditions[].status enum",
     ".status.conditions[].type maxLength",
     ".status.conditions[].type pattern",
+    ".status.connectionStatus maxLength",
+    ".status.errorMessage maxLength",
+    ".status.interfaceEndpointId maxLength",
+    ".status.lastHandledReconcileAt maxLength",
     ".status.origin enum",
+    ".status.privateLinkId maxLength",
     ".status.retiring maxItems",
     ".status.retiring[] required interfaceEndpointId",
     ".status.retiring[] required origin",
     ".status.retiring[] required privateLinkId",
+    ".status.retiring[].interfaceEndpointId maxLength",
     ".status.retiring[].origin enum",
+    ".status.retiring[].privateLinkId maxLength",
 ];
 
 /// Every rule below a schema: where it is, which one, and what of it the API server's answer repeats.
@@ -185,6 +202,11 @@ fn breaking(kind: &str, rule: &str) -> Option<Value> {
         }
         (".status.retiring", "maxItems") => Value::Array(vec![retiring("Created"); 17]),
         (".status.retiring[].origin", "enum") => return Some(json!({"status": {"retiring": [retiring("Found")]}})),
+        (".status.retiring[].interfaceEndpointId" | ".status.retiring[].privateLinkId", "maxLength") => {
+            let mut one = retiring("Created");
+            one[path.rsplit('.').next()?] = text(1025);
+            return Some(json!({"status": {"retiring": [one]}}));
+        }
         (_, "enum") => json!("Something"),
         (_, "minimum") => json!(-1),
         (".spec.projectId", "pattern") => json!("5DF264B8F10FAB7D2CAD2F0D"),
@@ -197,6 +219,7 @@ fn breaking(kind: &str, rule: &str) -> Option<Value> {
         (".spec.interfaceEndpointIdFrom.configMapKeyRef.key", "pattern") => json!("a/b"),
         (_, "pattern") => json!("-no-"),
         (_, "minLength") => json!(""),
+        (_, "maxLength") if path.starts_with(".status") => text(1025),
         (_, "maxLength") => text(254),
         (".spec.projectId", "self == oldSelf") => json!(project(1)),
         (".spec.provider", "self == oldSelf") => json!("GCP"),

@@ -11,7 +11,7 @@ use crate::atlas::{
     error::{AtlasError, Class, Effect},
 };
 use bytes::Bytes;
-use digest_auth::{Algorithm, AlgorithmType, HttpMethod};
+use digest_auth::{Algorithm, AlgorithmType, HttpMethod, Qop};
 use diqwest::{DigestAuthCredentials, DigestAuthSession};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -147,6 +147,22 @@ struct Challenge {
 }
 
 impl Challenge {
+    /// `None` if it can't be answered well: without `qop=auth` there is no client nonce in the answer (RFC 2069), or
+    /// none that an endpoint without a body knows (`auth-int`).
+    fn read(text: &str) -> Option<Self> {
+        let text = format!("Digest {}", text.trim_end_matches([' ', ',']).trim());
+        let parsed = digest_auth::parse(&text).ok()?;
+        parsed.qop.as_ref()?.contains(&Qop::AUTH).then_some(Self { text, parsed })
+    }
+
+    /// MD5 is for an Atlas that knows nothing better.
+    fn is_strong(&self) -> bool {
+        match self.parsed.algorithm.algo {
+            AlgorithmType::MD5 => false,
+            AlgorithmType::SHA2_256 | AlgorithmType::SHA2_512_256 => true,
+        }
+    }
+
     /// Just this challenge, for diqwest looks at the first header only.
     fn headers(&self) -> HeaderMap {
         HeaderValue::from_str(&self.text)
@@ -163,18 +179,29 @@ impl Challenge {
     }
 }
 
-/// The first usable `Digest` challenge of a 401, in whichever header and after whichever other scheme it stands.
+/// The `Digest` challenge of a 401 to answer: the first usable one of a strong algorithm, else the first usable one, in
+/// whichever header and after whichever other challenge it stands.
 fn challenge(answer: &Response<Bytes>) -> Option<Challenge> {
     if answer.status() != StatusCode::UNAUTHORIZED {
         return None;
     }
     let values = answer.headers().get_all(header::WWW_AUTHENTICATE).iter();
-    values.filter_map(|value| value.to_str().ok()).filter(|text| text.len() <= LONGEST_CHALLENGE).find_map(|text| {
-        let lower = text.to_ascii_lowercase();
-        let start = if lower.starts_with(SCHEME) { Some(0) } else { lower.find(", digest ").map(|at| at + 2) }?;
-        let text = format!("Digest {}", text.get(start + SCHEME.len()..)?.trim());
-        digest_auth::parse(&text).ok().map(|parsed| Challenge { text, parsed })
-    })
+    let texts = values.filter_map(|value| value.to_str().ok()).filter(|text| text.len() <= LONGEST_CHALLENGE);
+    let usable = texts.flat_map(parameters).filter_map(Challenge::read);
+    usable.reduce(|best, next| if next.is_strong() && !best.is_strong() { next } else { best })
+}
+
+/// What stands after each `Digest` of a header, up to the next.
+fn parameters(value: &str) -> Vec<&str> {
+    let lower = value.to_ascii_lowercase();
+    let begins = |before: &str| {
+        let quoted = before.matches('"').count() % 2 == 1;
+        before.is_empty() || (before.trim_end().ends_with(',') && !quoted)
+    };
+    let found = lower.match_indices(SCHEME).map(|(at, _)| at);
+    let starts: Vec<_> = found.filter(|at| lower.get(..*at).is_some_and(begins)).collect();
+    let ends = starts.iter().copied().skip(1).chain([value.len()]);
+    starts.iter().zip(ends).filter_map(|(start, end)| value.get(start + SCHEME.len()..end)).collect()
 }
 
 const SCHEME: &str = "digest ";

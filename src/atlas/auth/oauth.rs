@@ -256,7 +256,7 @@ fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) 
         class,
         effect: Effect::NotSent,
         status: Some(status.as_u16()),
-        code: code.map(|code| detail::tidy(code, 100)),
+        code: code.map(|code| detail::discreet(code, account.client_secret, detail::LONGEST_CODE)),
         detail: detail::compose(&format!("Atlas gave no access token: {words}"), hint, account.client_secret),
     }
 }

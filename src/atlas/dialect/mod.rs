@@ -11,6 +11,7 @@ use super::{
     region::{Provider, Region},
     url::Path,
 };
+use crate::api::LONGEST_STATUS_TEXT;
 use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -197,9 +198,10 @@ fn id<T: FromStr>(text: &str, what: &str) -> Result<T, Unreadable> {
     text.parse().map_err(|_| Unreadable(format!("its {what} has not the form of one")))
 }
 
-/// A text fit for a status field; `None` when there is none.
+/// A text fit for a status field; `None` when there is none. AWS' own messages have some 300 bytes, an Azure resource id
+/// at most 400.
 fn shown(text: Option<String>) -> Option<String> {
-    text.map(|text| tidy(&text, LONGEST_TEXT)).filter(|text| !text.is_empty())
+    text.map(|text| tidy(&text, LONGEST_STATUS_TEXT)).filter(|text| !text.is_empty())
 }
 
 fn all_shown(texts: Vec<Option<String>>) -> Vec<String> {
@@ -210,9 +212,6 @@ fn all_shown(texts: Vec<Option<String>>) -> Vec<String> {
 fn word(text: Option<String>) -> String {
     shown(text).unwrap_or_else(|| "UNKNOWN".into())
 }
-
-/// AWS' own messages have some 300 bytes, an Azure resource id at most 400.
-const LONGEST_TEXT: usize = 1024;
 
 /// What can't be said in a dialect; nothing was sent.
 fn unspeakable(detail: String) -> AtlasError {

@@ -138,6 +138,74 @@ async fn another_algorithm_is_answered_afresh_each_time() {
     }
 }
 
+/// The `Authorization` that answers these `WWW-Authenticate` headers; none when they are not answered.
+async fn answer_to(challenges: &[&str]) -> Option<String> {
+    let challenges: Vec<String> = challenges.iter().map(|text| (*text).to_owned()).collect();
+    let fake = Fake::new(move |request| match request.headers().contains_key("authorization") {
+        true => answer(200, "[]"),
+        false => challenges.iter().fold(answer(401, ""), |refused, text| with(refused, "www-authenticate", text)),
+    });
+    let answered = atlas(Dialect::V2, &fake).list_services(&key(), Provider::Aws).await;
+    assert_eq!(answered.is_ok(), fake.count() == 2);
+    let seen = fake.seen();
+    seen.get(1).map(|seen| seen.headers["authorization"].to_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stronger_algorithm_is_answered_wherever_it_stands() {
+    let md5 = r#"Digest realm="MMS Public API", nonce="weak", algorithm=MD5, qop="auth""#;
+    let sha = r#"Digest realm="MMS Public API", nonce="strong", algorithm=SHA-256, qop="auth""#;
+    let (one, other) = (format!("{md5}, {sha}"), format!("{sha},{md5}"));
+    for challenges in [&[md5, sha][..], &[sha, md5], &[one.as_str()], &[other.as_str()]] {
+        let text = answer_to(challenges).await.unwrap();
+        assert!(text.contains("algorithm=SHA-256") && text.contains(r#"nonce="strong""#), "{challenges:?}: {text}");
+    }
+    let named = r#"Digest realm="a, digest realm", nonce="abc", algorithm=MD5, qop="auth""#;
+    assert!(answer_to(&[named]).await.unwrap().contains(r#"realm="a, digest realm""#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenge_that_leaves_out_our_nonce_is_not_answered() {
+    for qop in ["", r#", qop="auth-int""#, r#", qop="none""#, r#", qop="""#] {
+        let challenge = format!(r#"Digest realm="MMS Public API", nonce="abc", algorithm=MD5{qop}"#);
+        assert_eq!(answer_to(&[&challenge]).await, None, "{qop}");
+    }
+    assert!(answer_to(&[r#"Digest realm="MMS Public API", nonce="abc", qop="auth,auth-int""#]).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_signature_has_a_client_nonce_of_its_own() {
+    let fake = behind(DigestServer::new(MINUTE, 4), |_| answer(200, "[]"));
+    let atlas = atlas(Dialect::V2, &fake);
+    for _ in 0..20 {
+        atlas.list_services(&key(), Provider::Aws).await.unwrap();
+    }
+    let signed = fake.seen().into_iter().filter_map(|seen| seen.headers.get("authorization").cloned());
+    let told: Vec<_> =
+        signed.map(|value| digest_auth::AuthorizationHeader::parse(value.to_str().unwrap()).unwrap()).collect();
+    let nonces: std::collections::BTreeSet<_> = told.iter().map(|told| told.cnonce.clone().unwrap()).collect();
+    assert!(nonces.iter().all(|nonce| nonce.len() >= 32), "{nonces:?}");
+    assert_eq!(nonces.len(), told.len());
+    // Of a nonce of the server each has the next count.
+    let mut counts = std::collections::BTreeMap::<_, Vec<u32>>::new();
+    told.iter().for_each(|told| counts.entry(&told.nonce).or_default().push(told.nc));
+    assert!(counts.len() >= 5 && counts.values().all(|counts| counts.iter().copied().eq(1..=counts.len() as u32)));
+}
+
+/// Nothing but a 401 of Atlas itself is answered with a signature, whatever address it names.
+#[tokio::test(start_paused = true)]
+async fn no_other_answer_is_a_challenge_and_no_challenge_leads_elsewhere() {
+    let value = r#"Digest realm="MMS Public API", domain="https://evil.example/", nonce="abc", qop="auth""#;
+    for (status, requests) in [(301, 1), (302, 1), (307, 1), (401, 2), (403, 1), (407, 1)] {
+        let refused = with(answer(status, ""), "location", "https://evil.example/");
+        let refused = with(with(refused, "www-authenticate", value), "proxy-authenticate", value);
+        let fake = Fake::new(move |_| refused.clone());
+        atlas(Dialect::V2, &fake).list_services(&key(), Provider::Aws).await.unwrap_err();
+        assert_eq!(fake.count(), requests, "{status}");
+        assert!(fake.seen().iter().all(|seen| seen.origin == "https://cloud.mongodb.com"), "{status}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn hostile_challenges_are_refusals_not_crashes() {
     let long = format!(r#"Digest realm="a", nonce="{}""#, "n".repeat(5000));

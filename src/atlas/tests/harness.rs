@@ -40,6 +40,7 @@ impl From<Response<Bytes>> for Reply {
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: Method,
+    pub origin: String,
     pub target: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -71,6 +72,7 @@ impl Transport for Fake {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         self.seen.lock().unwrap().push(Seen {
             method: request.method().clone(),
+            origin: format!("{}://{}", request.uri().scheme_str().unwrap(), request.uri().authority().unwrap()),
             target: request.uri().path_and_query().unwrap().to_string(),
             headers: request.headers().clone(),
             body: request.body().clone(),

@@ -23,6 +23,18 @@ async fn an_atlas_that_repeats_the_secret_is_not_quoted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_token_request_that_repeats_the_secret_is_not_quoted() {
+    for body in [
+        r#"{"errorCode":"hunter2_CODE","detail":"the secret hunter2 is not welcome"}"#,
+        r#"{"error":"hunter2","error_description":"hun\u200bter2"}"#,
+    ] {
+        let fake = Fake::new(move |_| answer(401, body));
+        let failure = atlas(Dialect::V2, &fake).list_services(&account(), Provider::Aws).await.unwrap_err();
+        assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_request_shows_its_authorization() {
     let fake = behind(DigestServer::forever(), |_| answer(200, "[]"));
     atlas(Dialect::V2, &fake).list_services(&key(), Provider::Aws).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Attachment, Desired, Held, Observed, Recorded, delete};
 use crate::{
-    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Reason, Standing, Verdict},
+    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Reason, Standing, Verdict, is_object_name},
     atlas::{
         Caller,
         error::Class,
@@ -187,7 +187,10 @@ async fn endpoint_id(ctx: &Context, object: &AtlasInterfaceEndpoint) -> Result<E
     let reference = &source.config_map_key_ref;
     let again = Some(Instant::now() + ctx.settings.poll_interval);
     let namespace = object.namespace().unwrap_or_default();
-    let found = Api::<ConfigMap>::namespaced(ctx.client.clone(), &namespace).get_opt(&reference.name).await;
+    let found = match is_object_name(&reference.name) {
+        true => Api::<ConfigMap>::namespaced(ctx.client.clone(), &namespace).get_opt(&reference.name).await,
+        false => Ok(None),
+    };
     let found = found.map_err(|error| way::by_kubernetes(ctx, &error))?;
     let value = found.and_then(|map| map.data?.remove(&reference.key)).filter(|value| !value.trim().is_empty());
     let Some(value) = value else {
