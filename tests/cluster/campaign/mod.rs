@@ -6,6 +6,7 @@
 //! | `plan`, `points` | what the plans are: data and ids |
 //! | `gate` | sees every write of an operator, and holds one of them |
 //! | `strike`, `restart` | what happens to the operator then |
+//! | `properties`, `schema` | every property of the definitions, changed in every way and back |
 //! | `life` | what it was about, and what must hold of it |
 //! | `runs` | running plans, several at a time |
 //!
@@ -16,20 +17,23 @@ mod gate;
 mod life;
 mod plan;
 mod points;
+mod properties;
 mod restart;
 mod runs;
+mod schema;
 mod strike;
 
 use super::world::*;
 use atlas_privatelink_operator::testbed::control_plane::{ControlPlane, Options};
 use futures::FutureExt;
 use plan::{Fault, Plan};
+use properties::{Subject, in_the_end, subjects};
 use restart::Meeting;
 use runs::{Run, is_wanted};
 use std::collections::BTreeSet;
 
 /// The plans mostly wait; more than these starve on two cores.
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 40;
 
 fn wanted(of: impl Fn(Fault) -> bool) -> Vec<Plan> {
     plan::all().into_iter().filter(|plan| of(plan.fault) && is_wanted(&plan.to_string())).collect()
@@ -37,10 +41,11 @@ fn wanted(of: impl Fn(Fault) -> bool) -> Vec<Plan> {
 
 #[test]
 fn every_plan_has_an_id_of_its_own() {
-    let ids: Vec<String> = plan::all().iter().map(Plan::to_string).collect();
+    let mut ids: Vec<String> = plan::all().iter().map(Plan::to_string).collect();
+    assert!(ids.len() >= 60, "{}", ids.len());
+    ids.extend(subjects().iter().flat_map(Subject::ids));
     ids.iter().for_each(|id| println!("{id}"));
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-    assert!(ids.len() >= 60, "{}", ids.len());
     assert!(ids.iter().any(|id| is_wanted(id)), "there is no such plan");
 }
 
@@ -75,4 +80,17 @@ async fn the_api_server_is_restarted_under_its_writes() {
     });
     tokio::join!(runs::all("plans", runs.collect(), all), meeting.restart(&mut control_plane));
     control_plane.stop().await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_property_changed_and_back() {
+    let subjects = subjects();
+    if !subjects.iter().flat_map(Subject::ids).any(|id| is_wanted(&id)) {
+        return;
+    }
+    let (world, mut operator) = properties::world().await;
+    let runs: Vec<_> = subjects.iter().flat_map(|subject| subject.runs(&world)).collect();
+    let all = runs.len();
+    runs::all("changes", runs, all).await;
+    in_the_end(&world, &mut operator).await;
 }

@@ -63,15 +63,16 @@ impl Plan {
         self.point.phase == Phase::Making && self.meanwhile == Meanwhile::Nothing
     }
 
-    /// Whether nothing tells what came of a write, so that it is waited for.
+    /// Whether a write may still be on its way for all that can be known, so that it is waited for.
     pub fn takes_long(&self) -> bool {
         let creates = self.point.side == Side::Atlas && self.point.phase == Phase::Making;
-        self.fault == Fault::Killed
-            && match self.moment {
-                Moment::AfterEffect => self.point.is_record(),
-                Moment::BeforeEffect => creates,
-                Moment::EffectComesLate => false,
-            }
+        let late = self.moment == Moment::EffectComesLate;
+        match self.fault {
+            Fault::Killed if creates => self.moment == Moment::BeforeEffect || late || self.meanwhile == Meanwhile::Deleted,
+            Fault::Killed => self.point.is_record(),
+            Fault::Stopped => creates && late,
+            Fault::Cut | Fault::Restarted => false,
+        }
     }
 }
 
