@@ -45,9 +45,6 @@ pub async fn all(what: &str, runs: Vec<Run<'_>>, at_a_time: usize) {
     let start = Instant::now();
     let outcomes: Vec<Outcome> =
         futures::stream::iter(runs).map(Run::outcome).buffer_unordered(at_a_time).collect().await;
-    for outcome in &outcomes {
-        println!("DEBUG {:.1} {}", outcome.took.as_secs_f64(), outcome.id);
-    }
     let slowest = outcomes.iter().max_by_key(|outcome| outcome.took);
     let told = slowest.map(|one| format!("; the slowest, {}, took {:.1} s", one.id, one.took.as_secs_f64()));
     println!("{} {what} in {:.1} s{}", outcomes.len(), start.elapsed().as_secs_f64(), told.unwrap_or_default());

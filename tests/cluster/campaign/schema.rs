@@ -109,7 +109,7 @@ impl Property {
             Some("string") if self.schema["enum"].is_array() => self.of_enum(sample, valid),
             Some("string") => self.of_text(sample.as_str().expect("a text"), valid),
             Some("boolean") => of_boolean(sample == &json!(true), valid),
-            Some("object") => of_object(sample, valid),
+            Some("object") => of_object(other(sample, &self.schema), valid),
             other => panic!("{}: nobody knows how to change a property of type {other:?}", self.path),
         });
         changes
@@ -196,19 +196,22 @@ fn of_boolean(sample: bool, valid: Answer) -> Vec<Change> {
     ]
 }
 
-fn of_object(sample: &Value, valid: Answer) -> Vec<Change> {
+fn of_object(other: Value, valid: Answer) -> Vec<Change> {
     vec![
-        Change::new("valid", valid, other(sample)),
+        Change::new("valid", valid, other),
         Change::new("invalid", Answer::Refused, "text"),
         Change::new("boundary-empty", Answer::Refused, json!({})),
     ]
 }
 
 /// Another value of the same shape.
-fn other(sample: &Value) -> Value {
+fn other(sample: &Value, schema: &Value) -> Value {
     match sample {
-        Value::String(text) => json!(other_text(text)),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), other(value))).collect(),
+        Value::String(text) if schema["enum"].is_null() => json!(other_text(text)),
+        Value::Object(fields) => {
+            let other = |(name, value): (&String, &Value)| (name.clone(), other(value, &schema["properties"][name]));
+            fields.iter().map(other).collect()
+        }
         same => same.clone(),
     }
 }
