@@ -7,7 +7,7 @@ use crate::{
         Farewell, Look,
         attempt::{HOLD, SendingOutcome},
         endpoint::{
-            Step, delete,
+            Facts, Step, delete,
             fixture::{Scene, addition, attachment, held, removal, scene},
         },
         fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
@@ -115,6 +115,16 @@ fn rule_2_what_an_unanswered_attempt_made_is_detached_and_what_a_refused_one_fou
     assert_eq!(found(addition(&elsewhere(), &attachment(1))), Some(Step::Remove(attachment(1))));
     let refused = addition(&elsewhere(), &attachment(1)).refused(refusal(false));
     assert_eq!(found(refused), let_go(Farewell::NothingWasThere));
+}
+
+#[test]
+fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_so_that_nobody_waits_for_it_when_it_is_gone() {
+    let attempting = |scene: Scene| scene.attempting(addition(&elsewhere(), &attachment(1))).deleting();
+    let going = attempting(scene().listing(&attachment(1), ConnectionStatus::Deleting)).plan();
+    assert_eq!(going.facts, Facts::Restored(held(1, Origin::Created)));
+    assert_eq!(attempting(scene()).plan().step, None, "without that it is waited for");
+    let gone = attempting(scene()).with(|it| it.desired.recorded.held = Some(held(1, Origin::Created)));
+    assert_eq!(gone.plan().step, let_go(Farewell::Deleted));
 }
 
 #[test]

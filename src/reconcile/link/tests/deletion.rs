@@ -9,7 +9,7 @@ use crate::{
         attempt::{AttemptedWrite, HOLD, SendingOutcome},
         fixture::{self, NOW, claim, elsewhere, here, refusal, seconds, sending, sequence, service_id},
         link::{
-            Dependent, Sharer, Step,
+            Dependent, Facts, Sharer, Step,
             fixture::{Scene, creation, id, scene, service, sharer},
         },
         ownership::{Claim, Heard, ObjectName},
@@ -154,6 +154,15 @@ fn rule_2_what_an_unanswered_attempt_made_is_deleted_and_what_a_refused_one_foun
         .deleting()
         .with(|it| it.moment.attempt = sending(&own, it.moment.now, SendingOutcome::Refused(refusal(false))));
     assert_eq!(refused.plan().step, NOTHING);
+}
+
+#[test]
+fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_so_that_nobody_waits_for_it_when_it_is_gone() {
+    let attempting = |scene: Scene| scene.attempting(creation(&elsewhere())).deleting();
+    let going = attempting(scene().listing([service(id(), ServiceState::Deleting)])).plan();
+    assert!(matches!(&going.facts, Facts::Seen(service, Origin::Created) if service.id == id()), "{:?}", going.facts);
+    assert_eq!(attempting(scene()).plan().step, None, "without that it is waited for");
+    assert_eq!(attempting(scene()).recording(id(), Origin::Created).plan().step, GONE);
 }
 
 #[test]
