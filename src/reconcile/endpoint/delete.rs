@@ -74,8 +74,8 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
                 facts = Facts::Restored(made.clone());
             }
             all.push(made);
-        } else if let Progress::Open { hold_until, .. } = case.progress() {
-            return case.saying(going(), Look::At(hold_until));
+        } else if let Progress::Open { .. } = case.progress() {
+            return case.saying(going(), Look::Poll);
         }
     }
     let mut farewell = if all.is_empty() { Farewell::NothingWasThere } else { Farewell::Deleted };

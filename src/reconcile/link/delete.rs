@@ -131,13 +131,13 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
     }
     match case.progress() {
         Progress::Settled | Progress::RefusalUnrecorded(_) => Target::Nothing,
-        Progress::Open { hold_until, .. } => {
+        Progress::Open { .. } => {
             let message =
                 "a request to create the endpoint service was not answered; what came of it must be known first";
             Target::Settle(Box::new(case.saying(
                 Verdict::reconciling(Reason::Deleting, message),
                 Facts::Unchanged,
-                Look::At(hold_until),
+                Look::Poll,
             )))
         }
     }

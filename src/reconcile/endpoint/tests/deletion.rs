@@ -5,7 +5,7 @@ use crate::{
     atlas::model::ConnectionStatus,
     reconcile::{
         Farewell, Look,
-        attempt::{HOLD, SendingOutcome},
+        attempt::SendingOutcome,
         endpoint::{
             Facts, Step, delete,
             fixture::{Scene, addition, attachment, held, removal, scene},
@@ -94,7 +94,12 @@ fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
                 it.moment.attempt = sending(&own, it.moment.now - seconds(age), outcome);
             })
         };
-        assert_eq!((lost(10).plan().step, lost(10).plan().look), (None, Look::At(lost(10).moment.now + seconds(80))));
+        // Who keeps everything looks at Atlas no more.
+        let look = match disposal {
+            Disposal::KeepAll => Look::At(lost(10).moment.now + seconds(80)),
+            Disposal::DeleteCreated | Disposal::DeleteAll => Look::Poll,
+        };
+        assert_eq!((lost(10).plan().step, lost(10).plan().look), (None, look));
         assert!(matches!(lost(95).plan().step, Some(Step::LetGo(_))), "{disposal:?}");
         let theirs = addition(&elsewhere(), &attachment(1));
         let theirs = scene().deleting().attempting(theirs).with(|it| it.desired.disposal = disposal);
@@ -105,7 +110,7 @@ fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
 #[test]
 fn rule_1_what_another_holder_may_still_detach_is_left_to_it_for_ninety_seconds() {
     let scene = ours().attempting(removal(&elsewhere(), &attachment(1)));
-    assert_eq!((scene.plan().step, scene.plan().look), (None, Look::At(scene.moment.now + HOLD)));
+    assert_eq!((scene.plan().step, scene.plan().look), (None, Look::Poll));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     atlas::model::ServiceState,
     reconcile::{
         Farewell, Look,
-        attempt::{AttemptedWrite, HOLD, SendingOutcome},
+        attempt::{AttemptedWrite, SendingOutcome},
         fixture::{self, NOW, claim, elsewhere, here, refusal, seconds, sending, sequence, service_id},
         link::{
             Dependent, Facts, Sharer, Step,
@@ -120,8 +120,13 @@ fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
                 it.moment.attempt = sending(&attempt, it.moment.now - seconds(age), outcome);
             })
         };
+        // Who keeps everything looks at Atlas no more.
+        let look = match disposal {
+            Disposal::KeepAll => Look::At(lost(10).moment.now + seconds(80)),
+            Disposal::DeleteCreated | Disposal::DeleteAll => Look::Poll,
+        };
         let plan = lost(10).plan();
-        assert_eq!((plan.step, plan.look), (None, Look::At(lost(10).moment.now + seconds(80))), "{disposal:?}");
+        assert_eq!((plan.step, plan.look), (None, look), "{disposal:?}");
         assert!(matches!(lost(95).plan().step, Some(Step::LetGo(_))), "{disposal:?}");
         let theirs = scene().deleting().attempting(creation(&elsewhere())).with(|it| it.desired.disposal = disposal);
         assert_eq!(theirs.plan().step, None, "{disposal:?}");
@@ -137,7 +142,7 @@ fn rule_1_what_another_holder_may_still_delete_is_left_to_it_for_ninety_seconds(
         5,
     ));
     let plan = scene.plan();
-    assert_eq!((plan.step, plan.look), (None, Look::At(scene.moment.now + HOLD)));
+    assert_eq!((plan.step, plan.look), (None, Look::Poll));
 }
 
 #[test]
