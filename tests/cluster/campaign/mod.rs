@@ -74,10 +74,9 @@ async fn the_api_server_is_restarted_under_its_writes() {
     define(&control_plane.client()).await;
     let (plane, meeting) = (Plane::of(&control_plane), Meeting::of(plans.len()));
     let all = plans.len();
-    let runs = plans.into_iter().map(|plan| Run {
-        id: plan.to_string(),
-        run: restart::run(plane.clone(), plan, &meeting).boxed_local(),
-    });
+    let runs = plans
+        .into_iter()
+        .map(|plan| Run { id: plan.to_string(), run: restart::run(plane.clone(), plan, &meeting).boxed_local() });
     tokio::join!(runs::all("plans", runs.collect(), all), meeting.restart(&mut control_plane));
     control_plane.stop().await.expect("stopped");
 }

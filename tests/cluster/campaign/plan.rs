@@ -63,16 +63,11 @@ impl Plan {
         self.point.phase == Phase::Making && self.meanwhile == Meanwhile::Nothing
     }
 
-    /// Whether a write may still be on its way for all that can be known, so that it is waited for.
+    /// Whether a write may have been sent for all that its record tells, and never shows: it is waited for.
     pub fn takes_long(&self) -> bool {
         let creates = self.point.side == Side::Atlas && self.point.phase == Phase::Making;
-        let late = self.moment == Moment::EffectComesLate;
-        match self.fault {
-            Fault::Killed if creates => self.moment == Moment::BeforeEffect || late || self.meanwhile == Meanwhile::Deleted,
-            Fault::Killed => self.point.is_record(),
-            Fault::Stopped => creates && late,
-            Fault::Cut | Fault::Restarted => false,
-        }
+        let never_shows = creates && self.moment == Moment::BeforeEffect;
+        [Fault::Killed, Fault::Stopped].contains(&self.fault) && (never_shows || self.point.may_leave_a_bare_record())
     }
 }
 

@@ -56,10 +56,10 @@ impl Point {
         Write { side: self.side, what: self.what.to_owned() }
     }
 
-    /// After this one, and before its answer, nothing tells whether the write to Atlas was sent: whoever finds the record
-    /// waits a minute and a half.
-    pub fn is_record(self) -> bool {
-        self.what.contains("-record-")
+    /// Whether nothing tells, after this one and before its answer, if a write to Atlas was sent: whoever finds its record
+    /// then waits a minute and a half. The endpoint waits for the link while that is being made, so there it may be so.
+    pub fn may_leave_a_bare_record(self) -> bool {
+        self.what.contains("-record-") || self.what == "endpoint-status-waiting-for-link"
     }
 }
 
@@ -68,7 +68,7 @@ const fn point(side: Side, phase: Phase, what: &'static str) -> Point {
 }
 
 /// All points, in the order of a life.
-pub const POINTS: [Point; 15] = [
+pub const POINTS: [Point; 14] = [
     point(Side::Kubernetes, Phase::Making, "link-record-create-service"),
     point(Side::Atlas, Phase::Making, "create-service"),
     point(Side::Kubernetes, Phase::Making, "link-status-creating"),
@@ -76,7 +76,6 @@ pub const POINTS: [Point; 15] = [
     point(Side::Kubernetes, Phase::Making, "link-status-available"),
     point(Side::Kubernetes, Phase::Making, "endpoint-record-add-endpoint"),
     point(Side::Atlas, Phase::Making, "add-endpoint"),
-    point(Side::Kubernetes, Phase::Making, "endpoint-status-pending-acceptance"),
     point(Side::Kubernetes, Phase::Making, "endpoint-status-available"),
     point(Side::Kubernetes, Phase::Deleting, "endpoint-status-deleting"),
     point(Side::Atlas, Phase::Deleting, "remove-endpoint"),
@@ -87,4 +86,4 @@ pub const POINTS: [Point; 15] = [
 ];
 
 /// Writes that come in some lives only, by what was looked at when.
-pub const NOW_AND_THEN: [&str; 1] = ["endpoint-status-attaching"];
+pub const NOW_AND_THEN: [&str; 2] = ["endpoint-status-attaching", "endpoint-status-pending-acceptance"];

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::cluster::world::*;
 use atlas_privatelink_operator::testbed::control_plane::ControlPlane;
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// Where plans wait for one another.
@@ -53,6 +54,6 @@ pub async fn run(plane: Plane, plan: Plan, meeting: &Meeting) {
     drop(coming);
     meeting.restarted().await;
     held.meets(Fate::Cut);
-    life::goes_on(&world, &plan).await;
+    life::goes_on(&world, &plan, Instant::now()).await;
     assert!(!operator.has_ended(), "it ended");
 }

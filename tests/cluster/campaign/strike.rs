@@ -10,6 +10,7 @@ use crate::cluster::world::*;
 use atlas_privatelink_operator::testbed::simulator::Operation;
 use http::Method;
 use serde_json::Value;
+use std::time::Instant;
 
 pub async fn run(plan: Plan) {
     let world = life::begin(SHARED.clone(), plan.dialect).await;
@@ -54,7 +55,9 @@ pub async fn held(world: &World, gate: &mut Gate, plan: &Plan) -> Held {
     }
     match tokio::time::timeout(SOON, gate.reached()).await {
         Ok(held) => held,
-        Err(_) => panic!("{} never came; what came: {:?}\n{}", plan.point.write(), gate.writes(), world.picture().await),
+        Err(_) => {
+            panic!("{} never came; what came: {:?}\n{}", plan.point.write(), gate.writes(), world.picture().await)
+        }
     }
 }
 
@@ -75,6 +78,7 @@ async fn killed(world: &World, plan: &Plan) {
     let mut gate = gate(world, plan).await;
     let operator = start(world, &gate, &[]);
     let held = held(world, &mut gate, plan).await;
+    let struck = Instant::now();
     operator.kill().await;
     meanwhile(world, plan).await;
     let looks = world.calls(Operation::ListServices);
@@ -83,16 +87,17 @@ async fn killed(world: &World, plan: &Plan) {
         Moment::BeforeEffect | Moment::AfterEffect => held.meets(Fate::Cut),
         Moment::EffectComesLate => comes_late(world, held, looks).await,
     }
-    life::goes_on(world, plan).await;
+    life::goes_on(world, plan, struck).await;
 }
 
 async fn cut(world: &World, plan: &Plan) {
     let mut gate = gate(world, plan).await;
     let mut operator = start(world, &gate, &[]);
     let held = held(world, &mut gate, plan).await;
+    let struck = Instant::now();
     meanwhile(world, plan).await;
     held.meets(Fate::Cut);
-    life::goes_on(world, plan).await;
+    life::goes_on(world, plan, struck).await;
     assert!(!operator.has_ended(), "it ended");
 }
 
@@ -115,6 +120,7 @@ async fn stopped(world: &World, plan: &Plan) {
     let former = holder(world).await;
     let _standby = world.start_with(&[&world.namespace], &candidate);
     let held = held(world, &mut gate, plan).await;
+    let struck = Instant::now();
     zombie.signal("-STOP");
     let looks = world.calls(Operation::ListServices);
     until(world, "another leads", async || ![former.as_str(), ""].contains(&holder(world).await.as_str())).await;
@@ -127,7 +133,7 @@ async fn stopped(world: &World, plan: &Plan) {
         held.meets(Fate::GoesOn);
     }
     ends_without_a_word(world, &mut zombie, &gate).await;
-    life::goes_on(world, plan).await;
+    life::goes_on(world, plan, struck).await;
 }
 
 /// What was begun is finished.
