@@ -181,6 +181,8 @@ fn verdict<S: CommonStatus>(
     };
     match blocked.cause {
         Cause::Cluster => Some(blocked.verdict.clone()),
+        // What was Ready is not so as it is now: the edit may have named a Secret that is not there.
+        Cause::NoCredentials if before.observed_generation() != subject.generation => Some(blocked.verdict.clone()),
         Cause::NoCredentials | Cause::Silence if was_ready(before) => lost.then(unconfirmed),
         Cause::NoCredentials if is_unconfirmed(before) => None,
         Cause::NoCredentials => Some(blocked.verdict.clone()),

@@ -2,6 +2,7 @@
 
 pub mod control_plane;
 pub mod demo;
+pub mod door;
 pub mod kubernetes;
 pub mod simulator;
 pub mod start;

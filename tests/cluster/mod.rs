@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod bad_input;
+mod campaign;
 mod conformance;
 mod control_plane;
 mod copies;

@@ -341,7 +341,7 @@ impl World {
     }
 
     /// Everything, for the message of a test that fails.
-    async fn picture(&self) -> String {
+    pub async fn picture(&self) -> String {
         let mut picture = String::new();
         for plural in [LINKS, ENDPOINTS] {
             for object in self.list(plural).await {

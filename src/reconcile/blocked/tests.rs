@@ -138,6 +138,16 @@ fn a_missing_secret_is_waited_for_until_it_was_ready_and_is_a_blip_after() {
 }
 
 #[test]
+fn an_edit_that_names_a_missing_secret_is_answered_at_once() {
+    let edited = Subject { generation: Some(7), ..subject() };
+    let waiting = Some((Standing::Reconciling, Reason::WaitingForCredentials));
+    for before in [ready(), standing(Standing::Unconfirmed, Reason::AtlasUnreachable)] {
+        assert_eq!(told(&before, &edited, &no_secret(), known(false, 0, 0)), waiting);
+        assert_eq!(told(&before, &edited, &silence(), known(true, 9, PATIENCE - 1)), None, "Atlas may yet answer");
+    }
+}
+
+#[test]
 fn silence_is_told_where_no_condition_stands_yet() {
     for own in [true, false] {
         assert_eq!(live(&fresh(), &silence(), known(own, 0, 0)), UNREACHABLE);

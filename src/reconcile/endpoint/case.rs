@@ -10,7 +10,6 @@ use crate::{
         ownership::{self, Claim, Heard},
     },
 };
-use tokio::time::Instant;
 
 /// Everything that a plan may look at.
 pub(super) struct Case<'a> {
@@ -128,15 +127,13 @@ impl<'a> Case<'a> {
             Some(Step::Protect | Step::Retire | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_))
             | None => false,
         };
-        match self.written_elsewhere() {
-            Some(until) if writes => Plan { step: None, look: Look::At(until), ..plan },
-            Some(_) | None => plan,
-        }
+        if writes && self.is_written_elsewhere() { Plan { step: None, look: Look::Poll, ..plan } } else { plan }
     }
 
-    /// Until when another holder's attempt, whose effect the list doesn't show, is left to itself.
-    pub(super) fn written_elsewhere(&self) -> Option<Instant> {
-        let attempt = self.desired.recorded.attempt.as_ref().filter(|attempt| attempt.holder != self.moment.holder)?;
+    /// Whether another holder's attempt, whose effect the list doesn't show, is still left to itself.
+    fn is_written_elsewhere(&self) -> bool {
+        let theirs = |attempt: &&Attempt| attempt.holder != self.moment.holder;
+        let Some(attempt) = self.desired.recorded.attempt.as_ref().filter(theirs) else { return false };
         let settled = match &attempt.write {
             AttemptedWrite::AddEndpoint { .. } => self.unsettled_attempt().is_none_or(|(_, attempted)| {
                 self.is_listed(&attempted) && self.origin_of(&attempted) == Origin::Created
@@ -146,7 +143,7 @@ impl<'a> Case<'a> {
             }
             AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => true,
         };
-        if settled { None } else { hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now) }
+        !settled && hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now).is_some()
     }
 
     pub(super) fn attempt(&self, write: AttemptedWrite) -> Attempt {

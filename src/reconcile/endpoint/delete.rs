@@ -1,6 +1,6 @@
 //! What to do next for an endpoint that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
 
-use super::{Attachment, Desired, Held, Plan, Step, case::Case};
+use super::{Attachment, Desired, Facts, Held, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{
@@ -22,7 +22,7 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     let recorded = &desired.recorded;
     let plan = |step, look| {
         let retiring = recorded.retiring.clone();
-        Plan { step, facts: super::Facts::Unchanged, retiring, verdict: going(), look, tries: recorded.tries }
+        Plan { step, facts: Facts::Unchanged, retiring, verdict: going(), look, tries: recorded.tries }
     };
     if !desired.subject.protected {
         return Some(plan(None, Look::Never));
@@ -65,17 +65,23 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
 pub(super) fn plan(case: &Case<'_>) -> Plan {
     let recorded = &case.desired.recorded;
     let mut all: Vec<Held> = recorded.held.iter().chain(&recorded.retiring).cloned().collect();
+    // Status records it, though it is going: once it is gone, it is known what an unanswered attempt had made.
+    let mut facts = Facts::Unchanged;
     if let Some((_, attempted)) = case.unsettled_attempt() {
         if case.is_listed(&attempted) && case.origin_of(&attempted) == Origin::Created {
-            all.push(Held { attachment: attempted, origin: Origin::Created });
-        } else if let Progress::Open { hold_until, .. } = case.progress() {
-            return case.saying(going(), Look::At(hold_until));
+            let made = Held { attachment: attempted, origin: Origin::Created };
+            if recorded.held.is_none() {
+                facts = Facts::Restored(made.clone());
+            }
+            all.push(made);
+        } else if let Progress::Open { .. } = case.progress() {
+            return case.saying(going(), Look::Poll);
         }
     }
     let mut farewell = if all.is_empty() { Farewell::NothingWasThere } else { Farewell::Deleted };
     for held in &all {
         match fate(case, held) {
-            Fate::Waits(plan) => return *plan,
+            Fate::Waits(plan) => return Plan { facts, ..*plan },
             Fate::Gone => {}
             Fate::Kept => farewell = Farewell::Kept,
             Fate::HandedOver => farewell = Farewell::HandedOver,

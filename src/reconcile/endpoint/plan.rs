@@ -63,10 +63,10 @@ impl<'a> Case<'a> {
             return Some(Plan { step: Some(Step::Retire), ..plan });
         }
         match self.progress() {
-            Progress::Open { hold_until, .. } => {
+            Progress::Open { .. } => {
                 let message =
                     format!("a request to attach {} was not answered; looking for what came of it", attempted.endpoint);
-                Some(self.reconciling(Reason::Replacing, message, Look::At(hold_until)))
+                Some(self.reconciling(Reason::Replacing, message, Look::Poll))
             }
             Progress::Settled | Progress::RefusalUnrecorded(_) => None,
         }
@@ -181,9 +181,9 @@ impl<'a> Case<'a> {
             | ServiceState::Unknown(_) => return self.waits_for_link(),
         }
         match self.progress_towards(target) {
-            Progress::Open { may_repeat: false, hold_until } => {
+            Progress::Open { may_repeat: false, .. } => {
                 let message = "a request to attach the endpoint was not answered; looking for what came of it";
-                self.reconciling(Reason::Attaching, message, Look::At(hold_until))
+                self.reconciling(Reason::Attaching, message, Look::Poll)
             }
             Progress::Open { may_repeat: true, .. } => self.sends(target, true),
             Progress::Settled | Progress::RefusalUnrecorded(_) => self

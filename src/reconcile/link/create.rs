@@ -41,9 +41,9 @@ impl<'a> Case<'a> {
         match self.progress() {
             Progress::Settled => self.refused_for_good().unwrap_or_else(|| self.creates()),
             Progress::Open { may_repeat: true, .. } => self.repeats(),
-            Progress::Open { may_repeat: false, hold_until } => {
+            Progress::Open { may_repeat: false, .. } => {
                 let message = "a request to create the endpoint service was not answered; looking for what came of it";
-                wait(Reason::Creating, message.to_owned(), Look::At(hold_until))
+                wait(Reason::Creating, message.to_owned(), Look::Poll)
             }
             // Handled before anything was looked for.
             Progress::RefusalUnrecorded(_) => {

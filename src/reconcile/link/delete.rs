@@ -90,8 +90,10 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     if let Some(plan) = succession(case, service.id, origin) {
         return plan;
     }
+    let seen = || Facts::Seen(Box::new(service.clone()), origin);
     if service.state == ServiceState::Deleting {
-        return case.saying(going(), Facts::Unchanged, Look::Poll);
+        // Status records it, though it is going: once it is gone, it is known what an unanswered attempt had made.
+        return case.saying(going(), seen(), Look::Poll);
     }
     if !service.endpoints.is_empty() {
         let message = format!(
@@ -100,7 +102,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
         );
         return case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll);
     }
-    let plan = case.saying(going(), Facts::Seen(Box::new(service.clone()), origin), Look::Poll);
+    let plan = case.saying(going(), seen(), Look::Poll);
     Plan { step: Some(Step::Delete(service.id)), ..plan }
 }
 
@@ -129,13 +131,13 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
     }
     match case.progress() {
         Progress::Settled | Progress::RefusalUnrecorded(_) => Target::Nothing,
-        Progress::Open { hold_until, .. } => {
+        Progress::Open { .. } => {
             let message =
                 "a request to create the endpoint service was not answered; what came of it must be known first";
             Target::Settle(Box::new(case.saying(
                 Verdict::reconciling(Reason::Deleting, message),
                 Facts::Unchanged,
-                Look::At(hold_until),
+                Look::Poll,
             )))
         }
     }

@@ -12,9 +12,9 @@ use super::{
     render::View,
     route::{self, Action, Dialect, Operation, Route, Shape},
     rules::Stage,
-    serve::Connection,
     world::World,
 };
+use crate::testbed::door::Connection;
 use axum::{
     Router,
     body::Body,

@@ -1,27 +1,13 @@
-//! The simulator on sockets, with connections that can be cut off without an answer.
+//! The simulator on sockets.
 
 use super::{Settings, Simulator};
-use crate::clock::Clock;
-use axum::{
-    Router,
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
+use crate::{
+    clock::Clock,
+    testbed::door::{Connection, Door},
 };
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-};
+use axum::Router;
+use std::{io, time::Duration};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are under way may take when it is stopped.
@@ -53,74 +39,5 @@ pub(super) async fn serve(router: Router, listener: TcpListener, stop: Cancellat
     tokio::select! {
         result = serving => result,
         () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
-    }
-}
-
-/// The other end of a connection: lets a handler cut it off.
-#[derive(Clone)]
-pub(super) struct Connection(Arc<AtomicBool>);
-
-impl Connection {
-    /// Nothing is written to it any more, and it is closed.
-    pub(super) fn cut(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Connected<IncomingStream<'_, Door>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        stream.io().connection.clone()
-    }
-}
-
-/// Accepts connections that can be cut.
-pub(super) struct Door(TcpListener);
-
-impl Listener for Door {
-    type Io = Cuttable;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Cuttable, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        (Cuttable { stream, connection: Connection(Arc::default()) }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-/// A stream that fails once its connection is cut.
-pub(super) struct Cuttable {
-    stream: TcpStream,
-    connection: Connection,
-}
-
-impl Cuttable {
-    fn check(&self) -> io::Result<()> {
-        if self.connection.0.load(Ordering::SeqCst) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
-    }
-}
-
-impl AsyncRead for Cuttable {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Cuttable {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -5,9 +5,9 @@ use crate::{
     atlas::model::ConnectionStatus,
     reconcile::{
         Farewell, Look,
-        attempt::{HOLD, SendingOutcome},
+        attempt::SendingOutcome,
         endpoint::{
-            Step, delete,
+            Facts, Step, delete,
             fixture::{Scene, addition, attachment, held, removal, scene},
         },
         fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
@@ -94,7 +94,12 @@ fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
                 it.moment.attempt = sending(&own, it.moment.now - seconds(age), outcome);
             })
         };
-        assert_eq!((lost(10).plan().step, lost(10).plan().look), (None, Look::At(lost(10).moment.now + seconds(80))));
+        // Who keeps everything looks at Atlas no more.
+        let look = match disposal {
+            Disposal::KeepAll => Look::At(lost(10).moment.now + seconds(80)),
+            Disposal::DeleteCreated | Disposal::DeleteAll => Look::Poll,
+        };
+        assert_eq!((lost(10).plan().step, lost(10).plan().look), (None, look));
         assert!(matches!(lost(95).plan().step, Some(Step::LetGo(_))), "{disposal:?}");
         let theirs = addition(&elsewhere(), &attachment(1));
         let theirs = scene().deleting().attempting(theirs).with(|it| it.desired.disposal = disposal);
@@ -105,7 +110,7 @@ fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
 #[test]
 fn rule_1_what_another_holder_may_still_detach_is_left_to_it_for_ninety_seconds() {
     let scene = ours().attempting(removal(&elsewhere(), &attachment(1)));
-    assert_eq!((scene.plan().step, scene.plan().look), (None, Look::At(scene.moment.now + HOLD)));
+    assert_eq!((scene.plan().step, scene.plan().look), (None, Look::Poll));
 }
 
 #[test]
@@ -115,6 +120,16 @@ fn rule_2_what_an_unanswered_attempt_made_is_detached_and_what_a_refused_one_fou
     assert_eq!(found(addition(&elsewhere(), &attachment(1))), Some(Step::Remove(attachment(1))));
     let refused = addition(&elsewhere(), &attachment(1)).refused(refusal(false));
     assert_eq!(found(refused), let_go(Farewell::NothingWasThere));
+}
+
+#[test]
+fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_so_that_nobody_waits_for_it_when_it_is_gone() {
+    let attempting = |scene: Scene| scene.attempting(addition(&elsewhere(), &attachment(1))).deleting();
+    let going = attempting(scene().listing(&attachment(1), ConnectionStatus::Deleting)).plan();
+    assert_eq!(going.facts, Facts::Restored(held(1, Origin::Created)));
+    assert_eq!(attempting(scene()).plan().step, None, "without that it is waited for");
+    let gone = attempting(scene()).with(|it| it.desired.recorded.held = Some(held(1, Origin::Created)));
+    assert_eq!(gone.plan().step, let_go(Farewell::Deleted));
 }
 
 #[test]

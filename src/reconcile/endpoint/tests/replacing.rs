@@ -6,7 +6,7 @@ use crate::{
     atlas::model::ConnectionStatus,
     reconcile::{
         Look,
-        attempt::{HOLD, SendingOutcome},
+        attempt::SendingOutcome,
         endpoint::{
             Facts, Step,
             fixture::{Scene, addition, attachment, held, scene},
@@ -139,7 +139,7 @@ fn rule_6_if_atlas_refuses_a_second_endpoint_nothing_is_detached() {
 #[test]
 fn rule_1_an_id_changed_during_an_unanswered_request_is_settled_first() {
     let abandoned = scene().attempting(addition(&elsewhere(), &attachment(2)));
-    assert_eq!((abandoned.plan().step, abandoned.plan().look), (None, Look::At(abandoned.moment.now + HOLD)));
+    assert_eq!((abandoned.plan().step, abandoned.plan().look), (None, Look::Poll));
     let found = abandoned.listing(&attachment(2), ConnectionStatus::Pending);
     let plan = found.plan();
     assert_eq!((plan.step, plan.retiring), (Some(Step::Retire), vec![held(2, Origin::Created)]));

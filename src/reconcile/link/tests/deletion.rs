@@ -6,10 +6,10 @@ use crate::{
     atlas::model::ServiceState,
     reconcile::{
         Farewell, Look,
-        attempt::{AttemptedWrite, HOLD, SendingOutcome},
+        attempt::{AttemptedWrite, SendingOutcome},
         fixture::{self, NOW, claim, elsewhere, here, refusal, seconds, sending, sequence, service_id},
         link::{
-            Dependent, Sharer, Step,
+            Dependent, Facts, Sharer, Step,
             fixture::{Scene, creation, id, scene, service, sharer},
         },
         ownership::{Claim, Heard, ObjectName},
@@ -120,8 +120,13 @@ fn rule_1_no_finalizer_is_removed_while_an_attempt_is_unsettled() {
                 it.moment.attempt = sending(&attempt, it.moment.now - seconds(age), outcome);
             })
         };
+        // Who keeps everything looks at Atlas no more.
+        let look = match disposal {
+            Disposal::KeepAll => Look::At(lost(10).moment.now + seconds(80)),
+            Disposal::DeleteCreated | Disposal::DeleteAll => Look::Poll,
+        };
         let plan = lost(10).plan();
-        assert_eq!((plan.step, plan.look), (None, Look::At(lost(10).moment.now + seconds(80))), "{disposal:?}");
+        assert_eq!((plan.step, plan.look), (None, look), "{disposal:?}");
         assert!(matches!(lost(95).plan().step, Some(Step::LetGo(_))), "{disposal:?}");
         let theirs = scene().deleting().attempting(creation(&elsewhere())).with(|it| it.desired.disposal = disposal);
         assert_eq!(theirs.plan().step, None, "{disposal:?}");
@@ -137,7 +142,7 @@ fn rule_1_what_another_holder_may_still_delete_is_left_to_it_for_ninety_seconds(
         5,
     ));
     let plan = scene.plan();
-    assert_eq!((plan.step, plan.look), (None, Look::At(scene.moment.now + HOLD)));
+    assert_eq!((plan.step, plan.look), (None, Look::Poll));
 }
 
 #[test]
@@ -154,6 +159,15 @@ fn rule_2_what_an_unanswered_attempt_made_is_deleted_and_what_a_refused_one_foun
         .deleting()
         .with(|it| it.moment.attempt = sending(&own, it.moment.now, SendingOutcome::Refused(refusal(false))));
     assert_eq!(refused.plan().step, NOTHING);
+}
+
+#[test]
+fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_so_that_nobody_waits_for_it_when_it_is_gone() {
+    let attempting = |scene: Scene| scene.attempting(creation(&elsewhere())).deleting();
+    let going = attempting(scene().listing([service(id(), ServiceState::Deleting)])).plan();
+    assert!(matches!(&going.facts, Facts::Seen(service, Origin::Created) if service.id == id()), "{:?}", going.facts);
+    assert_eq!(attempting(scene()).plan().step, None, "without that it is waited for");
+    assert_eq!(attempting(scene()).recording(id(), Origin::Created).plan().step, GONE);
 }
 
 #[test]
