@@ -17,7 +17,7 @@ pub mod ids;
 pub mod inventory;
 pub mod model;
 pub mod observe;
-mod order;
+pub(crate) mod order;
 pub mod region;
 mod shared;
 #[cfg(test)]

@@ -40,14 +40,18 @@ impl Order {
         let Some(basis) = basis else { return Ok(Sent { sequence: self.next(), at: now }) };
         let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         writes.retain(|_, write| now.saturating_duration_since(write.at) < REMEMBERED);
-        let overtaken = writes
-            .get(&basis.key)
-            .is_some_and(|write| write.sequence > basis.read.sequence && own.is_none_or(|own| own != *write));
-        if overtaken || now.saturating_duration_since(basis.read.at) > FRESH {
+        let last = writes.get(&basis.key).filter(|write| own.is_none_or(|own| own != **write));
+        if !still_holds(basis.read, last.copied(), now) {
             return Err(Outdated);
         }
         let sent = Sent { sequence: self.next(), at: now };
         writes.insert(basis.key.clone(), sent);
         Ok(sent)
     }
+}
+
+/// Whether a write that is handed to the transport `now` may rest on `read`, `last` being the last other write of its key.
+pub(crate) fn still_holds(read: Sent, last: Option<Sent>, now: Instant) -> bool {
+    let overtaken = last.is_some_and(|write| write.sequence > read.sequence);
+    !overtaken && now.saturating_duration_since(read.at) <= FRESH
 }

@@ -6,6 +6,8 @@ pub mod delete;
 #[cfg(test)]
 mod fixture;
 mod kind;
+#[cfg(test)]
+mod model;
 pub mod plan;
 pub mod resolve;
 pub mod status;
