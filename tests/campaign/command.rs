@@ -3,8 +3,9 @@
 use crate::{
     Group,
     harness::alone::{caught, panic_quietly},
+    mutants,
     plan::{Data, Plan},
-    run::{self, Outcome},
+    run::{self, Next, Outcome, Stop},
     soak,
 };
 use clap::Parser;
@@ -38,6 +39,13 @@ struct Arguments {
     /// The first seed of those
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
+    /// Stop at the first plan that fails
+    #[arg(long)]
+    first: bool,
+    /// Make every mutant of the product, or those whose name contains this, and see that a plan fails under it; about
+    /// half a minute each
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    mutants: Option<String>,
     /// Plans at a time; the cores of the machine when absent
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
@@ -78,6 +86,15 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     if arguments.names.iter().any(|name| !"campaign".contains(name.as_str())) {
         return verdict(&[], 0);
     }
+    if let Some(only) = &arguments.mutants {
+        let survivors = mutants::run(only);
+        return if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let stale = mutants::stale();
+    if !stale.is_empty() {
+        println!("the table of mutants is out of date:\n{}", stale.join("\n"));
+        return ExitCode::FAILURE;
+    }
     panic_quietly();
     let start = Instant::now();
     let groups = if arguments.soaks() { Vec::new() } else { groups };
@@ -102,9 +119,10 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     }
     let data: Vec<Data> = plans.iter().map(|plan| plan.data.clone()).collect();
     let mut progress = Progress::of(plans.len() * if arguments.twice { 2 } else { 1 });
-    let outcomes = run::all(plans.clone(), arguments.threads(), |outcome| progress.tell(outcome));
+    let stop = if arguments.first { Stop::AtTheFirstFailure } else { Stop::AtTheEnd };
+    let outcomes = run::all(plans.clone(), arguments.threads(), stop, |outcome| progress.tell(outcome));
     let again = if arguments.twice {
-        run::all(plans, arguments.threads(), |outcome| progress.tell(outcome))
+        run::all(plans, arguments.threads(), stop, |outcome| progress.tell(outcome))
     } else {
         Vec::new()
     };
@@ -118,7 +136,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
 fn made(groups: Vec<Group>, arguments: &Arguments) -> Result<Vec<Plan>, String> {
     let numbered: Vec<(usize, Group)> = groups.into_iter().enumerate().collect();
     let make = |(number, group): (usize, Group)| (number, caught(group));
-    let mut made = run::each(numbered, arguments.threads(), make, |_| ());
+    let mut made = run::each(numbered, arguments.threads(), make, |_| Next::GoOn);
     made.sort_by_key(|(number, _)| *number);
     let groups: Vec<Vec<Plan>> = made.into_iter().map(|(_, plans)| plans).collect::<Result<_, _>>()?;
     let plans: Vec<Plan> = groups.into_iter().flatten().collect();

@@ -14,6 +14,7 @@
 //! | `behind` | what others do in Atlas, at every write |
 //! | `floods` | poison and floods |
 //! | `soak` | random lives, where they are asked for |
+//! | `mutants` | whether the plans notice a broken rule |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
 //! Where something strikes is not listed by hand: each module lets a life pass without a disturbance first, and what the
@@ -32,6 +33,7 @@ mod floods;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod later_faults;
+mod mutants;
 mod own_calls;
 mod plan;
 mod run;

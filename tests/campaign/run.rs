@@ -72,17 +72,34 @@ fn once(plan: Plan) -> Outcome {
     Outcome { plan, verdict, took: start.elapsed() }
 }
 
-/// Runs all, and tells of each as soon as it has ended.
-pub fn all(plans: Vec<Plan>, threads: usize, mut tell: impl FnMut(&Outcome)) -> Vec<Outcome> {
-    each(plans, threads, once, |outcome| tell(outcome))
+/// When no more plans are begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    AtTheEnd,
+    AtTheFirstFailure,
 }
 
-/// Does `work` with each item on that many threads.
+/// Whether there is more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    GoOn,
+    Stop,
+}
+
+/// Runs all, and tells of each as soon as it has ended.
+pub fn all(plans: Vec<Plan>, threads: usize, stop: Stop, mut tell: impl FnMut(&Outcome)) -> Vec<Outcome> {
+    each(plans, threads, once, |outcome| {
+        tell(outcome);
+        if stop == Stop::AtTheFirstFailure && outcome.verdict.is_err() { Next::Stop } else { Next::GoOn }
+    })
+}
+
+/// Does `work` with each item on that many threads; no more is begun after `tell` has said so.
 pub fn each<T: Send, R: Send>(
     items: Vec<T>,
     threads: usize,
     work: impl Fn(T) -> R + Sync,
-    mut tell: impl FnMut(&R),
+    mut tell: impl FnMut(&R) -> Next,
 ) -> Vec<R> {
     let queue = Mutex::new(VecDeque::from(items));
     let (sender, receiver) = mpsc::channel();
@@ -98,7 +115,9 @@ pub fn each<T: Send, R: Send>(
         drop(sender);
         let mut done = Vec::new();
         for result in receiver {
-            tell(&result);
+            if tell(&result) == Next::Stop {
+                queue.lock().unwrap().clear();
+            }
             done.push(result);
         }
         done

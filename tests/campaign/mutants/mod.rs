@@ -1,0 +1,115 @@
+//! Are the oracles any good? Each mutant is one small change of the product that breaks a rule of the protocol; a plan
+//! must fail under it. `cargo test --test campaign -- --mutants` makes each in a copy of the repository, and says which
+//! plan caught it; an ordinary run only sees that what the mutants change is still there.
+
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+pub use table::MUTANTS;
+
+/// One small change of the product, and where it is looked for.
+pub struct Mutant {
+    pub name: &'static str,
+    pub file: &'static str,
+    pub old: &'static str,
+    pub new: &'static str,
+    /// Plans whose id contains this are run until one fails.
+    pub only: &'static str,
+}
+
+/// What became of a mutant.
+enum Fate {
+    /// By the plan of this id.
+    Caught(String),
+    Survived,
+    /// It can't be built.
+    Stillborn(String),
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What is wrong with the table: a text that is not there, or there more than once.
+pub fn stale() -> Vec<String> {
+    let occurrences = |mutant: &Mutant| {
+        let text = std::fs::read_to_string(repository().join(mutant.file)).unwrap_or_default();
+        text.matches(mutant.old).count()
+    };
+    let told = MUTANTS.iter().map(|mutant| (mutant, occurrences(mutant))).filter(|(_, count)| *count != 1);
+    told.map(|(mutant, count)| format!("{}: what it changes stands {count} times in {}", mutant.name, mutant.file))
+        .collect()
+}
+
+/// Makes and runs those whose name contains `only`; gives the names of those that no plan caught.
+pub fn run(only: &str) -> Vec<String> {
+    let folder = copy();
+    let mut survivors = Vec::new();
+    let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| mutant.name.contains(only)).collect();
+    for mutant in &chosen {
+        let told = match try_out(&folder, mutant) {
+            Fate::Caught(plan) => format!("caught by {plan}"),
+            Fate::Survived => {
+                survivors.push(mutant.name.to_owned());
+                "SURVIVED".to_owned()
+            }
+            Fate::Stillborn(why) => {
+                survivors.push(mutant.name.to_owned());
+                format!("cannot be built: {why}")
+            }
+        };
+        println!("{:<44} {told}", mutant.name);
+    }
+    println!("{} mutants, {} caught", chosen.len(), chosen.len() - survivors.len());
+    survivors
+}
+
+/// A copy of what is built, beside which its target folder is kept.
+fn copy() -> PathBuf {
+    let folder = repository().join("target/mutants/tree");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let copied = Command::new("cp")
+        .args(["--recursive", "--update", "--preserve=timestamps"])
+        .args(
+            ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "crds", "charts", "deploy"]
+                .map(|name| repository().join(name)),
+        )
+        .arg(&folder)
+        .status();
+    assert!(copied.expect("cp runs").success(), "the repository is not copied");
+    folder
+}
+
+fn try_out(folder: &Path, mutant: &Mutant) -> Fate {
+    let (file, original) = (folder.join(mutant.file), repository().join(mutant.file));
+    let text = std::fs::read_to_string(&original).expect("the file");
+    std::fs::write(&file, text.replacen(mutant.old, mutant.new, 1)).expect("written");
+    let fate = built(folder).map_or_else(Fate::Stillborn, |()| caught(folder, mutant));
+    std::fs::write(&file, text).expect("written");
+    fate
+}
+
+fn cargo(folder: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(folder).args(arguments).args(["--locked", "--quiet", "--test", "campaign", "--target-dir"]);
+    cargo.arg(repository().join("target/mutants/target"));
+    cargo
+}
+
+fn built(folder: &Path) -> Result<(), String> {
+    let built = cargo(folder, &["build"]).output().expect("cargo runs");
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    if built.status.success() { Ok(()) } else { Err(said.lines().take(3).collect::<Vec<_>>().join(" ")) }
+}
+
+fn caught(folder: &Path, mutant: &Mutant) -> Fate {
+    let ran = cargo(folder, &["test"]).args(["--", "--first", "--only", mutant.only]).output().expect("cargo runs");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let failed = said.lines().find_map(|line| line.strip_prefix("failed: ").map(str::to_owned));
+    // A mutant may be so broken that not even the undisturbed life comes to an end.
+    let unmade = said.lines().find(|line| line.starts_with("the plans cannot be made")).map(str::to_owned);
+    failed.or(unmade).map_or(Fate::Survived, Fate::Caught)
+}
