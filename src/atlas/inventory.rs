@@ -5,6 +5,7 @@
 //! with the time before which nobody asks again. A successful write is an observation of its object: it is laid over
 //! the views that were requested before it.
 
+pub use super::shared::Why;
 use super::{
     Answer, Atlas, Basis, Caller, Failure, Sent, Sequence,
     credential::CredentialId,
@@ -62,6 +63,7 @@ impl<T> View<T> {
 /// A failed observation.
 #[derive(Debug, Clone)]
 pub struct Unseen {
+    pub why: Why,
     pub failure: Failure,
     /// Nobody asks again before this.
     pub retry_at: Instant,
@@ -186,7 +188,7 @@ impl Inventory {
         let key = (caller.credential.id(), caller.project);
         let failures = all.get(&key).map_or(0, |refused| refused.failures).saturating_add(1);
         let retry_at = Instant::now() + pause(failure.error.class, failures);
-        all.insert(key, Refused { failures, unseen: Unseen { failure, retry_at } });
+        all.insert(key, Refused { failures, unseen: Unseen { why: Why::Failed, failure, retry_at } });
     }
 
     /// Whether Atlas has refused this caller's writes since it last took one.
@@ -403,7 +405,7 @@ fn shared<K: Eq + std::hash::Hash, T>(cells: &Mutex<HashMap<K, Arc<Shared<T>>>>,
 }
 
 fn unseen(flaw: Flaw) -> Unseen {
-    Unseen { failure: flaw.failure, retry_at: flaw.retry_at }
+    Unseen { why: flaw.why, failure: flaw.failure, retry_at: flaw.retry_at }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -41,8 +41,18 @@ struct State<T> {
 /// A failure, and when it is worth asking again.
 #[derive(Debug, Clone)]
 pub(super) struct Flaw {
+    pub why: Why,
     pub failure: Failure,
     pub retry_at: Instant,
+}
+
+/// Why there is no observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A request for it failed.
+    Failed,
+    /// Somebody else's request for it is under way, and takes long.
+    UnderWay,
 }
 
 impl Flaw {
@@ -56,7 +66,7 @@ impl Flaw {
             detail: "Atlas is slow to answer".to_owned(),
         };
         let failure = Failure { error: Box::new(error), sent: None, at: Instant::now() };
-        Self { failure, retry_at: busy.until }
+        Self { why: Why::UnderWay, failure, retry_at: busy.until }
     }
 }
 
@@ -157,7 +167,7 @@ impl<T: Clone> Shared<T> {
             Err(failure) => {
                 state.failures = state.failures.saturating_add(1);
                 let retry_at = Instant::now() + pause(failure.error.class, state.failures);
-                let flaw = Flaw { failure, retry_at };
+                let flaw = Flaw { why: Why::Failed, failure, retry_at };
                 state.flaw = Some(flaw.clone());
                 Err(flaw)
             }

@@ -11,7 +11,7 @@ use crate::{
         credential::Credential,
         error::{Class, Denial},
         ids::ProjectId,
-        inventory::{Need, Services, Unseen},
+        inventory::{Need, Services, Unseen, Why},
         region::Provider,
     },
     credentials::{self, Problem},
@@ -188,7 +188,10 @@ pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) 
     let retry_at = unseen.retry_at.min(Instant::now() + credentials::LIFETIME);
     let mut blocked = Blocked::by_atlas(&unseen.failure.error, secret, retry_at, is_news);
     blocked.retry_at = Some(if blocked.cause == Cause::Refusal { retry_at } else { unseen.retry_at });
-    blocked
+    match unseen.why {
+        Why::Failed => blocked,
+        Why::UnderWay => blocked.by_a_request_under_way(),
+    }
 }
 
 /// A read of Kubernetes that failed: nothing is known, and nothing is said.
@@ -205,7 +208,7 @@ pub fn heard<T>(result: &Result<T, Blocked>) -> Option<Heard> {
         Ok(_) => Some(Heard::Listed),
         Err(blocked) => match blocked.cause {
             Cause::Cluster | Cause::NoCredentials | Cause::Refusal => Some(Heard::Lacking),
-            Cause::Silence => None,
+            Cause::Silence | Cause::UnderWay => None,
         },
     }
 }

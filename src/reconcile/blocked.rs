@@ -26,6 +26,8 @@ pub enum Cause {
     Refusal,
     /// There was no answer, or "later".
     Silence,
+    /// Somebody else is asking, and has no answer yet: what was said last stands.
+    UnderWay,
 }
 
 /// An object that cannot be decided on now.
@@ -81,6 +83,11 @@ impl Blocked {
 }
 
 impl Blocked {
+    /// Only by somebody else's request, which is under way.
+    pub fn by_a_request_under_way(self) -> Self {
+        Self { cause: Cause::UnderWay, ..self }
+    }
+
     /// The same, once it has lasted too long to be taken for something that passes.
     pub fn stalled(mut self) -> Self {
         self.cause = Cause::Refusal;
@@ -183,7 +190,8 @@ fn verdict<S: CommonStatus>(
         Cause::Cluster => Some(blocked.verdict.clone()),
         // What was Ready is not so as it is now: the edit may have named a Secret that is not there.
         Cause::NoCredentials if before.observed_generation() != subject.generation => Some(blocked.verdict.clone()),
-        Cause::NoCredentials | Cause::Silence if was_ready(before) => lost.then(unconfirmed),
+        Cause::NoCredentials | Cause::Silence | Cause::UnderWay if was_ready(before) => lost.then(unconfirmed),
+        Cause::UnderWay => before.conditions().is_empty().then(|| blocked.verdict.clone()),
         Cause::NoCredentials if is_unconfirmed(before) => None,
         Cause::NoCredentials => Some(blocked.verdict.clone()),
         Cause::Refusal => (blocked.is_news || before.conditions().is_empty()).then(|| blocked.verdict.clone()),
@@ -225,6 +233,7 @@ fn while_deleting<S: CommonStatus>(
         }
         Cause::NoCredentials => Some(stalled(&blocked.verdict)),
         Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
+        Cause::UnderWay => None,
         Cause::Silence => {
             let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
             (!told || known.is_lost(now)).then(|| {

@@ -139,6 +139,10 @@ fn made(groups: Vec<Group>, arguments: &Arguments) -> Result<Vec<Plan>, String> 
     let mut made = run::each(numbered, arguments.threads(), make, |_| Next::GoOn);
     made.sort_by_key(|(number, _)| *number);
     let groups: Vec<Vec<Plan>> = made.into_iter().map(|(_, plans)| plans).collect::<Result<_, _>>()?;
+    // A recording without points would have its plans vanish without a word.
+    if let Some(number) = groups.iter().position(Vec::is_empty) {
+        return Err(format!("group {number} has none"));
+    }
     let plans: Vec<Plan> = groups.into_iter().flatten().collect();
     let mut ids = BTreeSet::new();
     match plans.iter().find(|plan| !ids.insert(plan.id())) {

@@ -173,6 +173,8 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
 
 fn faults(way: Way) -> Vec<Plan> {
     let (outcome, making, unmaking) = alone(|| faultless(way)).unwrap();
+    let token = usize::from(way == Way::ServiceAccount);
+    assert_eq!((making.len(), unmaking.len()), (4 + token, 3 + token), "calls of a life: {making:?} {unmaking:?}");
     let outcome = Arc::new(outcome);
     let mut plans = Vec::new();
     for (half, operations) in [(Half::Making, making), (Half::Unmaking, unmaking)] {

@@ -229,3 +229,26 @@ async fn a_project_whose_lists_come_too_late_says_so_and_does_not_delay_the_othe
         world.until(15 * MINUTE, "made after all", |world| world.link_ready("slow-0")).await;
     }
 }
+
+/// Several links look together, and only one of them asks: what the others said last stands until it has its answer.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_anothers_look_says_nothing_of_it() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    world.atlas.inject(Rule::always(Operation::ListServices, Fault::Slow { millis: 3_000 }));
+    let regions = [("east", "us-east-1"), ("west", "us-west-2"), ("south", "sa-east-1")];
+    for (name, region) in regions {
+        world.apply(with(link(name), json!({"spec": {"region": region}})));
+    }
+    let _operator = world.start();
+    let all_ready = |world: &World| regions.iter().all(|(name, _)| world.link_ready(name));
+    world.until(10 * MINUTE, "all Ready", all_ready).await;
+    for (name, _) in regions {
+        let writes = world.operator_writes().matching(|write| write.name == name);
+        // Its finalizer and its record, that it is being created, and that it is Ready; and what it said before the first look.
+        assert!(writes.len() <= 5, "{name}: {writes:#?}");
+        let versions = world.kube.history(LINKS, NAMESPACE, name);
+        let unreachable = versions.iter().filter(|version| version.object.to_string().contains("AtlasUnreachable"));
+        assert!(unreachable.count() <= 2, "{name} flaps");
+    }
+}
