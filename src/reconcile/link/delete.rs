@@ -92,8 +92,10 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     }
     let seen = || Facts::Seen(Box::new(service.clone()), origin);
     if service.state == ServiceState::Deleting {
-        // Status records it, though it is going: once it is gone, it is known what an unanswered attempt had made.
-        return case.saying(going(), seen(), Look::Poll);
+        // Status records what it did not yet, though it is going: once it is gone, it is known what an unanswered attempt
+        // had made.
+        let facts = if case.recorded_service().is_some() { Facts::Unchanged } else { seen() };
+        return case.saying(going(), facts, Look::Poll);
     }
     if !service.endpoints.is_empty() {
         let message = format!(
