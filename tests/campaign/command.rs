@@ -90,7 +90,8 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
         let survivors = mutants::run(only);
         return if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let stale = mutants::stale();
+    // A mutant of the product has not what it changes; it is asked for some plans only.
+    let stale = if arguments.only.is_empty() { mutants::stale() } else { Vec::new() };
     if !stale.is_empty() {
         println!("the table of mutants is out of date:\n{}", stale.join("\n"));
         return ExitCode::FAILURE;
