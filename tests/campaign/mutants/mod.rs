@@ -72,7 +72,7 @@ fn copy() -> PathBuf {
     let folder = repository().join("target/mutants/tree");
     std::fs::create_dir_all(&folder).expect("a folder");
     let copied = Command::new("cp")
-        .args(["--recursive", "--update", "--preserve=timestamps"])
+        .args(["--recursive", "--update"])
         .args(
             ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "crds", "charts", "deploy"]
                 .map(|name| repository().join(name)),
