@@ -118,8 +118,8 @@ fn crashes(dialect: Dialect) -> Vec<Plan> {
     for write in writes.iter().filter(|write| write.what.starts_with("Atlas")) {
         for moment in Moment::ALL {
             for clocks in CLOCKS {
-                let (one, faultless) = (Crash { write: write.clone(), moment, clocks, dialect }, faultless.clone());
-                plans.push(Plan::new(one.data(), move || crash(one.clone(), faultless.clone())));
+                let one = Crash { write: write.clone(), moment, clocks, dialect };
+                plans.push(Plan::compared(one.data(), one, &faultless, crash));
             }
         }
     }

@@ -222,8 +222,7 @@ fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) -> Vec<Plan> {
         for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
             for meanwhile in all {
                 let one = Crash { write: write.clone(), moment, meanwhile: *meanwhile, luck, dialect };
-                let faultless = faultless.clone();
-                plans.push(Plan::new(one.data(), move || crash(one.clone(), faultless.clone())));
+                plans.push(Plan::compared(one.data(), one, &faultless, crash));
             }
         }
     }

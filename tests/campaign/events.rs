@@ -303,8 +303,7 @@ fn events(dialect: Dialect) -> Vec<Plan> {
     for state in STATES.into_iter().filter(|state| state.exists_in(dialect)) {
         for happens in EVENTS {
             let one = Happening { state, event: happens, dialect };
-            let undisturbed = undisturbed.clone();
-            plans.push(Plan::new(one.data(), move || event(one, undisturbed.clone())));
+            plans.push(Plan::compared(one.data(), one, &undisturbed, event));
         }
     }
     plans

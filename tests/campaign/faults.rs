@@ -182,8 +182,7 @@ fn faults(way: Way) -> Vec<Plan> {
             for fault in Fault::all() {
                 for times in way.times(operation, &fault) {
                     let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way };
-                    let outcome = outcome.clone();
-                    plans.push(Plan::new(one.data(), move || life_with(one.clone(), outcome.clone())));
+                    plans.push(Plan::compared(one.data(), one, &outcome, life_with));
                 }
             }
         }

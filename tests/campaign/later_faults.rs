@@ -177,8 +177,8 @@ fn faults_in(life: Life, dialect: Dialect) -> Vec<Plan> {
     for operation in faultless.calls.keys().copied().filter(|call| dialect == Dialect::V2 || call.is_write()) {
         for place in faultless.places(life, operation) {
             for fault in faults(dialect) {
-                let (one, faultless) = (Disturbance { life, dialect, operation, place, fault }, faultless.clone());
-                plans.push(Plan::new(one.data(), move || run(one.clone(), faultless.clone())));
+                let one = Disturbance { life, dialect, operation, place, fault };
+                plans.push(Plan::compared(one.data(), one, &faultless, run));
             }
         }
     }

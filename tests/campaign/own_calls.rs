@@ -267,11 +267,7 @@ fn mishaps() -> Vec<Plan> {
     let (calls, faultless) = alone(record).unwrap();
     let faultless = Arc::new(faultless);
     let all = calls.iter().flat_map(|(call, made)| disturbances(call, *made));
-    all.map(|one| {
-        let faultless = faultless.clone();
-        Plan::new(one.data(), move || life_with(one.clone(), faultless.clone()))
-    })
-    .collect()
+    all.map(|one| Plan::compared(one.data(), one, &faultless, life_with)).collect()
 }
 
 pub const GROUPS: [Group; 1] = [mishaps];

@@ -137,6 +137,22 @@ impl Plan {
         Self { data, run: Arc::new(move || run().boxed_local()) }
     }
 
+    /// A plan whose life is compared with an undisturbed one.
+    pub fn compared<P, R, F>(
+        data: Data,
+        plan: P,
+        undisturbed: &Arc<R>,
+        run: impl Fn(P, Arc<R>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: Clone + Send + Sync + 'static,
+        R: Send + Sync + 'static,
+        F: Future<Output = World> + 'static,
+    {
+        let undisturbed = undisturbed.clone();
+        Self::new(data, move || run(plan.clone(), undisturbed.clone()))
+    }
+
     pub fn id(&self) -> String {
         self.data.to_string()
     }

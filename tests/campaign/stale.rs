@@ -132,8 +132,8 @@ fn delusions(dialect: Dialect) -> Vec<Plan> {
     let mut plans = Vec::new();
     for write in writes {
         for past in Past::ALL {
-            let (one, faultless) = (Delusion { write: write.clone(), past, dialect }, faultless.clone());
-            plans.push(Plan::new(one.data(), move || run(one.clone(), faultless.clone())));
+            let one = Delusion { write: write.clone(), past, dialect };
+            plans.push(Plan::compared(one.data(), one, &faultless, run));
         }
     }
     plans

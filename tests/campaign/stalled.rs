@@ -389,8 +389,8 @@ fn all(dialect: Dialect, states: impl IntoIterator<Item = State>) -> Vec<Plan> {
     let mut plans = Vec::new();
     for state in states {
         for event in EVENTS {
-            let (one, undisturbed) = (Happening { state, event, dialect }, undisturbed.clone());
-            plans.push(Plan::new(one.data(), move || run(one, undisturbed.clone())));
+            let one = Happening { state, event, dialect };
+            plans.push(Plan::compared(one.data(), one, &undisturbed, run));
         }
     }
     plans

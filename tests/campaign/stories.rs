@@ -162,9 +162,8 @@ fn crashes(story: Story, dialect: Dialect) -> Vec<Plan> {
     for write in &writes {
         for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
             for pause in PAUSES {
-                let (one, faultless) =
-                    (Crash { story, dialect, write: write.clone(), moment, pause }, faultless.clone());
-                plans.push(Plan::new(one.data(), move || crash(one.clone(), faultless.clone())));
+                let one = Crash { story, dialect, write: write.clone(), moment, pause };
+                plans.push(Plan::compared(one.data(), one, &faultless, crash));
             }
         }
     }

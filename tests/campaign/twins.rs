@@ -230,9 +230,8 @@ fn pairs(between: Between, dialect: Dialect) -> Vec<Plan> {
     for write in &writes {
         for moment in [Moment::BeforeEffect, Moment::AfterEffect] {
             for fate in Fate::ALL {
-                let (one, faultless) =
-                    (Pair { write: write.clone(), moment, fate, between, dialect }, faultless.clone());
-                plans.push(Plan::new(one.data(), move || run(one.clone(), faultless.clone())));
+                let one = Pair { write: write.clone(), moment, fate, between, dialect };
+                plans.push(Plan::compared(one.data(), one, &faultless, run));
             }
         }
     }
