@@ -3,7 +3,7 @@
 //! Before a write, its record is put on the object. Whoever finds the record later, this process or another one after
 //! a crash, can tell from it whether what then stands in Atlas is ours, without asking anybody and without writing twice.
 
-use super::Subject;
+use super::{Moment, Subject};
 use crate::{
     api::{ATTEMPT_ANNOTATION, Origin},
     atlas::{
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// How long an unanswered attempt keeps finalizers in place and other holders from writing.
 pub const HOLD: Duration = Duration::from_secs(90);
+const HOLD_SIGNED: SignedDuration = SignedDuration::from_secs(90);
 /// How far Atlas' second of creation may lie outside the time between an attempt and its deadline.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 const DEADLINE_SIGNED: SignedDuration = SignedDuration::from_secs(30);
@@ -139,6 +140,15 @@ impl Attempt {
     /// The record of a repeat: holder and last time are rewritten, the first time and the ids never.
     pub fn repeated(&self, holder: &Holder, at: Timestamp) -> Self {
         Self { holder: holder.clone(), last: at.max(self.last), ..self.clone() }
+    }
+
+    /// Whether none of its requests can arrive at Atlas any more: its only one was answered, or by Atlas' time the last was
+    /// sent long ago.
+    pub fn is_over(&self, moment: &Moment) -> bool {
+        let until = self.last.saturating_add(HOLD_SIGNED + TOLERANCE).unwrap_or(Timestamp::MAX);
+        let sending = moment.attempt.sending_of(self).filter(|_| self.holder == moment.holder);
+        let answered = sending.is_some_and(|sending| sending.outcome == SendingOutcome::Answered);
+        moment.atlas_time > until || (answered && self.first == self.last)
     }
 
     /// The record once Atlas has refused its only request.
@@ -290,12 +300,12 @@ pub fn progress(attempt: &Attempt, holder: &Holder, memory: &AttemptMemory, read
     // Without a request of this very attempt, it was recorded and never sent.
     let Some(sending) = memory.sending_of(attempt) else { return Progress::Settled };
     match &sending.outcome {
-        SendingOutcome::Answered => Progress::Settled,
+        SendingOutcome::Answered if attempt.first == sending.last => Progress::Settled,
         SendingOutcome::Refused(refusal) if attempt.first == sending.last => {
             Progress::RefusalUnrecorded(refusal.clone())
         }
-        // A refusal of a repeat says nothing of the request before it.
-        SendingOutcome::Refused(_) => held(sending.at + HOLD, read, now, false),
+        // What came of a repeat says nothing of the request before it, which may still arrive.
+        SendingOutcome::Answered | SendingOutcome::Refused(_) => held(sending.at + HOLD, read, now, false),
         SendingOutcome::Unanswered { ended } => held(sending.at + HOLD, read, now, read.sequence > *ended),
         SendingOutcome::InFlight => held(sending.at + HOLD, read, now, read.at >= sending.at + DEADLINE),
     }

@@ -49,8 +49,21 @@ impl Summary {
             };
             *deeds.entry(deed).or_default() += 1;
         }
-        Self { end: oracle::outcome(world), deeds }
+        Self { end: interchangeable(oracle::outcome(world)), deeds }
     }
+}
+
+/// Among the numbered objects of a crowd, which have all the same spec, kube's scheduler decides who comes first.
+fn interchangeable(mut end: Value) -> Value {
+    for objects in end.as_object_mut().into_iter().flat_map(|kinds| kinds.values_mut()).filter_map(Value::as_array_mut)
+    {
+        for object in objects.iter_mut() {
+            let name = object["name"].as_str().unwrap_or_default().trim_end_matches(|end: char| end.is_ascii_digit());
+            object["name"] = name.into();
+        }
+        objects.sort_by_key(Value::to_string);
+    }
+    end
 }
 
 /// What came of a plan.

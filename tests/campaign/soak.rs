@@ -157,7 +157,15 @@ fn rests(world: &World) -> bool {
     let all = [LINKS, ENDPOINTS].into_iter().flat_map(|plural| world.kube.list(plural));
     let rests = |object: Value| {
         let conditions = &object["status"]["conditions"];
-        let waits = ["WaitingForLink", "WaitingForService"].map(Value::from).contains(&conditions[0]["reason"]);
+        let message = conditions[0]["message"].as_str().unwrap_or_default();
+        let waits = match conditions[0]["reason"].as_str() {
+            Some("WaitingForLink" | "WaitingForService") => true,
+            // While the old endpoint serves, this is the reason, whatever the new one waits for.
+            Some("Replacing") => {
+                ["waiting for ", "has to mend it", "link is being deleted"].iter().any(|why| message.contains(why))
+            }
+            Some(_) | None => false,
+        };
         if !object["metadata"]["deletionTimestamp"].is_null() {
             return conditions[0]["reason"] == "DeletionBlocked";
         }

@@ -28,14 +28,16 @@ impl<'a> Case<'a> {
         self.service(attachment.service).is_some_and(|service| service.has_endpoint(&attachment.endpoint))
     }
 
-    /// The attempt to attach, unless status shows what came of it.
+    /// The attempt to attach, unless it is known what came of it: status records what it was to attach, and none of its
+    /// requests can arrive any more.
     pub(super) fn unsettled_attempt(&self) -> Option<(&'a Attempt, Attachment)> {
         let attempt = self.desired.recorded.attempt.as_ref()?;
         let AttemptedWrite::AddEndpoint { service, endpoint } = &attempt.write else { return None };
         let attachment = Attachment { service: *service, endpoint: endpoint.clone() };
         let held = self.desired.recorded.held.iter().chain(&self.desired.recorded.retiring);
         let mut answered = held.filter(|held| held.origin == Origin::Created).map(|held| &held.attachment);
-        (!answered.any(|answered| *answered == attachment)).then_some((attempt, attachment))
+        let settled = answered.any(|answered| *answered == attachment) && attempt.is_over(self.moment);
+        (!settled).then_some((attempt, attachment))
     }
 
     /// Where the attempt stands, given that what it was to attach is not listed.

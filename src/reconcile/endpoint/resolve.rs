@@ -314,12 +314,14 @@ fn has_answered(
     key: Option<&(String, Region)>,
 ) -> bool {
     let Some(heard) = hearing.heard else { return false };
-    let Some(link) = link else { return heard == Heard::Lacking };
+    let knows_its_own = heard == Heard::Listed && hearing.target.is_some();
+    let Some(link) = link else { return heard == Heard::Lacking || knows_its_own };
     // Without a key, that of a link that is gone, any of the project may be meant.
     if key.is_some_and(|key| key_of(link).as_ref() != Some(key)) {
         return true;
     }
-    if heard == Heard::Listed && hearing.target.is_some() {
+    // Through a link that leaves nothing new is attached, so whoever waits for it shares nothing through it.
+    if knows_its_own || (hearing.waits_for_link && link.metadata.deletion_timestamp.is_some()) {
         return true;
     }
     let of_link = ctx.memories.hearing(&link.uid().unwrap_or_default());
@@ -343,7 +345,10 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     let held = recorded.held.iter().chain(&recorded.retiring);
     let mut all: Vec<_> =
         held.map(|held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)))).collect();
-    if let Some(target) = &hearing.target
+    // What was made for a service that is gone is never attached to the next one.
+    let replaced =
+        |target: &Attachment| recorded.held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
+    if let Some(target) = hearing.target.as_ref().filter(|target| !replaced(target))
         && all.iter().all(|(attachment, _)| attachment != target)
     {
         let blank = subject.suspended && all.is_empty() && recorded.attempt.is_none();

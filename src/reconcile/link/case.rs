@@ -36,11 +36,9 @@ impl<'a> Case<'a> {
             .min_by_key(|service| service.state == ServiceState::Deleting)
     }
 
-    /// The attempt to create a service, unless status shows what came of it.
+    /// The attempt to create a service, unless it is known what came of it.
     pub(super) fn unsettled_attempt(&self) -> Option<&'a Attempt> {
-        let attempt = self.desired.recorded.attempt.as_ref().filter(|a| a.write == AttemptedWrite::CreateService)?;
-        let answered = self.desired.recorded.service.is_some_and(|id| !attempt.shown.contains(&id));
-        (!answered).then_some(attempt)
+        self.desired.recorded.unsettled_creation(self.moment)
     }
 
     /// Rule 2: whether a service that status doesn't record is the work of this object's attempt.
@@ -118,7 +116,10 @@ impl<'a> Case<'a> {
     pub(super) fn reading_while_another_writes(&self, plan: Plan) -> Plan {
         let writes = match &plan.step {
             Some(Step::Create(_) | Step::DeleteFailed(..) | Step::Delete(_)) => true,
-            Some(Step::Protect | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_)) | None => false,
+            Some(
+                Step::Protect | Step::RecordRefusal(_) | Step::RecordService | Step::HandOver(..) | Step::LetGo(_),
+            )
+            | None => false,
         };
         if writes && self.is_written_elsewhere() { Plan { step: None, look: Look::Poll, ..plan } } else { plan }
     }

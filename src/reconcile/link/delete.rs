@@ -36,11 +36,7 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
             Look::Shortly,
         ));
     }
-    let unsettled = recorded
-        .attempt
-        .as_ref()
-        .filter(|attempt| attempt.refusal.is_none())
-        .filter(|attempt| recorded.service.is_none_or(|id| attempt.shown.contains(&id)));
+    let unsettled = recorded.unsettled_creation(moment).filter(|attempt| attempt.refusal.is_none());
     let keeps = match desired.disposal {
         Disposal::KeepAll => true,
         // What it has was there before it, and nothing else can be its work.
@@ -87,15 +83,17 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     if !desired.disposal.deletes(origin) {
         return let_go(case, Farewell::Kept);
     }
+    let seen = || Facts::Seen(Box::new(service.clone()), origin);
+    // Status records what it did not yet, though it is going: once it is gone, it is known what the attempt had made, and
+    // what then stands there is another's.
+    if case.recorded_service().is_none() {
+        return Plan { step: Some(Step::RecordService), ..case.saying(going(), seen(), Look::Poll) };
+    }
     if let Some(plan) = succession(case, service.id, origin) {
         return plan;
     }
-    let seen = || Facts::Seen(Box::new(service.clone()), origin);
     if service.state == ServiceState::Deleting {
-        // Status records what it did not yet, though it is going: once it is gone, it is known what an unanswered attempt
-        // had made.
-        let facts = if case.recorded_service().is_some() { Facts::Unchanged } else { seen() };
-        return case.saying(going(), facts, Look::Poll);
+        return case.saying(going(), Facts::Unchanged, Look::Poll);
     }
     if !service.endpoints.is_empty() {
         let message = format!(
@@ -104,8 +102,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
         );
         return case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll);
     }
-    let plan = case.saying(going(), seen(), Look::Poll);
-    Plan { step: Some(Step::Delete(service.id)), ..plan }
+    Plan { step: Some(Step::Delete(service.id)), ..case.saying(going(), seen(), Look::Poll) }
 }
 
 enum Target<'a> {
@@ -122,27 +119,13 @@ fn target<'a>(case: &Case<'a>) -> Target<'a> {
     if let Some(service) = case.recorded_service() {
         return Target::Service(service, case.desired.recorded.origin.unwrap_or_else(|| case.origin_of(service)));
     }
-    if case.desired.recorded.service.is_some() && case.unsettled_attempt().is_none() {
-        return Target::Gone;
-    }
     if let Some(service) = case.candidate().filter(|service| case.origin_of(service) == Origin::Created) {
         return Target::Service(service, Origin::Created);
     }
     if let Some(plan) = unnamed(case) {
         return Target::Settle(Box::new(plan));
     }
-    match case.progress() {
-        Progress::Settled | Progress::RefusalUnrecorded(_) => Target::Nothing,
-        Progress::Open { .. } => {
-            let message =
-                "a request to create the endpoint service was not answered; what came of it must be known first";
-            Target::Settle(Box::new(case.saying(
-                Verdict::reconciling(Reason::Deleting, message),
-                Facts::Unchanged,
-                Look::Poll,
-            )))
-        }
-    }
+    if case.desired.recorded.service.is_some() { Target::Gone } else { Target::Nothing }
 }
 
 /// v1.0: a service that an unanswered attempt may have made doesn't tell its region until it has a name.
@@ -162,7 +145,12 @@ fn unnamed(case: &Case<'_>) -> Option<Plan> {
     Some(case.saying(verdict, Facts::Unchanged, Look::Poll))
 }
 
+/// It goes once it is known what came of its requests.
 fn let_go(case: &Case<'_>, farewell: Farewell) -> Plan {
+    if let Progress::Open { .. } = case.progress() {
+        let message = "a request to create the endpoint service was not answered; what came of it must be known first";
+        return case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::Poll);
+    }
     let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
     Plan { step: Some(Step::LetGo(farewell)), ..plan }
 }

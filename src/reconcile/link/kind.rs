@@ -77,6 +77,7 @@ impl Kind for AtlasPrivateLink {
     fn demand(step: &Step) -> Demand {
         match step {
             Step::Protect | Step::RecordRefusal(_) => Demand::Record,
+            Step::RecordService => Demand::Status,
             // An endpoint that names this link may just have attached something.
             Step::LetGo(_) => Demand::Kubernetes(Care::EverythingNow),
             Step::Create(_) => Demand::Atlas(Care::AtlasNow),
@@ -112,6 +113,8 @@ impl Kind for AtlasPrivateLink {
                 let call = ctx.inventory.delete_service(caller, situation.desired.region.provider(), service, &basis);
                 Ok(send::unrecorded(ctx, self, call).await)
             }
+            // Status says all that it asks for.
+            (Step::RecordService, _) => changed(self.clone()),
             // Without a look at Atlas no plan has such a step.
             (Step::Create(_) | Step::DeleteFailed(..) | Step::Delete(_), Seen::Cluster(_)) => changed(self.clone()),
         }

@@ -15,8 +15,8 @@ pub mod status;
 mod tests;
 
 use super::{
-    Farewell, Look, Subject,
-    attempt::Attempt,
+    Farewell, Look, Moment, Subject,
+    attempt::{Attempt, AttemptedWrite},
     ownership::{Claim, ObjectName},
     policy::Disposal,
 };
@@ -52,6 +52,17 @@ pub struct Recorded {
     pub tries: u32,
     /// The name of the service, where it has one.
     pub service_name: Option<String>,
+}
+
+impl Recorded {
+    /// The attempt to create a service, unless it is known what came of it. That status records a service is no proof: it
+    /// may be another's work, found while the attempt's own request was still on its way.
+    pub fn unsettled_creation(&self, moment: &Moment) -> Option<&Attempt> {
+        let attempt = self.attempt.as_ref().filter(|attempt| attempt.write == AttemptedWrite::CreateService)?;
+        let settles = |id| attempt.refusal.is_some() || !attempt.may_have_made(id) || attempt.is_over(moment);
+        let settled = self.service.is_some_and(|id| !attempt.shown.contains(&id) && settles(id));
+        (!settled).then_some(attempt)
+    }
 }
 
 /// What is there.
@@ -93,6 +104,8 @@ pub enum Step {
     DeleteFailed(ServiceId, Attempt),
     /// Write into the attempt that Atlas refused it.
     RecordRefusal(Attempt),
+    /// Record in status which service is about to be deleted.
+    RecordService,
     /// Delete the service, because the resource is being deleted.
     Delete(ServiceId),
     /// Record in the heir's status that the service is now its own.

@@ -123,13 +123,20 @@ fn rule_2_what_an_unanswered_attempt_made_is_detached_and_what_a_refused_one_fou
 }
 
 #[test]
-fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_so_that_nobody_waits_for_it_when_it_is_gone() {
+fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_and_waited_for_while_a_request_may_arrive() {
     let attempting = |scene: Scene| scene.attempting(addition(&elsewhere(), &attachment(1))).deleting();
     let going = attempting(scene().listing(&attachment(1), ConnectionStatus::Deleting)).plan();
     assert_eq!(going.facts, Facts::Restored(held(1, Origin::Created)));
-    assert_eq!(attempting(scene()).plan().step, None, "without that it is waited for");
-    let gone = attempting(scene()).with(|it| it.desired.recorded.held = Some(held(1, Origin::Created)));
-    assert_eq!(gone.plan().step, let_go(Farewell::Deleted));
+    let gone = |it: &mut Scene| it.desired.recorded.held = Some(held(1, Origin::Created));
+    assert_eq!(attempting(scene()).with(gone).plan().step, None, "it may be another's, and its own arrive yet");
+    let later = attempting(scene()).with(gone).with(|it| it.moment.atlas_time += seconds(151));
+    assert_eq!(later.plan().step, let_go(Farewell::Deleted));
+    let answered = |it: &mut Scene| {
+        let own = addition(&here(), &attachment(1));
+        it.moment.attempt = sending(&own, it.moment.now, SendingOutcome::Answered);
+        it.desired.recorded.attempt = Some(own);
+    };
+    assert_eq!(attempting(scene()).with(gone).with(answered).plan().step, let_go(Farewell::Deleted));
 }
 
 #[test]

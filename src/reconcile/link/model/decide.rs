@@ -85,8 +85,9 @@ impl Mind {
         let plan = scene.plan();
         let mut memory = Memory { heard: true, foreign: foreign(&scene.moment.attempt), ..view.memory };
         let task = match plan.step {
-            Some(step) => Some(task(view, step)),
-            None => {
+            Some(step) if step != Step::RecordService => Some(task(view, step)),
+            // All that these ask for is the status.
+            Some(_) | None => {
                 let state = view.link.status.stand.map(|stand| state(stand).to_string());
                 let before = AtlasPrivateLinkStatus { state, ..scene.before() };
                 let status = status(&before, &scene.desired.subject, &plan, scene.moment.atlas_time);
@@ -173,6 +174,7 @@ fn task(view: &View, step: Step) -> Task {
         Step::Delete(service) => Task::Delete(slot(view, service)),
         Step::HandOver(_, service, origin) => Task::HandOver(slot(view, service), origin),
         Step::LetGo(_) => Task::LetGo,
+        Step::RecordService => unreachable!("it is told"),
         Step::DeleteFailed(..) => unreachable!("no service fails here"),
     }
 }

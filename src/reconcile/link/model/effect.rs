@@ -6,8 +6,13 @@ use crate::api::Origin;
 /// The finalizer is off: without another, an object that is to be deleted is gone.
 pub fn remove(world: &mut World, link: usize) {
     world.change(link, |link| link.protected = false);
+    let clouded = world.link(link).is_some_and(|link| link.clouded);
     if world.link(link).is_some_and(|link| link.deleting) {
         world.links[link] = Place::Gone;
+        // The other has decided by what this one claimed.
+        if clouded {
+            cloud(world, 1 - link);
+        }
         for process in &mut world.processes {
             process.memory[link] = Memory::default();
         }
@@ -28,14 +33,14 @@ pub fn refuse(link: &mut Link) {
 
 pub fn tell(world: &mut World, link: usize, shown: Shown) {
     if let (Some(service), Some(Origin::Created)) = (shown.service, shown.origin) {
-        except(world, link, service);
+        except(world, service);
     }
     world.change(link, |link| link.status = shown);
 }
 
-/// For the oracles: what another made is taken for ours as rule 2 excepts.
-pub fn except(world: &mut World, link: usize, service: Slot) {
-    let clouded = world.link(link).is_some_and(|link| link.clouded);
+/// For the oracles: what another made is taken for ours as rule 2 excepts, also by whoever sees the other link claim it.
+pub fn except(world: &mut World, service: Slot) {
+    let clouded = (0..2).filter_map(|link| world.link(link)).any(|link| link.clouded);
     if let Some(service) = &mut world.services[usize::from(service)] {
         service.excepted |= clouded && service.maker == Maker::Foreign;
     }

@@ -103,8 +103,6 @@ pub struct Rules {
     pub late: bool,
     /// Status is written at once when it is decided, if nothing else is to be done.
     pub at_once: bool,
-    /// What Atlas made can be gone again while an earlier request may still come through.
-    pub hasty: bool,
 }
 
 /// All moves of a world.
@@ -197,7 +195,7 @@ impl Moves<'_> {
             let who = &mut world.processes[process];
             who.memory[link] = decision.memory;
             if let Some(Task::Delete(service) | Task::HandOver(service, Origin::Created)) = decision.task {
-                except(world, link, service);
+                except(world, service);
             }
             let who = &mut world.processes[process];
             match decision.task {
@@ -386,8 +384,7 @@ impl Moves<'_> {
     fn others(&mut self) {
         for (slot, service) in self.world.in_region().collect::<Vec<_>>() {
             if service.stand == Stand::Deleting {
-                let early = self.world.now - service.made <= LATEST;
-                if early && !self.rules.hasty {
+                if self.world.now == service.made {
                     continue;
                 }
                 self.add(Move::Finish(slot), None, |world| stand(world, slot, Stand::Gone));

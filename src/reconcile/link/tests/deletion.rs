@@ -149,7 +149,7 @@ fn rule_1_what_another_holder_may_still_delete_is_left_to_it_for_ninety_seconds(
 fn rule_2_what_an_unanswered_attempt_made_is_deleted_and_what_a_refused_one_found_is_not() {
     let found =
         |attempt| scene().listing([service(id(), ServiceState::Initiating)]).attempting(attempt).deleting().plan().step;
-    assert_eq!(found(creation(&elsewhere())), Some(Step::Delete(id())));
+    assert_eq!(found(creation(&elsewhere())), Some(Step::RecordService), "and then deleted");
     assert_eq!(found(creation(&elsewhere()).refused(refusal(false))), NOTHING);
     assert_eq!(found(creation(&elsewhere()).showing([id()])), None, "what was shown is not touched");
     let own = creation(&here());
@@ -162,12 +162,20 @@ fn rule_2_what_an_unanswered_attempt_made_is_deleted_and_what_a_refused_one_foun
 }
 
 #[test]
-fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_so_that_nobody_waits_for_it_when_it_is_gone() {
+fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_and_waited_for_while_a_request_may_arrive() {
     let attempting = |scene: Scene| scene.attempting(creation(&elsewhere())).deleting();
     let going = attempting(scene().listing([service(id(), ServiceState::Deleting)])).plan();
     assert!(matches!(&going.facts, Facts::Seen(service, Origin::Created) if service.id == id()), "{:?}", going.facts);
-    assert_eq!(attempting(scene()).plan().step, None, "without that it is waited for");
-    assert_eq!(attempting(scene()).recording(id(), Origin::Created).plan().step, GONE);
+    let gone = || attempting(scene()).recording(id(), Origin::Created);
+    assert_eq!(gone().plan().step, None, "it may be another's, and its own arrive yet");
+    let later = gone().with(|it| it.moment.atlas_time += seconds(151));
+    assert_eq!(later.plan().step, GONE);
+    let answered = gone().with(|it| {
+        let own = creation(&here());
+        it.moment.attempt = sending(&own, it.moment.now, SendingOutcome::Answered);
+        it.desired.recorded.attempt = Some(own);
+    });
+    assert_eq!(answered.plan().step, GONE);
 }
 
 #[test]
