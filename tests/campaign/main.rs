@@ -5,14 +5,16 @@
 //! |---|---|
 //! | `plan` | what a plan is: data and an id |
 //! | `run`, `command` | running plans on all cores; the command line |
-//! | `crashes`, `stories` | the operator is killed at every write |
+//! | `crashes`, `stories`, `beaten` | the operator is killed at every write |
 //! | `faults`, `later_faults`, `blips` | Atlas, at every call of it |
 //! | `own_calls` | the Kubernetes API, at every call of it |
+//! | `touched` | somebody else writes, at every write to the Kubernetes API |
 //! | `stale` | the operator is shown the past |
 //! | `twins` | two operators, and what befalls one of them |
 //! | `clocks` | clocks that are wrong |
 //! | `behind` | what others do in Atlas, at every write |
 //! | `floods` | poison and floods |
+//! | `found` | what random lives and the model have found |
 //! | `soak` | random lives, where they are asked for |
 //! | `mutants` | whether the plans notice a broken rule |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
@@ -21,6 +23,7 @@
 //! operator asked for in it are the points. The end of that life is what the disturbed ones are compared with; what must
 //! hold after any of them is in `harness::oracle`.
 
+mod beaten;
 mod behind;
 mod beside;
 mod blips;
@@ -30,6 +33,7 @@ mod crashes;
 mod events;
 mod faults;
 mod floods;
+mod found;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod later_faults;
@@ -42,6 +46,7 @@ mod stale;
 mod stalled;
 mod states;
 mod stories;
+mod touched;
 mod twins;
 
 use plan::Plan;
@@ -52,18 +57,21 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 14] = [
+    let suites: [&[Group]; 17] = [
         &crashes::GROUPS,
         &stories::GROUPS,
+        &beaten::GROUPS,
         &faults::GROUPS,
         &later_faults::GROUPS,
         &blips::GROUPS,
         &own_calls::GROUPS,
+        &touched::GROUPS,
         &stale::GROUPS,
         &twins::GROUPS,
         &clocks::GROUPS,
         &behind::GROUPS,
         &floods::GROUPS,
+        &found::GROUPS,
         &events::GROUPS,
         &stalled::GROUPS,
         &beside::GROUPS,

@@ -97,6 +97,15 @@ pub fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, Re
     watched(world, victim, Then::Hangs, transport)
 }
 
+/// The same, of an operator that reaches Atlas that way.
+pub fn start_over(
+    world: &mut World,
+    victim: Option<(Write, Moment)>,
+    transport: Arc<dyn Transport>,
+) -> (Running, Reaper) {
+    watched(world, victim, Then::Hangs, transport)
+}
+
 /// Starts an operator that goes on at that point, and has it told.
 pub fn start_met(world: &mut World, point: (Write, Moment)) -> (Running, Reaper) {
     let transport = world.atlas.transport();

@@ -45,7 +45,8 @@ pub fn with_neighbours(dialect: Dialect) -> World {
     with_neighbours_in(Nature::of(dialect))
 }
 
-fn with_neighbours_in(nature: Nature) -> World {
+/// The same, in a world of that nature.
+pub fn with_neighbours_in(nature: Nature) -> World {
     let world = World::new(nature);
     let (project, region) = (PROJECT.to_owned(), "EU_WEST_1".to_owned());
     let made = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: true };

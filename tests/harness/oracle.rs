@@ -1,8 +1,8 @@
 //! What must hold after anything.
 
 use super::{canary::tells, past, sparing, world::*};
-use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation};
-use jiff::SignedDuration;
+use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation, Request};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -84,15 +84,17 @@ fn foreign_things_stand(world: &World) {
 fn one_write_at_a_time(world: &World) {
     // On their way a request and its answer take 20 ms each.
     let (way, deadline) = (SignedDuration::from_millis(20), SignedDuration::from_secs(30));
-    let ledger = world.ledger();
-    let mut last: BTreeMap<&str, (jiff::Timestamp, &str)> = BTreeMap::new();
+    let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
+    let mut last: BTreeMap<&str, (Timestamp, Timestamp, &Request)> = BTreeMap::new();
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
         if request.challenged || !request.operation.is_some_and(Operation::is_write) {
             continue;
         }
         let project = request.path.split('/').skip_while(|part| *part != "groups").nth(1).unwrap_or_default();
-        if let Some((until, path)) = last.get(project) {
-            assert!(at >= *until + way, "{} came at {at}, while {path} was under way", request.path);
+        if let Some((since, until, earlier)) = last.get(project) {
+            // Whoever had sent it may have died over it.
+            let over = at >= *until + way || deaths.iter().any(|death| *since <= *death && *death <= at);
+            assert!(over, "{} came at {at}, while this was under way: {earlier:#?}", request.path);
         }
         let took = match (request.duration_ms, request.fault) {
             (Some(took), _) => SignedDuration::from_millis(i64::try_from(took).unwrap() + 20),
@@ -100,16 +102,17 @@ fn one_write_at_a_time(world: &World) {
             // The operator was killed, or the connection cut.
             (None, _) => SignedDuration::ZERO,
         };
-        last.insert(project, (at + took, &request.path));
+        last.insert(project, (at, at + took, request));
     }
 }
 
 /// Ready is said only of what could be used just then, and is taken back within three resyncs, or one and a bit where
-/// Atlas answered.
+/// Atlas answered, and there was always an operator to ask it.
 fn no_status_lies(world: &World) {
     let atlas = past::Atlas::of(world);
     let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
-    let bound = if atlas.was_silent { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
+    let disturbed = atlas.was_silent || !world.deaths.lock().unwrap().is_empty();
+    let bound = if disturbed { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
     for ((plural, name), versions) in past::objects(world) {
         for claim in past::claims(&versions, world.clock.now()) {
             let said = format!("{plural}/{name} said Ready of {:?} from {} to {}", claim.what, claim.from, claim.until);

@@ -17,8 +17,13 @@ use atlas_privatelink_operator::{
         simulator::{self, Change, Ledger, Operation, Secret, Simulator, Switches},
     },
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     task::{AbortHandle, JoinHandle},
     time::Instant,
@@ -91,6 +96,8 @@ pub struct World {
     pub atlas: Simulator,
     /// What operators show of secrets.
     pub told: Told,
+    /// When operators were killed, by this world's time.
+    pub deaths: Arc<Mutex<Vec<Timestamp>>>,
     operators: u32,
 }
 
@@ -101,6 +108,9 @@ pub struct Running {
     pub metrics: Metrics,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
+    /// Where its being killed is noted.
+    deaths: Arc<Mutex<Vec<Timestamp>>>,
+    clock: Option<Clock>,
 }
 
 impl World {
@@ -122,6 +132,7 @@ impl World {
             operator_clock: clock,
             kube,
             told: Told::default(),
+            deaths: Arc::default(),
             operators: 0,
         }
     }
@@ -146,7 +157,7 @@ impl World {
     /// Starts an operator that reaches Atlas that way.
     pub fn start_over(&mut self, transport: Arc<dyn Transport>) -> Running {
         let parts = self.parts(transport);
-        Running::of(parts)
+        Running { deaths: self.deaths.clone(), clock: Some(self.clock), ..Running::of(parts) }
     }
 
     /// What the next operator will be called.
@@ -295,7 +306,7 @@ impl Running {
         let (name, metrics) = (parts.holder.clone(), parts.metrics.clone());
         let (health, stop) = (Health::default(), CancellationToken::new());
         let task = tokio::spawn(operate(parts, health.clone(), stop.clone()));
-        Self { name, health, metrics, stop, task }
+        Self { name, health, metrics, stop, task, deaths: Arc::default(), clock: None }
     }
 
     /// Waits until it ends on its own.
@@ -306,6 +317,7 @@ impl Running {
 
     /// As SIGKILL: whatever it was doing is not finished.
     pub async fn kill(self) {
+        self.deaths.lock().unwrap().extend(self.clock.map(|clock| clock.now()));
         self.task.abort();
         let _ = self.task.await;
     }

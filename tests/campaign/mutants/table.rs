@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub const MUTANTS: [Mutant; 35] = [
+pub const MUTANTS: [Mutant; 44] = [
     Mutant {
         name: "the record comes after the request",
         file: "src/controller/send.rs",
@@ -22,7 +22,7 @@ pub const MUTANTS: [Mutant; 35] = [
         file: "src/controller/write.rs",
         old: "        metadata.insert(\"resourceVersion\".to_owned(), json!(object.resource_version()));",
         new: "        metadata.insert(\"labels\".to_owned(), json!({}));",
-        only: "twins/nothing-between",
+        only: "touched",
     },
     Mutant {
         name: "status is written over whatever is there",
@@ -33,17 +33,17 @@ pub const MUTANTS: [Mutant; 35] = [
     },
     Mutant {
         name: "a refusal is not recorded",
-        file: "src/controller/send.rs",
-        old: "    if failure.error.effect == Effect::None && attempt.first == attempt.last {",
-        new: "    if failure.error.effect == Effect::None && attempt.first > attempt.last {",
-        only: "behind/service-stays",
+        file: "src/reconcile/attempt.rs",
+        old: "        Self { refusal: Some(refusal), ..self.clone() }",
+        new: "        Self { refusal: None.filter(|_| refusal.conflict), ..self.clone() }",
+        only: "crash/beaten",
     },
     Mutant {
         name: "a refused attempt may have had its effect",
         file: "src/reconcile/attempt.rs",
         old: "    if attempt.refusal.is_some() {\n        return false;\n    }",
         new: "",
-        only: "behind/",
+        only: "crash/beaten",
     },
     Mutant {
         name: "an attempt made whatever it did not see",
@@ -81,18 +81,18 @@ pub const MUTANTS: [Mutant; 35] = [
         only: "atlas/plain",
     },
     Mutant {
-        name: "what is adopted is deleted",
-        file: "src/reconcile/link/delete.rs",
-        old: "    if !desired.disposal.deletes(origin) {",
-        new: "    if !desired.disposal.deletes(origin) && !desired.subject.protected {",
+        name: "a service that is found is taken for created",
+        file: "src/reconcile/link/plan.rs",
+        old: "            AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::AdoptOnly => self.has(service, Origin::Adopted),",
+        new: "            AdoptionPolicy::AdoptOrCreate | AdoptionPolicy::AdoptOnly => self.has(service, Origin::Created),",
         only: "crash/adopts",
     },
     Mutant {
-        name: "an adopted endpoint is detached",
-        file: "src/reconcile/endpoint/delete.rs",
-        old: "    if !case.desired.disposal.deletes(held.origin) {",
-        new: "    if !case.desired.disposal.deletes(held.origin) && !case.desired.subject.protected {",
-        only: "state/",
+        name: "an endpoint that is found is taken for created",
+        file: "src/reconcile/endpoint/plan.rs",
+        old: "                self.connection(&Held { attachment: target.clone(), origin: self.origin_of(target) })",
+        new: "                self.connection(&Held { attachment: target.clone(), origin: Origin::Created })",
+        only: "crash/adopts",
     },
     Mutant {
         name: "a service is let go as soon as its deletion is asked for",
@@ -102,11 +102,11 @@ pub const MUTANTS: [Mutant; 35] = [
         only: "crash/good-luck",
     },
     Mutant {
-        name: "the service goes before its endpoints",
+        name: "attached endpoints hold no deletion back",
         file: "src/reconcile/link/delete.rs",
-        old: "            .filter(|d| d.has_ours && d.live == live)",
-        new: "            .filter(|d| d.has_ours && d.live == live && d.object.name.is_empty())",
-        only: "crash/good-luck",
+        old: "    if !service.endpoints.is_empty() {",
+        new: "    if service.endpoints.len() > 100 {",
+        only: "behind/service-stays/aws/v2",
     },
     Mutant {
         name: "nothing is handed over",
@@ -247,5 +247,68 @@ pub const MUTANTS: [Mutant; 35] = [
         old: "            if !leadership.may_write() {",
         new: "            if !leadership.may_write() && false {",
         only: "twins/lease-between",
+    },
+    Mutant {
+        name: "what stands in the region is deleted",
+        file: "src/reconcile/link/case.rs",
+        old: "        self.observed.services.value.iter().find(|service| service.id == id)\n    }\n\n    /// The service that stands",
+        new: "        let region = &self.desired.region;\n        self.observed.services.value.iter().find(|service| service.id == id || stands_for(service, region))\n    }\n\n    /// The service that stands",
+        only: "behind/service-stays/aws/v2",
+    },
+    Mutant {
+        name: "a 409 is not remembered as one",
+        file: "src/reconcile/attempt.rs",
+        old: "            conflict: error.status == Some(409),",
+        new: "            conflict: false,",
+        only: "v1.0",
+    },
+    Mutant {
+        name: "any 404 means that nothing is there",
+        file: "src/reconcile/endpoint/resolve.rs",
+        old: "            if lists(&services, &attachment) {",
+        new: "            if lists(&services, &attachment) && services.value.is_empty() {",
+        only: "atlas/",
+    },
+    Mutant {
+        name: "a project that is not found is one without services",
+        file: "src/atlas/classify.rs",
+        old: "            code => project(code).unwrap_or(Class::Missing),",
+        new: "            _ => Class::Missing,",
+        only: "behind/",
+    },
+    Mutant {
+        name: "the next generation is observed already",
+        file: "src/reconcile/report.rs",
+        old: "    let conditions = verdict.conditions(status.conditions(), subject.generation, now);",
+        new: "    let next = subject.generation.map(|generation| generation + 1);\n    let conditions = verdict.conditions(status.conditions(), next, now);",
+        only: "crash/good-luck",
+    },
+    Mutant {
+        name: "an id is taken from whatever is answered",
+        file: "src/atlas/mod.rs",
+        old: "                Some(told) if told != region => Err(another()),\n                Some(_) | None => Ok(service),",
+        new: "                Some(_) | None => Ok(service),",
+        only: "atlas/",
+    },
+    Mutant {
+        name: "who waits for a leaving link is waited for",
+        file: "src/reconcile/endpoint/resolve.rs",
+        old: "    if knows_its_own || (hearing.waits_for_link && link.metadata.deletion_timestamp.is_some()) {",
+        new: "    if knows_its_own {",
+        only: "waits-for-a-leaving-link",
+    },
+    Mutant {
+        name: "what was made for a gone service is waited for",
+        file: "src/reconcile/endpoint/resolve.rs",
+        old: "hearing.target.as_ref().filter(|target| !replaced(target))",
+        new: "hearing.target.as_ref().filter(|target| !replaced(target) || !target.endpoint.to_string().is_empty())",
+        only: "service-replaced",
+    },
+    Mutant {
+        name: "nobody waits for a request that may still arrive",
+        file: "src/reconcile/attempt.rs",
+        old: "        moment.atlas_time > until || (answered && self.first == self.last)",
+        new: "        moment.atlas_time > until || answered || self.first <= self.last",
+        only: "/found/",
     },
 ];

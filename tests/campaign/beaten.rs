@@ -1,0 +1,138 @@
+//! Somebody makes a service of the region just before the operator's request to make one arrives, which Atlas refuses then;
+//! and the operator is killed at every write after that. The service is theirs: it is adopted, and stays when all is deleted.
+
+use crate::{
+    Group,
+    harness::{
+        alone::{alone, eventually},
+        death::{self, Moment, Write},
+        life::{RESYNC, begin, delete_both, get_ready, ours},
+        oracle,
+        world::*,
+    },
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::{
+    atlas::{
+        dialect::Dialect,
+        transport::{Transport, TransportError},
+    },
+    testbed::simulator::{Change, Provider, Simulator},
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, header};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// A way to Atlas on which somebody is quicker than the first request to make a service.
+struct Outrun {
+    inner: Arc<dyn Transport>,
+    atlas: Simulator,
+    done: Arc<AtomicBool>,
+}
+
+impl Transport for Outrun {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let signed = request.headers().contains_key(header::AUTHORIZATION);
+        // The first thing that is ever asked for is the service.
+        let first = signed && request.method() == Method::POST && request.uri().path().contains("/groups/");
+        if first && !self.done.swap(true, Ordering::SeqCst) {
+            let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+            let made =
+                Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: false };
+            self.atlas.change(made).unwrap();
+        }
+        self.inner.send(request)
+    }
+}
+
+/// An operator on that way, which dies at that point.
+fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, death::Reaper) {
+    let outrun = Outrun { inner: world.atlas.transport(), atlas: world.atlas.clone(), done: Arc::default() };
+    death::start_over(world, victim, Arc::new(outrun))
+}
+
+/// The life that is cut off.
+async fn whole_life(world: &World) {
+    get_ready(world).await;
+    world.pass(RESYNC).await;
+    delete_both(world);
+    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
+    eventually(world, PATIENCE, "both gone", gone).await;
+}
+
+async fn record(dialect: Dialect) -> Vec<Write> {
+    let mut world = begin(dialect);
+    let (operator, reaper) = start(&mut world, None);
+    whole_life(&world).await;
+    operator.stop().await;
+    reaper.writes()
+}
+
+#[derive(Clone)]
+struct Death {
+    write: Write,
+    moment: Moment,
+    dialect: Dialect,
+}
+
+impl Death {
+    fn data(&self) -> Data {
+        let Self { write: Write { what, nth }, moment, dialect } = self;
+        Data::new(Campaign::Crash, "beaten", *dialect).at(format!("{what} {nth}")).fault(format!("{moment:?}"))
+    }
+}
+
+async fn run(plan: Death) -> World {
+    let mut world = begin(plan.dialect);
+    let (operator, mut reaper) = start(&mut world, Some((plan.write, plan.moment)));
+    tokio::select! {
+        () = reaper.kill(&world, operator) => {}
+        () = whole_life(&world) => panic!("the point was never reached"),
+    }
+    let leaving = world.find_link(NAMESPACE, "orders").is_none_or(|link| link.metadata.deletion_timestamp.is_some());
+    let operator = world.start();
+    if leaving {
+        eventually(&world, PATIENCE, "both gone", |world| world.kube.list(LINKS).is_empty()).await;
+    } else {
+        whole_life(&world).await;
+    }
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(ours(&world).len(), 1, "what somebody else has made stays");
+    oracle::silence(&world).await;
+    oracle::created(&world, 0, 1);
+    oracle::always(&world);
+    operator.stop().await;
+    world
+}
+
+/// The points from the one on at which the refusal is recorded: before that nobody can know of it, and rule 2 takes what
+/// it finds for the operator's own.
+fn points(writes: Vec<Write>) -> impl Iterator<Item = (Write, Moment)> {
+    let refused = writes.iter().position(|write| write.what == "Atlas POST service").expect("it is asked for") + 1;
+    let later = writes.into_iter().skip(refused).enumerate();
+    later.flat_map(|(index, write)| {
+        let known = move |moment: &Moment| index > 0 || *moment != Moment::BeforeEffect;
+        let moments = Moment::ALL.into_iter().filter(move |moment| known(moment));
+        moments.filter(|moment| moment.concerns(&write)).map(|moment| (write.clone(), moment)).collect::<Vec<_>>()
+    })
+}
+
+fn beaten(dialect: Dialect) -> Vec<Plan> {
+    let writes = alone(|| record(dialect)).unwrap();
+    let plan = |(write, moment)| {
+        let death = Death { write, moment, dialect };
+        Plan::new(death.data(), move || run(death.clone()))
+    };
+    points(writes).map(plan).collect()
+}
+
+pub const GROUPS: [Group; 2] = [|| beaten(Dialect::V2), || beaten(Dialect::V1)];
