@@ -17,6 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What is said where an id or a filter fits no plan.
+pub const NO_SUCH_PLAN: &str = "there is no such plan";
+
 /// Runs planned disturbances of the operator in simulated time.
 #[derive(Parser)]
 #[command(name = "campaign", bin_name = "cargo test --test campaign --")]
@@ -115,7 +118,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if plans.is_empty() {
-        println!("there is no such plan; --list shows all");
+        println!("{NO_SUCH_PLAN}; --list shows all");
         return ExitCode::FAILURE;
     }
     let data: Vec<Data> = plans.iter().map(|plan| plan.data.clone()).collect();

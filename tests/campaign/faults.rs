@@ -107,6 +107,12 @@ impl Disturbance {
         }
     }
 
+    /// A nonce in use that has run out is no refusal. (None is in use before the first LIST, nor where a token is asked for.)
+    fn only_renews_a_nonce(&self) -> bool {
+        let cold = [Operation::ListServices, Operation::Token];
+        (&self.fault, self.times) == (&Fault::StaleNonce, Times::Once) && !cold.contains(&self.operation)
+    }
+
     fn was_met(&self, world: &World) -> bool {
         let met = |request: &atlas_privatelink_operator::testbed::simulator::Request| {
             request.operation == Some(self.operation) && request.fault == Some(self.fault.name())
@@ -167,6 +173,9 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
     oracle::always(&world);
     oracle::no_storm(&world, MOST_IN_A_MINUTE);
     assert!(plan.was_met(&world), "the fault was never met");
+    if plan.only_renews_a_nonce() {
+        oracle::never_said(&world, "CredentialsRefused");
+    }
     assert!(!operator.has_ended(), "the operator has died");
     world
 }

@@ -1,4 +1,4 @@
-//! What random lives and the model have found, each told again as the shortest life in which it showed.
+//! What random lives, the model and the mutants have found, each told again as the shortest life in which it shows.
 
 use crate::{
     Group,
@@ -6,16 +6,36 @@ use crate::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::NEW,
-        life::{begin, end, get_ready, with_neighbours_in},
-        looks::says,
+        life::{begin, delete_both, end, get_ready, with_neighbours_in},
+        looks::{deletes, says},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
-    states::{make_vpc_endpoint, remove_services},
+    states::{make_vpc_endpoint, remove_services, request},
 };
-use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator};
-use std::time::Duration;
+use atlas_privatelink_operator::{
+    atlas::{
+        dialect::Dialect,
+        transport::{Transport, TransportError},
+    },
+    testbed::{
+        kubernetes::{self, Matcher, Verb},
+        simulator::{self, Secret, Switches},
+    },
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response, StatusCode, header};
+use jiff::SignedDuration;
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,25 +43,50 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     /// One that waits for a link which is being deleted shares nothing through it: nobody waits for it.
-    WaitsForALeavingLink,
+    WaitsForLeavingLink,
     /// The same, of one that wants the very endpoint that is to be detached.
-    WantsItThroughALeavingLink,
+    WantsItThroughLeavingLink,
     /// An endpoint that was made for a service which is gone is never attached to the next one: nobody waits for it.
     ServiceReplaced,
     /// A dead operator's request arrives when all that stood for it is deleted: what it makes is deleted, too.
     ArrivesAtTheEnd,
+    /// Two links for one region, over an Atlas that would make a second service: one of them asks for one.
+    RivalsWithoutRefusal,
+    /// What two share is not deleted before the other one has heard from Atlas, however long that takes.
+    HeardFirst,
+    /// An operator that stood still before it asked for a service, while another one got it, over an Atlas that would make
+    /// a second one: what it had seen is too old to rest a request on.
+    ZombieWithoutRefusal,
+    /// Trouble with the API server that is over does not make the next one last longer.
+    TroubleIsForgotten,
+    /// Two operators, one of which cannot reach Atlas any more, do not answer each other.
+    TwoOpinions,
 }
 
 impl Found {
-    const ALL: [Self; 4] =
-        [Self::WaitsForALeavingLink, Self::WantsItThroughALeavingLink, Self::ServiceReplaced, Self::ArrivesAtTheEnd];
+    const ALL: [Self; 9] = [
+        Self::WaitsForLeavingLink,
+        Self::WantsItThroughLeavingLink,
+        Self::ServiceReplaced,
+        Self::ArrivesAtTheEnd,
+        Self::RivalsWithoutRefusal,
+        Self::HeardFirst,
+        Self::ZombieWithoutRefusal,
+        Self::TroubleIsForgotten,
+        Self::TwoOpinions,
+    ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
         match self {
-            Self::WaitsForALeavingLink => through_a_leaving_link(dialect, NEW).await,
-            Self::WantsItThroughALeavingLink => through_a_leaving_link(dialect, VPCE).await,
+            Self::WaitsForLeavingLink => through_a_leaving_link(dialect, NEW).await,
+            Self::WantsItThroughLeavingLink => through_a_leaving_link(dialect, VPCE).await,
             Self::ServiceReplaced => service_replaced(dialect).await,
             Self::ArrivesAtTheEnd => arrives_at_the_end(dialect).await,
+            Self::RivalsWithoutRefusal => rivals_without_refusal(dialect).await,
+            Self::HeardFirst => heard_first(dialect).await,
+            Self::ZombieWithoutRefusal => zombie_without_refusal(dialect).await,
+            Self::TroubleIsForgotten => trouble_is_forgotten(dialect).await,
+            Self::TwoOpinions => two_opinions(dialect).await,
         }
     }
 }
@@ -119,6 +164,151 @@ async fn arrives_at_the_end(dialect: Dialect) -> World {
     world.pass(3 * MINUTE).await;
     oracle::nothing_left(&world);
     over(world, operator).await
+}
+
+async fn rivals_without_refusal(dialect: Dialect) -> World {
+    let switches = Switches { duplicate_services: true, ..Switches::default() };
+    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    world.credentials();
+    for name in ["orders", "rival", "third"] {
+        world.apply(link(name));
+    }
+    let operator = world.start();
+    let ready = |world: &World| ["orders", "rival", "third"].into_iter().all(|name| world.link_ready(name));
+    eventually(&world, PATIENCE, "all Ready", ready).await;
+    oracle::created(&world, 1, 0);
+    for name in ["orders", "rival", "third"] {
+        world.kube.delete(LINKS, NAMESPACE, name).unwrap();
+        eventually(&world, PATIENCE, "gone", |world| world.kube.get(LINKS, NAMESPACE, name).is_none()).await;
+    }
+    oracle::nothing_left(&world);
+    oracle::created(&world, 1, 0);
+    over(world, operator).await
+}
+
+/// A way to Atlas on which whatever this caller asks for takes its time.
+struct Slow {
+    inner: Arc<dyn Transport>,
+    caller: &'static str,
+}
+
+impl Transport for Slow {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let signed = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let theirs = signed.is_some_and(|text| text.contains(&format!("username=\"{}\"", self.caller)));
+        let sent = self.inner.send(request);
+        Box::pin(async move {
+            if theirs {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+            }
+            sent.await
+        })
+    }
+}
+
+async fn heard_first(dialect: Dialect) -> World {
+    const OTHER_KEY: (&str, &str) = ("secondpb", "canary-private-key-of-the-rival");
+    let nature = Nature::of(dialect);
+    let mut atlas = nature.atlas.clone();
+    atlas.api_keys.push(Secret::new(OTHER_KEY.0, OTHER_KEY.1));
+    let mut world = with_neighbours_in(Nature { atlas, ..nature });
+    world.credentials();
+    world.secret(NAMESPACE, "rivals", &[("publicKey", OTHER_KEY.0), ("privateKey", OTHER_KEY.1)]);
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
+    world.apply(with(link("rival"), json!({"spec": {"credentialsRef": {"name": "rivals"}}})));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    operator.kill().await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let slow = Slow { inner: world.atlas.transport(), caller: OTHER_KEY.0 };
+    let operator = world.start_over(Arc::new(slow));
+    eventually(&world, PATIENCE, "the owner is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "the rival uses it");
+    // Nothing is ever written that rests on so slow a look.
+    operator.kill().await;
+    let operator = world.start();
+    world.pass(MINUTE).await;
+    assert!(world.link_ready("rival"), "{}", world.picture());
+    world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+async fn zombie_without_refusal(dialect: Dialect) -> World {
+    let switches = Switches { duplicate_services: true, ..Switches::default() };
+    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    world.credentials();
+    world.apply(link("orders"));
+    let recorded = (Write { what: "Patch atlasprivatelinks".to_owned(), nth: 1 }, Moment::AfterEffect);
+    let atlas = world.atlas.transport();
+    let (zombie, mut reaper) = death::start_met_over(&mut world, recorded, 3 * MINUTE, atlas);
+    reaper.arrives().await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    world.pass(3 * MINUTE).await;
+    oracle::created(&world, 1, 0);
+    zombie.kill().await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+async fn trouble_is_forgotten(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    let fail = |times| {
+        let refused = kubernetes::Fault::status(StatusCode::INTERNAL_SERVER_ERROR);
+        let matcher = Matcher::any().resource(LINKS).verb(Verb::Update);
+        world.kube.inject(kubernetes::Rule::new(matcher, refused).times(times));
+    };
+    fail(8);
+    get_ready(&world).await;
+    fail(1);
+    request(&world);
+    world.pass(MINUTE / 2).await;
+    let log = world.kube.log().matching(|record| record.resource == LINKS && record.verb == Verb::Update);
+    let failed = log.0.iter().rposition(|record| record.code == Some(500)).expect("a write failed");
+    let next = log.0.get(failed + 1).expect("it was tried again soon");
+    let pause = next.at.duration_since(log.0[failed].at);
+    assert!(pause < SignedDuration::from_secs(5), "tried again only after {pause:#}");
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// A way to Atlas that can be cut: what is sent then is never answered.
+struct Severable {
+    inner: Arc<dyn Transport>,
+    cut: Arc<AtomicBool>,
+}
+
+impl Transport for Severable {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        if self.cut.load(Ordering::SeqCst) { Box::pin(std::future::pending()) } else { self.inner.send(request) }
+    }
+}
+
+async fn two_opinions(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let cut = Arc::<AtomicBool>::default();
+    let deaf = world.start_over(Arc::new(Severable { inner: world.atlas.transport(), cut: cut.clone() }));
+    let operator = world.start();
+    get_ready(&world).await;
+    world.pass(30 * MINUTE).await;
+    cut.store(true, Ordering::SeqCst);
+    let before = world.operator_writes().len();
+    world.pass(180 * MINUTE).await;
+    let written = world.operator_writes().len() - before;
+    // Three resync intervals after the other one has spoken, the deaf one may say that it hears nothing (design.md).
+    assert!(written <= 20, "they wrote {written} times in three hours");
+    deaf.kill().await;
+    delete_both(&world);
+    end(&world).await;
+    oracle::silence(&world).await;
+    oracle::among_several(&world);
+    operator.stop().await;
+    world
 }
 
 fn found() -> Vec<Plan> {

@@ -147,7 +147,7 @@ fn stand_still(world: &World, name: &str, until: Instant) {
 }
 
 /// The first operator meets its fate; gives it back if it lives.
-async fn befall(world: &World, operator: Running, fate: Fate, gate: &Gate) -> Option<Running> {
+async fn befall(world: &World, operator: Running, fate: Fate, between: Between, gate: &Gate) -> Option<Running> {
     let now = Instant::now();
     match fate {
         Fate::Killed => {
@@ -168,6 +168,8 @@ async fn befall(world: &World, operator: Running, fate: Fate, gate: &Gate) -> Op
             let rule = Rule::new(Matcher::any().client(&operator.name), Fault::dropped()).always();
             let rule = world.kube.inject(rule);
             world.pass(PARTITION).await;
+            let leads = between == Between::Lease && !operator.has_ended();
+            assert!(!leads, "it cannot renew its Lease, and goes on");
             world.kube.lift(rule);
         }
     }
@@ -203,7 +205,7 @@ async fn run(plan: Pair, faultless: Arc<Value>) -> World {
     };
     let fated = async {
         reaper.arrives().await;
-        befall(&world, first, plan.fate, &gate).await
+        befall(&world, first, plan.fate, plan.between, &gate).await
     };
     let (outcome, first) = beside_each_other(whole_life(&world), fated).await;
     assert_eq!(outcome, *faultless);

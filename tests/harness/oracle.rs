@@ -35,6 +35,7 @@ fn sound(world: &World) {
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
     no_secret_is_shown(world);
     sparing::are_read_sparingly(world);
+    sparing::pauses_are_kept(world);
     no_status_lies(world);
     no_finalizer_goes_too_early(world);
 }
@@ -136,6 +137,15 @@ fn no_finalizer_goes_too_early(world: &World) {
                 assert!(dealt_with, "{plural}/{name} went at {} before {what:?}", version.at);
             }
         }
+    }
+}
+
+/// No version of any object gave this reason.
+pub fn never_said(world: &World, reason: &str) {
+    let versions = past::objects(world).into_iter().flat_map(|(_, versions)| versions);
+    for object in versions.map(|version| version.object) {
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        assert!(conditions.iter().all(|condition| condition["reason"] != reason), "{reason}: {object:#}");
     }
 }
 

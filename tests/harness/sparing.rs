@@ -1,4 +1,5 @@
-//! How Secrets are read: by GET, in the object's own namespace, never listed or watched, and seldom.
+//! What is asked for sparingly. Secrets are read by GET, in the object's own namespace, never listed or watched, and seldom;
+//! and whoever was told by Atlas to wait waits.
 
 use super::world::*;
 use atlas_privatelink_operator::testbed::{
@@ -68,5 +69,33 @@ pub fn are_read_sparingly(world: &World) {
             assert!(!soon || cause || !usable, "read again within a minute, for no reason: {before:?}\n{read:?}");
         }
         last.push(read);
+    }
+}
+
+/// The 7 s that the simulator's faults ask for, less a second that a date may lose.
+const PAUSE: SignedDuration = SignedDuration::from_secs(6);
+/// What was on its way when Atlas said so.
+const WAY: SignedDuration = SignedDuration::from_millis(50);
+
+/// Whoever was told how long to wait, in seconds or by a date, asks nothing of the project before that. An operator that
+/// was started since does not know of it.
+pub fn pauses_are_kept(world: &World) {
+    let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
+    let project = |path: &str| path.split('/').skip_while(|part| *part != "groups").nth(1).map(str::to_owned);
+    let mut told: Option<(Timestamp, String)> = None;
+    for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
+        let Some(project) = project(&request.path) else { continue };
+        if let Some((since, paused)) = told.as_ref().filter(|(_, paused)| *paused == project) {
+            let died = deaths.iter().any(|death| since <= death && *death <= at);
+            let kept = at <= *since + WAY || at >= *since + PAUSE || died;
+            assert!(
+                kept,
+                "{} {} at {at}, though {paused} was to be left alone since {since}",
+                request.method, request.path
+            );
+        }
+        if ["throttled-seconds", "throttled-date"].map(Some).contains(&request.fault) {
+            told = Some((at, project));
+        }
     }
 }

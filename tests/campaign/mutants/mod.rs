@@ -4,6 +4,7 @@
 
 mod table;
 
+use crate::command;
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -25,7 +26,7 @@ enum Fate {
     /// By the plan of this id.
     Caught(String),
     Survived,
-    /// It can't be built.
+    /// It can't be built, or there is no plan to be run.
     Stillborn(String),
 }
 
@@ -58,7 +59,7 @@ pub fn run(only: &str) -> Vec<String> {
             }
             Fate::Stillborn(why) => {
                 survivors.push(mutant.name.to_owned());
-                format!("cannot be built: {why}")
+                format!("was not tried: {why}")
             }
         };
         println!("{:<44} {told}", mutant.name);
@@ -108,6 +109,9 @@ fn built(folder: &Path) -> Result<(), String> {
 fn caught(folder: &Path, mutant: &Mutant) -> Fate {
     let ran = cargo(folder, &["test"]).args(["--", "--first", "--only", mutant.only]).output().expect("cargo runs");
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    if said.contains(command::NO_SUCH_PLAN) {
+        return Fate::Stillborn(format!("no plan has {:?} in its id", mutant.only));
+    }
     let failed = said.lines().find_map(|line| line.strip_prefix("failed: ").map(str::to_owned));
     // A mutant may be so broken that not even the undisturbed life comes to an end.
     let unmade = said.lines().find(|line| line.starts_with("the plans cannot be made")).map(str::to_owned);

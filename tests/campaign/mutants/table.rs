@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub const MUTANTS: [Mutant; 44] = [
+pub const MUTANTS: [Mutant; 43] = [
     Mutant {
         name: "the record comes after the request",
         file: "src/controller/send.rs",
@@ -120,14 +120,14 @@ pub const MUTANTS: [Mutant; 44] = [
         file: "src/reconcile/ownership.rs",
         old: "    if !waiting.is_empty() {",
         new: "    if waiting.len() > 1000 {",
-        only: "kubernetes/",
+        only: "heard-first",
     },
     Mutant {
         name: "the younger one creates, too",
         file: "src/reconcile/ownership.rs",
         old: "    (!own.may_own() || best.rank() > own.rank()).then_some(best)",
         new: "    (!own.may_own() && best.rank() > own.rank()).then_some(best)",
-        only: "state/pair/aws/v2/sharing",
+        only: "rivals-without-refusal",
     },
     Mutant {
         name: "the old endpoint is forgotten",
@@ -169,7 +169,7 @@ pub const MUTANTS: [Mutant; 44] = [
         file: "src/atlas/order.rs",
         old: "    !overtaken && now.saturating_duration_since(read.at) <= FRESH",
         new: "    !overtaken && now.saturating_duration_since(read.at) <= FRESH * 100",
-        only: "twins/",
+        only: "zombie-without-refusal",
     },
     Mutant {
         name: "Retry-After is ignored",
@@ -190,7 +190,7 @@ pub const MUTANTS: [Mutant; 44] = [
         file: "src/atlas/auth/digest.rs",
         old: "        let Some(challenge) = challenge(&first) else {",
         new: "        let Some(challenge) = challenge(&first).filter(|_| session.nonce_since.is_none()) else {",
-        only: "crash/good-luck",
+        only: "stale-nonce-once",
     },
     Mutant {
         name: "a Secret is never read again",
@@ -211,21 +211,14 @@ pub const MUTANTS: [Mutant; 44] = [
         file: "src/controller/memory.rs",
         old: "            self.foreign_version = Some((version.to_owned(), at, now));",
         new: "            let _ = (at, now);",
-        only: "twins/nothing-between",
+        only: "two-opinions",
     },
     Mutant {
         name: "troubles are never forgotten",
         file: "src/controller/driver.rs",
         old: "            ctx.memories.with_known(&uid, |memory| memory.troubles = 0);\n",
         new: "",
-        only: "kubernetes/",
-    },
-    Mutant {
-        name: "every look is soon repeated",
-        file: "src/controller/driver.rs",
-        old: "        Look::Resync => aligned(resync),",
-        new: "        Look::Resync => aligned(poll),",
-        only: "crash/good-luck",
+        only: "trouble-is-forgotten",
     },
     Mutant {
         name: "a panic ends the operator",
@@ -242,11 +235,11 @@ pub const MUTANTS: [Mutant; 44] = [
         only: "crash/adopts",
     },
     Mutant {
-        name: "a lost Lease is written on",
-        file: "src/lease/guard.rs",
-        old: "            if !leadership.may_write() {",
-        new: "            if !leadership.may_write() && false {",
-        only: "twins/lease-between",
+        name: "a Lease that cannot be renewed is kept",
+        file: "src/lease/election.rs",
+        old: "        if now >= ends {",
+        new: "        if now >= ends + self.timing.renew_deadline() * 100 {",
+        only: "without-kubernetes",
     },
     Mutant {
         name: "what stands in the region is deleted",
@@ -295,7 +288,7 @@ pub const MUTANTS: [Mutant; 44] = [
         file: "src/reconcile/endpoint/resolve.rs",
         old: "    if knows_its_own || (hearing.waits_for_link && link.metadata.deletion_timestamp.is_some()) {",
         new: "    if knows_its_own {",
-        only: "waits-for-a-leaving-link",
+        only: "waits-for-leaving-link",
     },
     Mutant {
         name: "what was made for a gone service is waited for",
