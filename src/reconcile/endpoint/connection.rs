@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
 
     /// Rule 5, for endpoints.
     pub(super) fn rejected(&self, held: &Held, endpoint: &Endpoint) -> Plan {
-        let said = endpoint.error_message.as_deref().unwrap_or("Atlas gives no cause");
+        let said = endpoint.error_message.as_deref().unwrap_or("Atlas gives no cause").trim_end_matches('.');
         if let Some(owner) = self.owner_name(&held.attachment, Some(held.origin)) {
             let message = format!("the endpoint was rejected ({said}); its owner, {owner}, has to mend it");
             return self.reconciling(Reason::WaitingForService, message, Look::Resync);

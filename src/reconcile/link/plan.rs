@@ -75,7 +75,7 @@ impl<'a> Case<'a> {
 
     /// Rule 5, for services.
     pub(super) fn failed(&self, service: &Service, origin: Origin, facts: Facts) -> Plan {
-        let said = service.error_message.as_deref().unwrap_or("Atlas gives no cause");
+        let said = service.error_message.as_deref().unwrap_or("Atlas gives no cause").trim_end_matches('.');
         if let Some(owner) = self.owner_of(service, origin) {
             let message = format!("the endpoint service failed ({said}); its owner, {owner}, has to mend it");
             return self.saying(Verdict::reconciling(Reason::WaitingForService, message), facts, Look::Resync);

@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub const MUTANTS: [Mutant; 43] = [
+pub const MUTANTS: [Mutant; 42] = [
     Mutant {
         name: "the record comes after the request",
         file: "src/controller/send.rs",
@@ -123,17 +123,10 @@ pub const MUTANTS: [Mutant; 43] = [
         only: "heard-first",
     },
     Mutant {
-        name: "the younger one creates, too",
-        file: "src/reconcile/ownership.rs",
-        old: "    (!own.may_own() || best.rank() > own.rank()).then_some(best)",
-        new: "    (!own.may_own() && best.rank() > own.rank()).then_some(best)",
-        only: "rivals-without-refusal",
-    },
-    Mutant {
-        name: "the old endpoint is forgotten",
-        file: "src/reconcile/endpoint/plan.rs",
-        old: "        plan.retiring.extend(held);\n",
-        new: "        drop(held);\n",
+        name: "the old endpoint is let go without being detached",
+        file: "src/reconcile/endpoint/connection.rs",
+        old: "        let gone = !self.is_listed(&old.attachment);",
+        new: "        let gone = self.is_listed(&old.attachment);",
         only: "crash/id-changes",
     },
     Mutant {
