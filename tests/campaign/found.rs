@@ -5,8 +5,8 @@ use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
-        hands::NEW,
-        life::{begin, delete_both, end, get_ready, with_neighbours_in},
+        hands::{NEW, make_behind_the_back},
+        life::{begin, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
         looks::{deletes, says},
         oracle,
         world::*,
@@ -61,10 +61,12 @@ enum Found {
     TroubleIsForgotten,
     /// Two operators, one of which cannot reach Atlas any more, do not answer each other.
     TwoOpinions,
+    /// What somebody makes hours after an operator died over its request is theirs.
+    MadeLongAfter,
 }
 
 impl Found {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -74,6 +76,7 @@ impl Found {
         Self::ZombieWithoutRefusal,
         Self::TroubleIsForgotten,
         Self::TwoOpinions,
+        Self::MadeLongAfter,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -87,6 +90,7 @@ impl Found {
             Self::ZombieWithoutRefusal => zombie_without_refusal(dialect).await,
             Self::TroubleIsForgotten => trouble_is_forgotten(dialect).await,
             Self::TwoOpinions => two_opinions(dialect).await,
+            Self::MadeLongAfter => made_long_after(dialect).await,
         }
     }
 }
@@ -311,6 +315,23 @@ async fn two_opinions(dialect: Dialect) -> World {
     oracle::among_several(&world);
     operator.stop().await;
     world
+}
+
+async fn made_long_after(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let recorded = Write { what: "Patch atlasprivatelinks".to_owned(), nth: 1 };
+    let (operator, mut reaper) = death::start(&mut world, Some((recorded, Moment::AfterEffect)));
+    reaper.kill(&world, operator).await;
+    world.pass(120 * MINUTE).await;
+    make_behind_the_back(&world).await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
 }
 
 fn found() -> Vec<Plan> {

@@ -50,7 +50,7 @@ pub const MUTANTS: [Mutant; 42] = [
         file: "src/reconcile/attempt.rs",
         old: "        !self.shown.contains(&id) && from <= created && created <= until",
         new: "        created >= Timestamp::UNIX_EPOCH && from <= until",
-        only: "state/",
+        only: "made-long-after",
     },
     Mutant {
         name: "nothing is ever ours by its attempt",

@@ -77,8 +77,8 @@ async fn made_once(world: &World) {
     assert!(ledger.service_deletes().is_empty() && ledger.endpoint_deletes().is_empty(), "something was deleted");
 }
 
-/// The rest of a life after a plan has struck: both Ready, if nobody has deleted them, and both gone. What can be known
-/// is known when Atlas is looked at next: nobody sits out the time for which a write may still be on its way.
+/// The rest of a life after a plan has struck: both Ready, if nobody has deleted them, and both gone. Nobody sits out the
+/// time for which a request may still be on its way, but where one may be.
 pub async fn goes_on(world: &World, plan: &Plan, struck: Instant) {
     if plan.is_made() {
         until_ready(world).await;

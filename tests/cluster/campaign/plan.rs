@@ -63,11 +63,13 @@ impl Plan {
         self.point.phase == Phase::Making && self.meanwhile == Meanwhile::Nothing
     }
 
-    /// Whether a write may have been sent for all that its record tells, and never shows: it is waited for.
+    /// Whether whoever is at work in the end cannot know that a request to make something is over: a dead operator had sent
+    /// one lately, or an own one was not answered. That is waited for.
     pub fn takes_long(&self) -> bool {
-        let creates = self.point.side == Side::Atlas && self.point.phase == Phase::Making;
-        let never_shows = creates && self.moment == Moment::BeforeEffect;
-        [Fault::Killed, Fault::Stopped].contains(&self.fault) && (never_shows || self.point.may_leave_a_bare_record())
+        match self.fault {
+            Fault::Killed | Fault::Stopped => true,
+            Fault::Cut | Fault::Restarted => self.point.side == Side::Atlas && self.point.phase == Phase::Making,
+        }
     }
 }
 

@@ -55,12 +55,6 @@ impl Point {
     pub fn write(self) -> Write {
         Write { side: self.side, what: self.what.to_owned() }
     }
-
-    /// Whether nothing tells, after this one and before its answer, if a write to Atlas was sent: whoever finds its record
-    /// then waits a minute and a half. The endpoint waits for the link while that is being made, so there it may be so.
-    pub fn may_leave_a_bare_record(self) -> bool {
-        self.what.contains("-record-") || self.what == "endpoint-status-waiting-for-link"
-    }
 }
 
 const fn point(side: Side, phase: Phase, what: &'static str) -> Point {

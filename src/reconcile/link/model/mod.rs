@@ -19,8 +19,9 @@
 //! * Credentials work, nothing is suspended, links have no endpoints, policies are as created.
 //!
 //! The oracles know who made a service, which the program does not. Where a fault took away what was known of an
-//! attempt's outcome (of either link), and somebody else creates in its time, rule 2 excepts the mistake; such a service is marked, and
-//! its deletion allowed ([`moves::Event::Excepted`]; without a fault, or without the foreign actor, nothing is).
+//! attempt's outcome, of either link, and somebody else creates in its time, rule 2 excepts the mistake; such a service
+//! is marked, and its deletion allowed ([`moves::Event::Excepted`]; without a fault, or without the foreign actor, nothing
+//! is).
 //!
 //! That it comes to an end is checked on the moves that are neither faults nor anybody's wish: from each world an end can be
 //! reached by these alone, and every end is a good one. So each path on which no move is put off for ever reaches one.
