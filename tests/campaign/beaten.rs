@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 struct Outrun {
     inner: Arc<dyn Transport>,
     atlas: Simulator,
-    done: Arc<AtomicBool>,
+    done: AtomicBool,
 }
 
 impl Transport for Outrun {
@@ -56,7 +56,7 @@ impl Transport for Outrun {
 
 /// An operator on that way, which dies at that point.
 fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, death::Reaper) {
-    let outrun = Outrun { inner: world.atlas.transport(), atlas: world.atlas.clone(), done: Arc::default() };
+    let outrun = Outrun { inner: world.atlas.transport(), atlas: world.atlas.clone(), done: AtomicBool::default() };
     death::start_over(world, victim, Arc::new(outrun))
 }
 

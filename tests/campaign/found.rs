@@ -183,7 +183,7 @@ async fn rivals_without_refusal(dialect: Dialect) -> World {
     oracle::created(&world, 1, 0);
     for name in ["orders", "rival", "third"] {
         world.kube.delete(LINKS, NAMESPACE, name).unwrap();
-        eventually(&world, PATIENCE, "gone", |world| world.kube.get(LINKS, NAMESPACE, name).is_none()).await;
+        eventually(&world, PATIENCE, "gone", is_gone(LINKS, name)).await;
     }
     oracle::nothing_left(&world);
     oracle::created(&world, 1, 0);

@@ -91,7 +91,7 @@ fn one_write_at_a_time(world: &World) {
         if request.challenged || !request.operation.is_some_and(Operation::is_write) {
             continue;
         }
-        let project = request.path.split('/').skip_while(|part| *part != "groups").nth(1).unwrap_or_default();
+        let project = sparing::project(request).unwrap_or_default();
         if let Some((since, until, earlier)) = last.get(project) {
             // Whoever had sent it may have died over it.
             let over = at >= *until + way || deaths.iter().any(|death| *since <= *death && *death <= at);

@@ -4,7 +4,7 @@
 use super::world::*;
 use atlas_privatelink_operator::testbed::{
     kubernetes::{RequestRecord, Verb},
-    simulator::{Ledger, Operation},
+    simulator::{Ledger, Operation, Request},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -77,14 +77,18 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(6);
 /// What was on its way when Atlas said so.
 const WAY: SignedDuration = SignedDuration::from_millis(50);
 
+/// The project that a request is about, as its path names it.
+pub fn project(request: &Request) -> Option<&str> {
+    request.path.split('/').skip_while(|part| *part != "groups").nth(1)
+}
+
 /// Whoever was told how long to wait, in seconds or by a date, asks nothing of the project before that. An operator that
 /// was started since does not know of it.
 pub fn pauses_are_kept(world: &World) {
     let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
-    let project = |path: &str| path.split('/').skip_while(|part| *part != "groups").nth(1).map(str::to_owned);
-    let mut told: Option<(Timestamp, String)> = None;
+    let mut told: Option<(Timestamp, &str)> = None;
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
-        let Some(project) = project(&request.path) else { continue };
+        let Some(project) = project(request) else { continue };
         if let Some((since, paused)) = told.as_ref().filter(|(_, paused)| *paused == project) {
             let died = deaths.iter().any(|death| since <= death && *death <= at);
             let kept = at <= *since + WAY || at >= *since + PAUSE || died;
