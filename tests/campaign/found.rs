@@ -63,10 +63,12 @@ enum Found {
     TwoOpinions,
     /// What somebody makes hours after an operator died over its request is theirs.
     MadeLongAfter,
+    /// What somebody makes in the place of a service that is gone is theirs, also when its link is deleted then.
+    AnotherInItsPlace,
 }
 
 impl Found {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -77,6 +79,7 @@ impl Found {
         Self::TroubleIsForgotten,
         Self::TwoOpinions,
         Self::MadeLongAfter,
+        Self::AnotherInItsPlace,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -91,6 +94,7 @@ impl Found {
             Self::TroubleIsForgotten => trouble_is_forgotten(dialect).await,
             Self::TwoOpinions => two_opinions(dialect).await,
             Self::MadeLongAfter => made_long_after(dialect).await,
+            Self::AnotherInItsPlace => another_in_its_place(dialect).await,
         }
     }
 }
@@ -329,6 +333,23 @@ async fn made_long_after(dialect: Dialect) -> World {
     let operator = world.start();
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
+}
+
+async fn another_in_its_place(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    operator.kill().await;
+    remove_services(&world);
+    world.pass(30 * MINUTE).await;
+    make_behind_the_back(&world).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let operator = world.start();
     eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
     assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
     over(world, operator).await

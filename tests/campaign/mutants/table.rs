@@ -239,7 +239,7 @@ pub const MUTANTS: [Mutant; 42] = [
         file: "src/reconcile/link/case.rs",
         old: "        self.observed.services.value.iter().find(|service| service.id == id)\n    }\n\n    /// The service that stands",
         new: "        let region = &self.desired.region;\n        self.observed.services.value.iter().find(|service| service.id == id || stands_for(service, region))\n    }\n\n    /// The service that stands",
-        only: "behind/service-stays/aws/v2",
+        only: "another-in-its-place",
     },
     Mutant {
         name: "a 409 is not remembered as one",
