@@ -236,4 +236,43 @@ mod tests {
         assert!(budgets.gates.lock().unwrap().len() <= MANY);
         assert!(budgets.gate(project(0)).held(Instant::now()).is_some());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn gates_in_use_stay_however_many_there_are() {
+        let budgets = Budgets::new(jitter());
+        let project = |n: usize| format!("{n:024x}").parse::<ProjectId>().unwrap();
+        let used = budgets.gate(project(0));
+        for n in 1..=2 * MANY {
+            budgets.gate(project(n));
+        }
+        assert!(Arc::ptr_eq(&used, &budgets.gate(project(0))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_is_what_the_last_answer_to_somebody_known_tells() {
+        let budgets = Budgets::new(jitter());
+        let project = |n: usize| format!("{n:024x}").parse::<ProjectId>().unwrap();
+        let answer = |status: u16, left: Option<&str>| {
+            let answer = Response::builder().status(status);
+            let answer =
+                left.map_or(Response::builder().status(status), |left| answer.header("RateLimit-Remaining", left));
+            answer.body(Bytes::new()).unwrap()
+        };
+        assert_eq!(budgets.left(project(0)), None);
+        for (status, told, left) in [(200, Some("7"), 7), (401, Some("3"), 7), (200, None, 7), (500, Some("6"), 6)] {
+            budgets.gate(project(0)).observe(&answer(status, told), &Clock::system());
+            // Few as they are, nobody's gate is forgotten.
+            budgets.gate(project(1));
+            assert_eq!(budgets.left(project(0)), Some(left), "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_success_proves_that_there_is_room() {
+        let of =
+            |status: u16| Signal::of(&Response::builder().status(status).body(Bytes::new()).unwrap(), &Clock::system());
+        assert_eq!((of(200), of(202)), (Signal::Fine, Signal::Fine));
+        assert_eq!((of(500), of(404), of(503)), (Signal::Mute, Signal::Mute, Signal::Mute));
+        assert_eq!(of(429), Signal::SlowDown);
+    }
 }

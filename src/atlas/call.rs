@@ -8,6 +8,7 @@ use super::{
     dialect::{Operation, Unreadable},
     error::{AtlasError, Class, Effect},
     headers,
+    ids::ServiceId,
     observe::CallReport,
     transport::{Transport, TransportError},
     url::BaseUrl,
@@ -15,6 +16,7 @@ use super::{
 use crate::clock::Clock;
 use bytes::Bytes;
 use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -24,6 +26,25 @@ pub(super) struct Call<'a> {
     pub(super) caller: &'a Caller,
     pub(super) operation: Operation<'a>,
     pub(super) basis: Option<&'a Basis>,
+}
+
+/// How long before its answer's `Date` Atlas may have made what a request asked for: the time of a call, and clocks of
+/// Atlas that differ.
+const RECENT: SignedDuration = SignedDuration::from_secs(120);
+
+/// What a successful answer says.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) body: &'a [u8],
+    date: Option<Timestamp>,
+}
+
+impl Told<'_> {
+    /// Whether Atlas can have made this service for the request that it answers. In v1.0 nothing else in the answer to a
+    /// creation tells whether it is about what was asked for.
+    pub(super) fn is_recent(&self, id: &ServiceId) -> bool {
+        self.date.is_none_or(|date| date.duration_since(id.created()).abs() <= RECENT)
+    }
 }
 
 /// What a token request needs of the client.
@@ -40,7 +61,7 @@ impl Inner {
     pub(super) async fn call<T>(
         &self,
         call: Call<'_>,
-        read: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+        read: impl FnOnce(Told<'_>) -> Result<T, Unreadable>,
     ) -> Result<Answer<T>, Failure> {
         let started = Instant::now();
         let gate = self.budgets.gate(call.caller.project);
@@ -59,7 +80,7 @@ impl Inner {
         &self,
         call: Call<'_>,
         exchange: &mut Exchange<'_>,
-        read: impl FnOnce(&[u8]) -> Result<T, Unreadable>,
+        read: impl FnOnce(Told<'_>) -> Result<T, Unreadable>,
     ) -> Result<Answer<T>, AtlasError> {
         let credential = &call.caller.credential;
         auth::check(self.config.dialect, credential)?;
@@ -85,9 +106,10 @@ impl Inner {
             code: None,
             detail: error.to_string(),
         };
-        let value = read(answer.body()).map_err(unreadable)?;
+        let date = headers::date(answer.headers());
+        let value = read(Told { body: answer.body(), date }).map_err(unreadable)?;
         let sent = exchange.sent.ok_or_else(|| not_sent("the request was not sent".into()))?;
-        Ok(Answer { value, sent, date: headers::date(answer.headers()) })
+        Ok(Answer { value, sent, date })
     }
 
     fn report(&self, operation: Operation<'_>, exchange: &Exchange<'_>, outcome: Result<(), Class>, latency: Duration) {

@@ -320,4 +320,40 @@ mod tests {
              API access list of the key or service account. (403 IP_ADDRESS_NOT_ON_ACCESS_LIST)"
         );
     }
+
+    #[tokio::test]
+    async fn what_atlas_takes_back_at_once_may_pass() {
+        for status in [408, 425] {
+            let error = classify(status, body(status, "SOMETHING", "Too early.")).await;
+            assert_eq!((error.class, error.effect), (Class::Transient, Effect::None), "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_words_gets_some() {
+        for (status, text, words) in [
+            (302, "", "check the Atlas base URL"),
+            (400, r#"{"error":400}"#, "Atlas refused the request: 400"),
+            (503, "", "Atlas has a problem: 503"),
+            (404, "", "without Atlas' error body"),
+        ] {
+            let error = classify(status, text).await;
+            assert!(error.detail.contains(words), "{}", error.detail);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_tells_what_to_do() {
+        for (status, code, hint) in [
+            (402, "NO_PAYMENT_INFORMATION_FOUND", "payment method"),
+            (403, "RESOURCE_REQUIRES_WHITELIST", "API access list"),
+            (403, "RESOURCE_REQUIRES_ACCESS_LIST", "API access list"),
+            (403, "USER_UNAUTHORIZED", "Project Owner"),
+            (404, "GROUP_NOT_FOUND", "spec.projectId"),
+            (401, "NO_CURRENT_USER", "that Atlas still knows"),
+        ] {
+            let error = classify(status, body(status, code, "No.")).await;
+            assert!(error.detail.contains(hint), "{code}: {}", error.detail);
+        }
+    }
 }

@@ -76,6 +76,16 @@ mod tests {
         assert_eq!(discreet("abc hunter2", &secret, 8), "abc …");
     }
 
+    #[test]
+    fn what_is_left_out_is_seen_and_nothing_else_is() {
+        assert_eq!(tidy("abcd", 4), "abcd");
+        assert_eq!(tidy("abcd ef", 4), "a…");
+        assert_eq!(tidy("abcd ef", 7), "abcd ef");
+        let hint = "h".repeat(100);
+        let text = compose(&"x".repeat(600), Some(&hint), &"hunter2".to_owned().into());
+        assert_eq!((text.len(), text.ends_with(&format!("… {hint}"))), (LIMIT - 1, true));
+    }
+
     proptest! {
         #[test]
         fn never_longer_than_the_limit(text in "\\PC{0,700}", hint in prop::option::of("[a-z ]{1,200}")) {

@@ -29,7 +29,7 @@ pub mod url;
 use crate::clock::Clock;
 use auth::Authenticator;
 use budget::{Budgets, Jitter};
-use call::Call;
+use call::{Call, Told};
 use credential::Credential;
 use dialect::{Dialect, Operation, Unreadable};
 use error::AtlasError;
@@ -191,7 +191,7 @@ impl Atlas {
     /// As [`error::Class`] says. One service that can't be read fails the whole list.
     pub async fn list_services(&self, caller: &Caller, provider: Provider) -> Result<Answer<Vec<Service>>, Failure> {
         let call = Call { caller, operation: Operation::ListServices(provider), basis: None };
-        self.inner.call(call, |body| self.dialect().services(provider, body)).await
+        self.inner.call(call, |told| self.dialect().services(provider, told.body)).await
     }
 
     /// One service.
@@ -205,8 +205,8 @@ impl Atlas {
         id: ServiceId,
     ) -> Result<Answer<Service>, Failure> {
         let call = Call { caller, operation: Operation::GetService(provider, id), basis: None };
-        let read = |body: &[u8]| {
-            let service = self.dialect().service(provider, body)?;
+        let read = |told: Told<'_>| {
+            let service = self.dialect().service(provider, told.body)?;
             same(&service.id, &id).map(|()| service)
         };
         self.inner.call(call, read).await
@@ -223,12 +223,10 @@ impl Atlas {
         basis: &Basis,
     ) -> Result<Answer<Service>, Failure> {
         let call = Call { caller, operation: Operation::CreateService(region), basis: Some(basis) };
-        let read = |body: &[u8]| {
-            let service = self.dialect().service(region.provider(), body)?;
-            match &service.region {
-                Some(told) if told != region => Err(another()),
-                Some(_) | None => Ok(service),
-            }
+        let read = |told: Told<'_>| {
+            let service = self.dialect().service(region.provider(), told.body)?;
+            let elsewhere = service.region.as_ref().is_some_and(|named| named != region);
+            if elsewhere || !told.is_recent(&service.id) { Err(another()) } else { Ok(service) }
         };
         self.inner.call(call, read).await
     }
@@ -245,7 +243,7 @@ impl Atlas {
         basis: &Basis,
     ) -> Result<Answer<()>, Failure> {
         let call = Call { caller, operation: Operation::DeleteService(provider, id), basis: Some(basis) };
-        self.inner.call(call, |body| self.dialect().nothing(body)).await
+        self.inner.call(call, |told| self.dialect().nothing(told.body)).await
     }
 
     /// One AWS endpoint of a service.
@@ -260,7 +258,7 @@ impl Atlas {
         id: &EndpointId,
     ) -> Result<Answer<Endpoint>, Failure> {
         let call = Call { caller, operation: Operation::GetEndpoint(service, id), basis: None };
-        self.inner.call(call, |body| self.endpoint(body, id)).await
+        self.inner.call(call, |told| self.endpoint(told.body, id)).await
     }
 
     /// Attaches an AWS endpoint to a service.
@@ -276,7 +274,7 @@ impl Atlas {
         basis: &Basis,
     ) -> Result<Answer<Endpoint>, Failure> {
         let call = Call { caller, operation: Operation::AddEndpoint(service, id), basis: Some(basis) };
-        self.inner.call(call, |body| self.endpoint(body, id)).await
+        self.inner.call(call, |told| self.endpoint(told.body, id)).await
     }
 
     /// Detaches an AWS endpoint. Atlas takes its time, and may remove the service with its last endpoint.
@@ -291,7 +289,7 @@ impl Atlas {
         basis: &Basis,
     ) -> Result<Answer<()>, Failure> {
         let call = Call { caller, operation: Operation::RemoveEndpoint(service, id), basis: Some(basis) };
-        self.inner.call(call, |body| self.dialect().nothing(body)).await
+        self.inner.call(call, |told| self.dialect().nothing(told.body)).await
     }
 
     fn endpoint(&self, body: &[u8], asked: &EndpointId) -> Result<Endpoint, Unreadable> {

@@ -53,3 +53,15 @@ impl Disposal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_policy_is_read_from_its_word() {
+        assert_eq!("Created".parse(), Ok(DefaultDeletionPolicy::Created));
+        assert_eq!("Retain".parse(), Ok(DefaultDeletionPolicy::Retain));
+        assert_eq!("Delete".parse::<DefaultDeletionPolicy>(), Err("\"Delete\" is neither Created nor Retain".into()));
+    }
+}

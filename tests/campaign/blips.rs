@@ -44,6 +44,8 @@ enum Tells {
     Nothing,
     /// `Unknown`, but only after three resync intervals.
     Unconfirmed,
+    /// The same, of the endpoint alone: a list is as it is.
+    UnconfirmedEndpoint,
     /// At the next resync, that it is not Ready.
     Word,
     /// At the next resync, the refusal.
@@ -54,6 +56,7 @@ fn tells(fault: &Fault) -> Tells {
     match fault {
         Fault::WrongContentType | Fault::ExtraFields | Fault::Drip { .. } => Tells::Nothing,
         Fault::UnknownWord => Tells::Word,
+        Fault::AnotherObject => Tells::UnconfirmedEndpoint,
         Fault::WrongCredentials | Fault::StaleNonce => Tells::Refusal("CredentialsRefused"),
         Fault::PaymentRequired | Fault::AccessList => Tells::Refusal("AccessDenied"),
         Fault::AnswerLost
@@ -124,7 +127,7 @@ fn judge(said: &[(Timestamp, String, String)], tells: &Tells, confirmed: Timesta
             assert!(said.is_empty(), "{said:?}");
             return;
         }
-        Tells::Unconfirmed => {
+        Tells::Unconfirmed | Tells::UnconfirmedEndpoint => {
             (("Unknown", "AtlasUnreachable".to_owned()), resync * 3, resync * 3 + SignedDuration::from_secs(10))
         }
         Tells::Word => (("False", String::new()), SignedDuration::ZERO, resync * 11 / 10),
@@ -151,9 +154,10 @@ async fn blip(plan: Blip) -> World {
         Where::Everywhere | Where::Lists => (tells(&plan.fault), tells(&plan.fault)),
         Where::Endpoints => (Tells::Nothing, tells(&plan.fault)),
     };
+    let of_link = if of_link == Tells::UnconfirmedEndpoint { Tells::Nothing } else { of_link };
     // The word that nobody knows is in the list for the link, and in the connection for the endpoint.
     let of_endpoint = match (plan.place, of_endpoint) {
-        (Where::Lists, Tells::Word) => Tells::Nothing,
+        (Where::Lists, Tells::Word | Tells::UnconfirmedEndpoint) => Tells::Nothing,
         (_, of_endpoint) => of_endpoint,
     };
     judge(&said(&world, LINKS, "orders", struck), &of_link, list);

@@ -21,7 +21,7 @@ use atlas_privatelink_operator::{
     },
     testbed::{
         kubernetes::{self, Matcher, Verb},
-        simulator::{self, Secret, Switches},
+        simulator::{self, Change, Operation, Provider, Secret, Switches},
     },
 };
 use bytes::Bytes;
@@ -65,10 +65,12 @@ enum Found {
     MadeLongAfter,
     /// What somebody makes in the place of a service that is gone is theirs, also when its link is deleted then.
     AnotherInItsPlace,
+    /// What somebody has just asked for in the same region is waited for, after one refusal at most, until Atlas names it.
+    AskedForByAnother,
 }
 
 impl Found {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -80,6 +82,7 @@ impl Found {
         Self::TwoOpinions,
         Self::MadeLongAfter,
         Self::AnotherInItsPlace,
+        Self::AskedForByAnother,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -95,6 +98,7 @@ impl Found {
             Self::TwoOpinions => two_opinions(dialect).await,
             Self::MadeLongAfter => made_long_after(dialect).await,
             Self::AnotherInItsPlace => another_in_its_place(dialect).await,
+            Self::AskedForByAnother => asked_for_by_another(dialect).await,
         }
     }
 }
@@ -350,6 +354,22 @@ async fn another_in_its_place(dialect: Dialect) -> World {
     make_behind_the_back(&world).await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     let operator = world.start();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
+}
+
+async fn asked_for_by_another(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+    let asked = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: false };
+    world.change(asked).unwrap();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    assert!(world.calls(Operation::CreateService) <= 1, "{}", world.picture());
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
     assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
     over(world, operator).await

@@ -286,6 +286,27 @@ async fn an_answer_about_another_object_is_not_believed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_answers_a_creation_was_made_just_now() {
+    // The second that the id tells: 2026-11-21T20:00:00Z.
+    let made = r#"{"id":"6b01f8400000000000000001","status":"INITIATING"}"#;
+    for (date, believed) in [
+        ("Sat, 21 Nov 2026 19:57:59 GMT", false),
+        ("Sat, 21 Nov 2026 19:58:00 GMT", true),
+        ("Sat, 21 Nov 2026 20:02:00 GMT", true),
+        ("Sat, 21 Nov 2026 20:02:01 GMT", false),
+    ] {
+        let fake = Fake::new(move |_| with(answer(201, made), "date", date));
+        for dialect in [Dialect::V1, Dialect::V2] {
+            let atlas = atlas(dialect, &fake);
+            let outcome = atlas.create_service(&key(), &region(), &basis(&atlas)).await;
+            assert_eq!(outcome.is_ok(), believed, "{date}");
+            let effect = outcome.err().map(|failure| failure.error.effect);
+            assert!(effect.is_none_or(|effect| effect == Effect::Unknown), "{effect:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_tell_when_they_were_asked_for_and_atlas_time() {
     let fake = Fake::new(|_| with(answer(200, "[]"), "date", "Sat, 21 Nov 2026 20:00:00 GMT"));
     let atlas = atlas(Dialect::V2, &fake);

@@ -66,6 +66,9 @@ pub enum Fault {
     UnknownWord,
     /// It is done; ids are missing.
     MissingId,
+    /// It is done; the answer tells of another object, as an example of the original pages does (atlas-api.md §9.7). Lists
+    /// are as they are.
+    AnotherObject,
     /// It is done; all values are null.
     Nulls,
     /// It is done; there are fields that nobody knows.
@@ -134,6 +137,7 @@ impl Fault {
             Self::WrongContentType,
             Self::UnknownWord,
             Self::MissingId,
+            Self::AnotherObject,
             Self::Nulls,
             Self::ExtraFields,
             Self::HugeBody,
@@ -175,6 +179,7 @@ impl Fault {
             Self::WrongContentType => "wrong-content-type",
             Self::UnknownWord => "unknown-word",
             Self::MissingId => "missing-id",
+            Self::AnotherObject => "another-object",
             Self::Nulls => "nulls",
             Self::ExtraFields => "extra-fields",
             Self::HugeBody => "huge-body",
@@ -221,6 +226,7 @@ impl Fault {
             | Self::WrongContentType
             | Self::UnknownWord
             | Self::MissingId
+            | Self::AnotherObject
             | Self::Nulls
             | Self::ExtraFields
             | Self::HugeBody

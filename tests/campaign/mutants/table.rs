@@ -230,9 +230,9 @@ pub const MUTANTS: [Mutant; 42] = [
     Mutant {
         name: "a Lease that cannot be renewed is kept",
         file: "src/lease/election.rs",
-        old: "        if now >= ends {",
-        new: "        if now >= ends + self.timing.renew_deadline() * 100 {",
-        only: "without-kubernetes",
+        old: "        self.renewed.map(|sent| sent + self.timing.renew_deadline())",
+        new: "        self.renewed.map(|sent| sent + self.timing.renew_deadline() * 100)",
+        only: "twins/lease-between/aws/v2/atlas-post-service-1/after-effect/without-kubernetes",
     },
     Mutant {
         name: "what stands in the region is deleted",
@@ -246,7 +246,7 @@ pub const MUTANTS: [Mutant; 42] = [
         file: "src/reconcile/attempt.rs",
         old: "            conflict: error.status == Some(409),",
         new: "            conflict: false,",
-        only: "v1.0",
+        only: "asked-for-by-another",
     },
     Mutant {
         name: "any 404 means that nothing is there",
@@ -272,9 +272,9 @@ pub const MUTANTS: [Mutant; 42] = [
     Mutant {
         name: "an id is taken from whatever is answered",
         file: "src/atlas/mod.rs",
-        old: "                Some(told) if told != region => Err(another()),\n                Some(_) | None => Ok(service),",
-        new: "                Some(_) | None => Ok(service),",
-        only: "atlas/",
+        old: "            if elsewhere || !told.is_recent(&service.id) { Err(another()) } else { Ok(service) }",
+        new: "            if elsewhere && told.body.is_empty() { Err(another()) } else { Ok(service) }",
+        only: "another-object",
     },
     Mutant {
         name: "who waits for a leaving link is waited for",

@@ -59,6 +59,7 @@ async fn answers_to_a_creation_that_cannot_be_read() {
         ("html-with-200", Fault::HtmlOk),
         ("broken-off", Fault::TruncatedJson),
         ("no-id", Fault::MissingId),
+        ("another", Fault::AnotherObject),
         ("nulls", Fault::Nulls),
         ("lost", Fault::AnswerLost),
     ];

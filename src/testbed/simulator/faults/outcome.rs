@@ -85,6 +85,7 @@ impl Fault {
             | Self::WrongContentType
             | Self::UnknownWord
             | Self::MissingId
+            | Self::AnotherObject
             | Self::Nulls
             | Self::ExtraFields
             | Self::HugeBody
@@ -137,6 +138,10 @@ impl Fault {
                 }
             }),
             Self::MissingId => rewrite(&|fields| fields.retain(|name, _| !ID_FIELDS.contains(&name.as_str()))),
+            Self::AnotherObject => match serde_json::from_slice(&answer.body) {
+                Ok(Value::Object(fields)) => Bytes::from(renamed(fields).to_string()),
+                _ => answer.body.clone(),
+            },
             Self::Nulls => rewrite(&|fields| fields.values_mut().for_each(|value| *value = Value::Null)),
             Self::ExtraFields => rewrite(&|fields| {
                 fields.insert("futureField".to_owned(), json!({"deep": [1, null, "x"]}));
@@ -157,6 +162,20 @@ impl Fault {
 /// The fields that name an object.
 const ID_FIELDS: [&str; 5] =
     ["id", "interfaceEndpointId", "privateEndpointResourceId", "endpointGroupName", "access_token"];
+
+/// The same of another object: its ids and its region are those of the original pages' examples.
+fn renamed(fields: serde_json::Map<String, Value>) -> Value {
+    let rename = |(name, value): (String, Value)| {
+        let other = match name.as_str() {
+            "id" => "5df264b8f10fab7d2cad2f0d",
+            "interfaceEndpointId" => "vpce-08fb7e9319909ec7b",
+            "regionName" => "US_WEST_2",
+            _ => return (name, value),
+        };
+        (name, other.into())
+    };
+    Value::Object(fields.into_iter().map(rename).collect())
+}
 
 /// Changes an object, or every object of a list.
 fn each_object(value: &mut Value, change: &dyn Fn(&mut serde_json::Map<String, Value>)) {

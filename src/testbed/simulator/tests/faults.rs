@@ -63,6 +63,10 @@ fn check(fault: &Fault, got: Result<Got, TransportError>) {
         }
         Fault::UnknownWord => assert_eq!(answer.json()["status"], "PONDERING"),
         Fault::MissingId => assert!(answer.json().get("id").is_none() && answer.json()["status"] == "INITIATING"),
+        Fault::AnotherObject => {
+            let (id, region) = (&answer.json()["id"], &answer.json()["regionName"]);
+            assert_eq!((id, region), (&"5df264b8f10fab7d2cad2f0d".into(), &"US_WEST_2".into()));
+        }
         Fault::Nulls => assert!(answer.json().as_object().unwrap().values().all(Value::is_null)),
         Fault::ExtraFields => assert!(answer.json()["futureField"].is_object() && answer.json()["id"].is_string()),
         Fault::InvalidUtf8 => assert!(answer.status == 201 && std::str::from_utf8(&answer.body).is_err()),
