@@ -33,6 +33,7 @@ fn sound(world: &World) {
     let ledger = world.ledger();
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
+    assert_eq!(world.atlas.replays(), 0, "requests that overlap have shared a nonce");
     no_secret_is_shown(world);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);

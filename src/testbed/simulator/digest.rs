@@ -27,6 +27,7 @@ pub(super) struct Nonces {
     lifetime: Duration,
     uses: u32,
     known: HashMap<String, Nonce>,
+    replays: u32,
 }
 
 struct Nonce {
@@ -44,7 +45,12 @@ enum Use {
 
 impl Nonces {
     pub(super) fn new(lifetime: Duration, uses: u32) -> Self {
-        Self { lifetime, uses, known: HashMap::new() }
+        Self { lifetime, uses, known: HashMap::new(), replays: 0 }
+    }
+
+    /// How often a count of a nonce came again: whoever keeps a nonce to itself never sends one.
+    pub(super) fn replays(&self) -> u32 {
+        self.replays
     }
 
     /// As if another app server answered, or this one had been restarted.
@@ -77,7 +83,10 @@ impl Nonces {
         // As Jetty does, the nonce first: whoever holds a stale one is told so, whatever else is wrong.
         match self.spend(&response.nonce, response.count, now) {
             Use::Stale => return Verdict::Refused { stale: true },
-            Use::Replayed => return Verdict::Refused { stale: false },
+            Use::Replayed => {
+                self.replays = self.replays.saturating_add(1);
+                return Verdict::Refused { stale: false };
+            }
             Use::Fresh => {}
         }
         let private = access.keys.get(&public).and_then(|key| key.usable_secret());

@@ -125,6 +125,11 @@ impl Simulator {
         world.change(change)
     }
 
+    /// How many signatures repeated a count of a nonce, as those of two who share it do.
+    pub fn replays(&self) -> u32 {
+        self.lock().nonces.replays()
+    }
+
     /// Everything that happened so far.
     pub fn ledger(&self) -> Ledger {
         let mut world = self.lock();

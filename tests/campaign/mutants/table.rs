@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub const MUTANTS: [Mutant; 42] = [
+pub const MUTANTS: [Mutant; 43] = [
     Mutant {
         name: "the record comes after the request",
         file: "src/controller/send.rs",
@@ -186,6 +186,13 @@ pub const MUTANTS: [Mutant; 42] = [
         only: "stale-nonce-once",
     },
     Mutant {
+        name: "two sessions share a nonce",
+        file: "src/atlas/auth/digest.rs",
+        old: "        exchange.challenged();\n",
+        new: "        exchange.challenged();\n        if let Some(same) = Challenge::read(challenge.text.trim_start_matches(\"Digest \")) {\n            let mut twin = Session::new(key);\n            drop(twin.authorize(template, Some(same)));\n            self.idle.lock().unwrap_or_else(PoisonError::into_inner).entry(key.id).or_default().push(twin);\n        }\n",
+        only: "flood/pair/aws/v2/project-",
+    },
+    Mutant {
         name: "a Secret is never read again",
         file: "src/credentials.rs",
         old: "pub const LIFETIME: Duration = Duration::from_secs(60);",
@@ -260,7 +267,7 @@ pub const MUTANTS: [Mutant; 42] = [
         file: "src/atlas/classify.rs",
         old: "            code => project(code).unwrap_or(Class::Missing),",
         new: "            _ => Class::Missing,",
-        only: "behind/",
+        only: "project-not-found",
     },
     Mutant {
         name: "the next generation is observed already",

@@ -67,7 +67,9 @@ async fn a_nonce_lives_a_minute_and_counts_each_once() {
     };
     // The library counts before it signs.
     assert_eq!(send(&atlas, with(0)).await.unwrap().status, 200);
+    assert_eq!(atlas.replays(), 0);
     assert!(!stale(&send(&atlas, with(0)).await.unwrap()), "a replay is not stale");
+    assert_eq!(atlas.replays(), 1);
     assert_eq!(send(&atlas, with(4)).await.unwrap().status, 200, "gaps are allowed");
     assert_eq!(send(&atlas, with(2)).await.unwrap().status, 200, "so is any order");
     assert_eq!(send(&atlas, with(1022)).await.unwrap().status, 200);
