@@ -97,3 +97,24 @@ impl fmt::Display for AtlasError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answered_conflict_that_nobody_knows_may_be_for_ever() {
+        for (class, effect, code, expected) in [
+            (Class::NotYet, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), true),
+            (Class::NotYet, Effect::Unknown, None, true),
+            (Class::NotYet, Effect::NotSent, None, false),
+            (Class::NotYet, Effect::None, Some(PASSING[0]), false),
+            (Class::NotYet, Effect::None, Some(PASSING[1]), false),
+            (Class::Exists, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), false),
+        ] {
+            let code = code.map(str::to_owned);
+            let error = AtlasError { class, effect, status: Some(409), code, detail: String::new() };
+            assert_eq!(error.may_be_for_ever(), expected, "{error:?}");
+        }
+    }
+}

@@ -375,6 +375,12 @@ impl Inventory {
         });
     }
 
+    /// How many projects have somebody whose turn it is to write, or who waits for it, or had one until lately.
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> usize {
+        lock(&self.turns).len()
+    }
+
     /// How much is remembered: cells, notes and refusals.
     #[cfg(test)]
     pub(super) fn size(&self) -> [usize; 4] {

@@ -212,3 +212,26 @@ fn a_word_nobody_knows_is_kept_and_not_taken_for_ready() {
     let service = Dialect::V2.service(Provider::Aws, body.as_bytes()).unwrap();
     assert_eq!(service.state, ServiceState::Unknown("QUANTUM".into()));
 }
+
+#[test]
+fn a_dialect_is_read_from_its_word() {
+    for dialect in [Dialect::V1, Dialect::V2] {
+        assert_eq!(dialect.to_string().parse(), Ok(dialect));
+    }
+    assert_eq!((Dialect::V1.as_str(), Dialect::V2.as_str()), ("v1.0", "v2"));
+    assert!("v1".parse::<Dialect>().is_err());
+}
+
+#[test]
+fn what_cannot_be_read_is_told_in_words_without_repeating_it() {
+    for (body, words) in [
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ("{\"id\":", "its JSON is cut short"),
+        ("{\"id\":7}", "another shape"),
+        ("<html>", "it is not JSON"),
+    ] {
+        let error = Dialect::V2.service(Provider::Aws, body.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}

@@ -1,21 +1,26 @@
 //! The shared inventory over a scripted Atlas: what a write's answer shows, and what is forgotten.
 
 use super::harness::{
-    ENDPOINT, Fake, SERVICE, answer, atlas, endpoint, key, other_project, refusal, region, secret, service,
+    ENDPOINT, Fake, SERVICE, answer, atlas, config, endpoint, key, other_project, refusal, region, secret, service,
+    with,
 };
 use crate::{
     atlas::{
-        Atlas, Basis, Caller, Sent, WriteKey,
+        Atlas, AtlasConfig, Basis, Caller, Sent, WriteKey,
         dialect::Dialect,
         error::{Class, Denial},
         inventory::{Inventory, Need, Services},
         model::ServiceState,
-        region::Provider,
+        observe::{CallReport, Observer, ReadReport},
+        region::{Provider, Region},
     },
     clock::Clock,
 };
 use http::Method;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -64,11 +69,12 @@ async fn create(inventory: &Inventory, atlas: &Atlas, caller: &Caller) {
 async fn a_created_service_is_laid_over_an_older_list_and_not_over_a_newer_one() {
     let (inventory, atlas, fake) = scripted(false);
     assert!(list(&inventory, &key(), HOUR).await.value.is_empty());
+    assert!(inventory.services(&key(), Provider::Azure, need(HOUR)).await.unwrap().value.is_empty());
     create(&inventory, &atlas, &key()).await;
     let older = list(&inventory, &key(), HOUR).await;
-    assert_eq!(fake.count(), 2, "the list was not asked for again");
-    assert_eq!((older.value[0].id, &older.value[0].state), (service(), &ServiceState::Initiating));
     assert!(inventory.services(&key(), Provider::Azure, need(HOUR)).await.unwrap().value.is_empty());
+    assert_eq!(fake.count(), 3, "the list was not asked for again");
+    assert_eq!((older.value[0].id, &older.value[0].state), (service(), &ServiceState::Initiating));
     assert!(list(&inventory, &other_project(&key()), HOUR).await.value.is_empty());
     let newer = list(&inventory, &key(), Duration::ZERO).await;
     assert!(newer.value.is_empty(), "it is gone, whatever the answer said then");
@@ -89,11 +95,13 @@ async fn an_attached_endpoint_is_shown_with_its_service_and_its_connection() {
     list(&inventory, &key(), HOUR).await;
     inventory.add_endpoint(&key(), service(), &endpoint(), &basis(&atlas)).await.unwrap();
     assert_eq!(list(&inventory, &key(), HOUR).await.value[0].endpoints, [ENDPOINT]);
+    inventory.add_endpoint(&key(), service(), &endpoint(), &basis(&atlas)).await.unwrap();
+    assert_eq!(list(&inventory, &key(), HOUR).await.value[0].endpoints, [ENDPOINT], "once, however often it was added");
     let connection = inventory.endpoint(&key(), service(), &endpoint(), need(HOUR)).await.unwrap();
-    assert_eq!((connection.value.status.as_str(), fake.count()), ("PENDING", 2), "the answer is an observation");
+    assert_eq!((connection.value.status.as_str(), fake.count()), ("PENDING", 3), "the answer is an observation");
     inventory.remove_endpoint(&key(), service(), &endpoint(), &basis(&atlas)).await.unwrap();
     let connection = inventory.endpoint(&key(), service(), &endpoint(), need(HOUR)).await.unwrap();
-    assert_eq!((connection.value.status.as_str(), fake.count()), ("AVAILABLE", 4), "after a removal it is read anew");
+    assert_eq!((connection.value.status.as_str(), fake.count()), ("AVAILABLE", 5), "after a removal it is read anew");
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,6 +127,107 @@ async fn notes_are_kept_for_every_list_that_may_still_be_shown_and_no_longer() {
     list(&inventory, &other, HOUR).await;
     let [_, _, notes, _] = inventory.size();
     assert_eq!(notes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_outlive_the_lists_that_were_under_way_with_them() {
+    let (inventory, atlas, _) = scripted(false);
+    let notes = async || {
+        list(&inventory, &key(), Duration::ZERO).await;
+        inventory.size()[2]
+    };
+    create(&inventory, &atlas, &key()).await;
+    assert_eq!(notes().await, 1);
+    tokio::time::advance(Duration::from_secs(119)).await;
+    assert_eq!(notes().await, 1);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(notes().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_project_has_one_turn_to_write_and_no_other_waits_for_it() {
+    let (inventory, ..) = scripted(false);
+    let (project, other) = (key().project, other_project(&key()).project);
+    let waits = async |project| {
+        let got = tokio::time::timeout(Duration::from_secs(1), inventory.turn(project)).await;
+        !matches!(got, Ok(Some(_)))
+    };
+    let turn = inventory.turn(project).await.expect("nobody has it");
+    assert!(waits(project).await);
+    assert!(!waits(other).await);
+    assert!(waits(project).await, "it is not forgotten for another's");
+    drop(turn);
+    assert!(!waits(project).await);
+    assert!(inventory.turn(other).await.is_some());
+    assert_eq!(inventory.turns(), 1, "those that nobody has are forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_tells_what_time_it_is_at_atlas_and_what_is_left_and_grows_old() {
+    let fake = Fake::new(|_| {
+        let answer = with(answer(200, "[]"), "date", "Sat, 21 Nov 2026 20:00:00 GMT");
+        with(answer, "ratelimit-remaining", "5")
+    });
+    let (inventory, clock) = (Inventory::new(atlas(Dialect::V2, &fake), Clock::system()), Clock::system());
+    let age = |caller: &Caller, provider| inventory.age(caller.project, provider);
+    assert_eq!((age(&key(), Provider::Aws), inventory.budget(key().project)), (None, None));
+    let view = list(&inventory, &key(), HOUR).await;
+    let told: jiff::Timestamp = "2026-11-21T20:00:00Z".parse().unwrap();
+    let read = view.read.at;
+    assert!(view.atlas_time(&clock, read).duration_since(told).abs() < jiff::SignedDuration::from_millis(1));
+    let later = view.atlas_time(&clock, read + HOUR).duration_since(told);
+    assert!((later - jiff::SignedDuration::from_hours(1)).abs() < jiff::SignedDuration::from_millis(1), "{later}");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(age(&key(), Provider::Aws), Some(Duration::from_secs(30)));
+    assert_eq!((age(&key(), Provider::Gcp), age(&other_project(&key()), Provider::Aws)), (None, None));
+    assert_eq!(inventory.budget(key().project), Some(5));
+    assert_eq!(inventory.budget(other_project(&key()).project), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_v2_can_ask_for_a_service_at_another_provider() {
+    let fake = Fake::new(|_| answer(200, "[]"));
+    let azure = Region::parse(Provider::Azure, "eastus2").unwrap();
+    for (dialect, can) in [(Dialect::V2, true), (Dialect::V1, false)] {
+        let inventory = Inventory::new(atlas(dialect, &fake), Clock::system());
+        assert_eq!(inventory.supports(&azure).is_ok(), can, "{dialect}");
+        assert!(inventory.supports(&region()).is_ok(), "{dialect}");
+    }
+}
+
+#[derive(Default)]
+struct Looks(Mutex<Vec<(&'static str, bool)>>);
+
+impl Observer for Looks {
+    fn finished(&self, _: &CallReport) {}
+
+    fn read(&self, look: ReadReport) {
+        self.0.lock().unwrap().push((look.view, look.asked));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_observer_is_told_of_every_look() {
+    let looks = Arc::new(Looks::default());
+    let (_, _, fake) = scripted(true);
+    let config = AtlasConfig { observer: looks.clone(), ..config(Dialect::V2) };
+    let inventory = Inventory::new(Atlas::new(config, fake), Clock::system());
+    for _ in 0..2 {
+        list(&inventory, &key(), HOUR).await;
+        inventory.endpoint(&key(), service(), &endpoint(), need(HOUR)).await.unwrap();
+    }
+    let told = looks.0.lock().unwrap().clone();
+    assert_eq!(told, [("services", true), ("endpoint", true), ("services", false), ("endpoint", false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_an_answer_and_a_failure_is_none() {
+    for (status, answered) in [(403, true), (404, true), (500, false), (429, false)] {
+        let fake = Fake::new(move |_| refusal(status, "SOMETHING"));
+        let inventory = Inventory::new(atlas(Dialect::V2, &fake), Clock::system());
+        let unseen = inventory.services(&key(), Provider::Aws, need(HOUR)).await.unwrap_err();
+        assert_eq!(unseen.answered(), answered, "{status}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,6 +259,7 @@ async fn refused_writes_hold_for_the_credential_and_the_project_with_growing_pau
     let failure = denied(&inventory).await;
     assert_eq!(failure.error.class, Class::Denied(Denial::Access));
     let mut pauses = Vec::new();
+    assert!(!inventory.has_refused_writes(&key()));
     for _ in 0..5 {
         inventory.refuse_writes(&key(), failure.clone());
         let pause = inventory.writes_refused(&key()).unwrap().retry_at - Instant::now();
@@ -160,10 +270,12 @@ async fn refused_writes_hold_for_the_credential_and_the_project_with_growing_pau
         assert!(inventory.writes_refused(&key()).is_none(), "one may ask again");
     }
     assert_eq!(pauses, [1, 2, 4, 5, 5]);
+    assert!(inventory.has_refused_writes(&key()));
     inventory.refuse_writes(&key(), failure.clone());
     assert!(inventory.writes_refused(&other_project(&key())).is_none());
     let other = Caller { credential: secret([("publicKey", "pub"), ("privateKey", "hunter3")]), ..key() };
     assert!(inventory.writes_refused(&other).is_none());
     create(&inventory, &atlas, &key()).await;
     assert!(inventory.writes_refused(&key()).is_none(), "a write that was taken ends it");
+    assert!(!inventory.has_refused_writes(&key()));
 }
