@@ -55,3 +55,15 @@ pub(crate) fn still_holds(read: Sent, last: Option<Sent>, now: Instant) -> bool 
     let overtaken = last.is_some_and(|write| write.sequence > read.sequence);
     !overtaken && now.saturating_duration_since(read.at) <= FRESH
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_after_the_one_before_and_after_the_first() {
+        let order = Order::default();
+        let (one, two) = (order.next(), order.next());
+        assert!(Sequence::FIRST < one && one < two);
+    }
+}

@@ -284,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_region_is_refused_with_one_that_there_is() {
+        for (provider, example) in
+            [(Provider::Aws, "US_EAST_1"), (Provider::Azure, "US_EAST_2"), (Provider::Gcp, "CENTRAL_US")]
+        {
+            let error = Region::parse(provider, "atlantis").unwrap_err().to_string();
+            assert!(error.contains("atlantis") && error.ends_with(example), "{error}");
+            assert!(Region::parse(provider, example).is_ok());
+        }
+    }
+
+    #[test]
     fn tables_have_no_doubles_and_only_words_of_the_form() {
         for (provider, table) in [(Provider::Azure, AZURE), (Provider::Gcp, GCP)] {
             for (index, (atlas, cloud)) in table.iter().enumerate() {

@@ -251,3 +251,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_holder_is_told_by_its_name_and_no_tries_are_not_told() {
+    assert_eq!(here().to_string(), "here");
+    assert!(!create(&here()).to_annotation().contains("tries"));
+    assert!(create(&here()).with_tries(2).to_annotation().contains(r#""tries":2"#));
+}
+
+#[test]
+fn a_copy_is_known_by_the_record_of_another_uid_and_has_created_nothing() {
+    let object = |uid: &str| {
+        let mut link = crate::api::AtlasPrivateLink::new(
+            "it",
+            serde_json::from_value(serde_json::json!({
+                "projectId": "5df264b8f10fab7d2cad2f00", "provider": "AWS", "region": "us-east-1", "credentialsRef": {"name": "key"},
+            }))
+            .unwrap(),
+        );
+        link.metadata.uid = Some(uid.to_owned());
+        link
+    };
+    let recorded = |uid| {
+        let mut link = object(uid);
+        link.metadata.annotations = Some([(ATTEMPT_ANNOTATION.to_owned(), create(&here()).to_annotation())].into());
+        link
+    };
+    for (object, copied) in [(object(UID), false), (recorded(UID), false), (recorded("uid-of-the-copy"), true)] {
+        assert_eq!(Attempt::is_copied(&object), copied);
+        let claimed = if copied { Origin::Adopted } else { Origin::Created };
+        assert_eq!(super::claimed(&object, Origin::Created), claimed);
+    }
+}
+
+#[test]
+fn a_request_is_over_when_its_only_one_was_answered_or_long_after_the_last() {
+    let moment = |attempt: &Attempt, outcome, later| Moment {
+        attempt: sending(attempt, Instant::now(), outcome),
+        atlas_time: attempt.last + seconds(later),
+        ..crate::reconcile::fixture::moment(Instant::now())
+    };
+    let own = create(&here());
+    assert!(own.is_over(&moment(&own, SendingOutcome::Answered, 0)));
+    assert!(!own.is_over(&moment(&own, SendingOutcome::InFlight, 0)));
+    assert!(!own.is_over(&moment(&own, SendingOutcome::InFlight, 150)));
+    assert!(own.is_over(&moment(&own, SendingOutcome::InFlight, 151)));
+    let repeated = own.repeated(&here(), second(NOW));
+    assert!(!repeated.is_over(&moment(&repeated, SendingOutcome::Answered, 0)), "the first may still arrive");
+    let theirs = create(&elsewhere());
+    assert!(!theirs.is_over(&moment(&theirs, SendingOutcome::Answered, 0)), "what another heard is not known here");
+}

@@ -166,3 +166,14 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), heir(Origin::Adopted));
     assert_eq!(adopted.plan().step, let_go(Farewell::HandedOver));
 }
+
+#[test]
+fn rule_3_what_was_adopted_is_kept_unless_an_attempt_may_have_made_another() {
+    let alone = |n| {
+        let adopted = leaving(Origin::Adopted, Disposal::DeleteCreated);
+        let scene = adopted.attempting(addition(&elsewhere(), &attachment(n)));
+        delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step)
+    };
+    assert_eq!(alone(1), Some(let_go(Farewell::Kept)));
+    assert_eq!(alone(2), None, "that must be looked for");
+}

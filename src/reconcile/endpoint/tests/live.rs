@@ -269,3 +269,49 @@ fn without_an_id_it_waits_for_one() {
     let plan = scene().with(|it| it.desired.target = None).plan();
     assert_eq!((plan.step.clone(), says(&plan)), (None, (Standing::Reconciling, Reason::WaitingForEndpointId)));
 }
+
+#[test]
+fn the_finalizer_comes_back_before_anything_else_where_something_is_recorded() {
+    let unseen = scene().holding(held(1, Origin::Created)).with(|it| it.observed.services.value.clear());
+    assert_ne!(unseen.plan().step, Some(Step::Protect));
+    let bare = unseen.with(|it| it.desired.subject.protected = false);
+    assert_eq!(bare.plan().step, Some(Step::Protect));
+}
+
+#[test]
+fn what_was_adopted_is_its_own_only_once_it_has_attached_it_again() {
+    let adopted = connected(ConnectionStatus::Available, Origin::Adopted);
+    assert_eq!(origin(&adopted), Some(Origin::Adopted));
+    let again = adopted.attempting(addition(&elsewhere(), &attachment(1)));
+    assert_eq!(origin(&again), Some(Origin::Created));
+}
+
+#[test]
+fn what_was_connected_and_is_gone_starts_anew() {
+    let gone = scene().holding(held(1, Origin::Created)).with(|it| it.desired.recorded.connected = true).plan();
+    assert_eq!((gone.step, gone.facts), (Some(Step::Retire), Facts::Vanished));
+    let never = scene().holding(held(1, Origin::Created)).plan();
+    assert!(matches!(never.step, Some(Step::Add(..))), "{never:?}");
+}
+
+#[test]
+fn only_the_removal_of_this_very_endpoint_by_another_is_waited_for() {
+    let theirs = scene().attempting(removal(&elsewhere(), &attachment(1)));
+    assert_eq!((theirs.plan().step, theirs.plan().look), (None, Look::At(theirs.moment.now + HOLD)));
+    added(&scene().attempting(removal(&elsewhere(), &attachment(2))));
+    added(&scene().attempting(removal(&here(), &attachment(1))));
+}
+
+#[test]
+fn after_a_refusal_that_may_pass_it_is_another_attempt() {
+    let refused = addition(&here(), &attachment(1)).refused(refusal(false));
+    let next = added(&scene().attempting(refused));
+    assert_eq!((next.first, next.refusal), (second(NOW), None));
+}
+
+#[test]
+fn an_endpoint_that_is_leaving_is_retried_only_after_a_try() {
+    let leaving = connected(ConnectionStatus::Deleting, Origin::Created);
+    assert_eq!(leaving.plan().verdict.reason, Reason::Attaching);
+    assert_eq!(leaving.with(|it| it.desired.recorded.tries = 1).plan().verdict.reason, Reason::Retrying);
+}

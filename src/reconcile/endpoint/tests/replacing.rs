@@ -159,3 +159,9 @@ fn the_record_of_another_endpoint_is_never_repeated_for_this_one() {
     let Some(Step::Add(to, attempt)) = scene.plan().step else { panic!("{:?}", scene.plan()) };
     assert_eq!((to, attempt.write), (attachment(1), addition(&here(), &attachment(1)).write));
 }
+
+#[test]
+fn rule_6_the_new_one_has_had_no_tries_yet() {
+    let edited = scene().holding(held(2, Origin::Created)).with(|it| it.desired.recorded.tries = 3).plan();
+    assert_eq!((edited.step, edited.tries), (Some(Step::Retire), 0));
+}

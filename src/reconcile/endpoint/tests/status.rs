@@ -6,8 +6,8 @@ use crate::{
     reconcile::{
         endpoint::{
             Facts, Plan,
-            fixture::{attachment, endpoint, held, link_service, scene},
-            status::status,
+            fixture::{Scene, attachment, endpoint, held, link_service, scene},
+            status::{inherited, status},
         },
         fixture::{NOW, second, subject},
     },
@@ -69,4 +69,26 @@ fn unchanged_facts_stay_and_fields_without_value_are_absent() {
     let fresh = serde_json::to_value(show(&AtlasInterfaceEndpointStatus::default(), facts)).unwrap();
     let fresh = fresh.as_object().unwrap();
     assert!(!fresh.contains_key("deleteRequested") && !fresh.contains_key("errorMessage"));
+}
+
+#[test]
+fn an_heir_takes_what_it_records_already_or_what_it_has_room_for() {
+    let theirs = held(1, Origin::Created);
+    let before = |scene: Scene| scene.before();
+    let id = |status: &AtlasInterfaceEndpointStatus| status.interface_endpoint_id.clone();
+    let (first, second) = (Some("vpce-00000001".to_owned()), Some("vpce-00000002".to_owned()));
+    // Nothing recorded, or just this.
+    for heir in [scene(), scene().holding(held(1, Origin::Adopted))] {
+        let status = inherited(&before(heir), &theirs);
+        assert_eq!((id(&status), status.origin), (first.clone(), Some(Origin::Created)));
+    }
+    // Something else is its own.
+    let other = inherited(&before(scene().holding(held(2, Origin::Adopted))), &theirs);
+    assert_eq!((id(&other), other.origin), (second, Some(Origin::Adopted)));
+    // What is to be detached once the new one is there is still what it has; this may be it.
+    let waiting = scene().retiring(held(1, Origin::Adopted)).retiring(held(2, Origin::Adopted));
+    let status = inherited(&before(waiting), &theirs);
+    assert_eq!((id(&status), status.origin), (None, None));
+    let origins: Vec<_> = status.retiring.iter().map(|old| old.origin).collect();
+    assert_eq!(origins, [Origin::Created, Origin::Adopted]);
 }
