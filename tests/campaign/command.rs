@@ -20,6 +20,9 @@ use std::{
 /// What is said where an id or a filter fits no plan.
 pub const NO_SUCH_PLAN: &str = "there is no such plan";
 
+/// So many plans there are at least: fewer, and a recording has lost its points.
+const LEAST: usize = 7_000;
+
 /// Runs planned disturbances of the operator in simulated time.
 #[derive(Parser)]
 #[command(name = "campaign", bin_name = "cargo test --test campaign --")]
@@ -116,6 +119,11 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
         // Whoever closes the pipe has seen enough.
         let _ = plans.iter().try_for_each(|plan| writeln!(out, "{}", plan.id()));
         return ExitCode::SUCCESS;
+    }
+    let everything = arguments.plan.is_none() && arguments.only.is_empty() && !arguments.soaks();
+    if everything && plans.len() < LEAST {
+        println!("there are only {} plans, and were to be {LEAST} at least", plans.len());
+        return ExitCode::FAILURE;
     }
     if plans.is_empty() {
         println!("{NO_SUCH_PLAN}; --list shows all");

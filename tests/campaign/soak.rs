@@ -3,7 +3,6 @@
 //! then all is deleted, and nothing may be left. A run is named by its seed, and only run where it is asked for.
 
 use crate::{
-    events::rotate_to,
     harness::{alone::eventually, hands::NEW, oracle, world::*},
     plan::{Campaign, Data, Plan},
 };
@@ -42,10 +41,40 @@ struct Life {
     world: World,
     dice: SmallRng,
     operator: Option<Running>,
-    key: &'static str,
+    way: Way,
 }
 
-const KEYS: [&str; 3] = [PRIVATE, "canary-private-key-0123456789-second", "canary-private-key-0123456789-third"];
+/// How the operator proves itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Key,
+    ServiceAccount,
+}
+
+impl Way {
+    /// v1.0 takes no service account.
+    fn of(seed: u64, dialect: Dialect) -> Self {
+        if seed.is_multiple_of(4) && dialect == Dialect::V2 { Self::ServiceAccount } else { Self::Key }
+    }
+
+    /// Its name, and the secrets that it has one after the other.
+    fn credentials(self) -> (&'static str, [&'static str; 3]) {
+        match self {
+            Self::Key => {
+                (PUBLIC, [PRIVATE, "canary-private-key-0123456789-second", "canary-private-key-0123456789-third"])
+            }
+            Self::ServiceAccount => (CLIENT_ID, [CLIENT_SECRET, "mdb_sa_sk_canary-second", "mdb_sa_sk_canary-third"]),
+        }
+    }
+
+    /// What the Secret then holds.
+    fn entries(self, secret: &str) -> [(&'static str, &str); 2] {
+        match self {
+            Self::Key => [("publicKey", PUBLIC), ("privateKey", secret)],
+            Self::ServiceAccount => [("clientId", CLIENT_ID), ("clientSecret", secret)],
+        }
+    }
+}
 
 impl Life {
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
@@ -124,9 +153,10 @@ impl Life {
     /// A new key, or something of ours removed.
     fn others_act(&mut self) {
         if self.dice.random() {
-            self.key = self.pick(&KEYS);
-            rotate_to(&self.world, self.key);
-            self.world.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", self.key)]);
+            let (name, secrets) = self.way.credentials();
+            let secret = self.pick(&secrets);
+            self.world.change(Change::Rotate { name: name.to_owned(), secret: secret.to_owned().into() });
+            self.world.secret(NAMESPACE, "atlas-credentials", &self.way.entries(secret));
             return;
         }
         let services = self.world.services();
@@ -195,9 +225,10 @@ async fn run(seed: u64, dialect: Dialect) -> World {
     let dice = SmallRng::seed_from_u64(seed);
     let switches = Switches { auto_remove_service: seed.is_multiple_of(2), ..Switches::default() };
     let mut world = World::new(Nature { switches, seed, ..Nature::of(dialect) });
-    world.credentials();
+    let way = Way::of(seed, dialect);
+    world.secret(NAMESPACE, "atlas-credentials", &way.entries(way.credentials().1[0]));
     let operator = Some(world.start());
-    let mut life = Life { world: world.clone(), dice, operator, key: PRIVATE };
+    let mut life = Life { world: world.clone(), dice, operator, way };
     for _ in 0..STEPS {
         life.step().await;
     }

@@ -1,17 +1,18 @@
 //! Whether anything tells a secret: the log at its finest, metrics, and what requests to Atlas show beside their proof.
 
-use super::world::{CLIENT_SECRET, PRIVATE};
+use super::world::{CLIENT_ID, CLIENT_SECRET, PRIVATE};
 use atlas_privatelink_operator::{
     atlas::transport::{Transport, TransportError},
     metrics::Metrics,
     telemetry,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, header};
 use std::{
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 use tracing::{
     Dispatch, Event, Subscriber,
@@ -23,11 +24,27 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt},
 };
 
-/// What no one may show.
-pub const SECRETS: [&str; 2] = [PRIVATE, CLIENT_SECRET];
+/// What all private keys of the campaigns begin with, those that take another's place too.
+const KEYS: &str = "canary-private-key";
+/// What all access tokens of the simulated Atlas begin with.
+pub const TOKENS: &str = "simulated.";
+
+/// What no one may show: keys, client secrets and access tokens, as they are, as they stand in a Secret or in a header, and
+/// as bytes.
+static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    assert!(PRIVATE.starts_with(KEYS));
+    let mut all = vec![TOKENS.to_owned(), STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"))];
+    for secret in [KEYS, CLIENT_SECRET] {
+        // Three bytes are four letters: what comes after whole ones does not change them.
+        let encoded = STANDARD.encode(&secret[..secret.len() / 3 * 3]);
+        let bytes = format!("{:?}", secret.as_bytes());
+        all.extend([secret.to_owned(), encoded, bytes.trim_matches(['[', ']']).to_owned()]);
+    }
+    all
+});
 
 pub fn tells(text: &str) -> bool {
-    SECRETS.iter().any(|secret| text.contains(secret))
+    SECRETS.iter().any(|secret| text.contains(secret.as_str()))
 }
 
 /// What was told, and the metrics of all operators. Clones are the same.

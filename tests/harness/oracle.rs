@@ -1,7 +1,10 @@
 //! What must hold after anything.
 
 use super::{canary::tells, past, sparing, world::*};
-use atlas_privatelink_operator::testbed::simulator::{Cause, Effect, Operation, Request};
+use atlas_privatelink_operator::testbed::{
+    kubernetes::Version,
+    simulator::{Cause, Effect, Operation, Request},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{
@@ -38,6 +41,7 @@ fn sound(world: &World) {
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
     no_status_lies(world);
+    transitions_are_dated(world);
     no_finalizer_goes_too_early(world);
 }
 
@@ -122,6 +126,31 @@ fn no_status_lies(world: &World) {
             assert!(!claim.new || atlas.unusable(&claim.what, fresh) < SignedDuration::from_secs(60), "{said}");
             let unusable = atlas.unusable(&claim.what, (claim.from, claim.until));
             assert!(unusable <= bound, "{said}, and it was unusable for {unusable:#}");
+        }
+    }
+}
+
+/// A condition's time of transition changes with its status, and with nothing else (API conventions, "Typical status
+/// properties").
+fn transitions_are_dated(world: &World) {
+    for ((plural, name), versions) in past::objects(world) {
+        let mut before: BTreeMap<String, (Value, Value, Timestamp)> = BTreeMap::new();
+        for Version { object, at, .. } in versions {
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let now = conditions.into_iter().map(|condition| {
+                let of = format!("{} {}", object["metadata"]["uid"], condition["type"]);
+                (of, (condition["status"].clone(), condition["lastTransitionTime"].clone(), at))
+            });
+            let now: BTreeMap<_, _> = now.collect();
+            for (of, (status, since, at)) in &now {
+                let dated = before.get(of).is_none_or(|(was, dated, earlier)| {
+                    // Times are whole seconds. (Which of two is the later one is for the clocks of two operators.)
+                    let shortly = at.duration_since(*earlier) < SignedDuration::from_secs(1);
+                    (was == status) == (dated == since) || was != status && shortly
+                });
+                assert!(dated, "{plural}/{name}: a transition of {of} has another time than it happened: {object:#}");
+            }
+            before = now;
         }
     }
 }

@@ -72,8 +72,15 @@ pub fn are_read_sparingly(world: &World) {
     }
 }
 
-/// The 7 s that the simulator's faults ask for, less a second that a date may lose.
-const PAUSE: SignedDuration = SignedDuration::from_secs(6);
+/// How long a fault of the simulator asks to be left alone, as `Fault::all` has it, less a second that a date may lose.
+fn pause(fault: &str) -> Option<SignedDuration> {
+    match fault {
+        "throttled-seconds" | "throttled-date" => Some(SignedDuration::from_secs(6)),
+        "unavailable" => Some(SignedDuration::from_secs(4)),
+        _ => None,
+    }
+}
+
 /// What was on its way when Atlas said so.
 const WAY: SignedDuration = SignedDuration::from_millis(50);
 
@@ -86,20 +93,20 @@ pub fn project(request: &Request) -> Option<&str> {
 /// was started since does not know of it.
 pub fn pauses_are_kept(world: &World) {
     let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
-    let mut told: Option<(Timestamp, &str)> = None;
+    let mut told: Option<(Timestamp, SignedDuration, &str)> = None;
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
         let Some(project) = project(request) else { continue };
-        if let Some((since, paused)) = told.as_ref().filter(|(_, paused)| *paused == project) {
+        if let Some((since, pause, paused)) = told.as_ref().filter(|(.., paused)| *paused == project) {
             let died = deaths.iter().any(|death| since <= death && *death <= at);
-            let kept = at <= *since + WAY || at >= *since + PAUSE || died;
+            let kept = at <= *since + WAY || at >= *since + *pause || died;
             assert!(
                 kept,
                 "{} {} at {at}, though {paused} was to be left alone since {since}",
                 request.method, request.path
             );
         }
-        if ["throttled-seconds", "throttled-date"].map(Some).contains(&request.fault) {
-            told = Some((at, project));
+        if let Some(pause) = request.fault.and_then(pause) {
+            told = Some((at, pause, project));
         }
     }
 }

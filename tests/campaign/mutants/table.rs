@@ -2,7 +2,7 @@
 
 use super::Mutant;
 
-pub const MUTANTS: [Mutant; 43] = [
+pub const MUTANTS: [Mutant; 45] = [
     Mutant {
         name: "the record comes after the request",
         file: "src/controller/send.rs",
@@ -233,6 +233,20 @@ pub const MUTANTS: [Mutant; 43] = [
         old: "        Self { inner: DigestAuthSession::new(key.public, key.private.expose_secret()), nonce_since: None }",
         new: "        tracing::debug!(key = key.private.expose_secret(), \"a session\");\n        Self { inner: DigestAuthSession::new(key.public, key.private.expose_secret()), nonce_since: None }",
         only: "crash/adopts",
+    },
+    Mutant {
+        name: "the log tells the access token",
+        file: "src/atlas/auth/oauth.rs",
+        old: "    let life = Duration::from_secs(",
+        new: "    tracing::trace!(token, \"a token\");\n    let life = Duration::from_secs(",
+        only: "crash/service-account",
+    },
+    Mutant {
+        name: "the time of a transition is that of the last write",
+        file: "src/api/condition.rs",
+        old: "find(|c| c.type_ == type_ && c.status == status);",
+        new: "find(|c| c.type_ == type_ && c.status == status && c.message == self.message);",
+        only: "state/pair/aws/v2/initiating",
     },
     Mutant {
         name: "a Lease that cannot be renewed is kept",
