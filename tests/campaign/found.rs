@@ -5,7 +5,7 @@ use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
-        hands::{NEW, make_behind_the_back},
+        hands::{NEW, change_id, is_at, make_behind_the_back},
         life::{begin, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
         looks::{deletes, says},
         oracle,
@@ -67,10 +67,13 @@ enum Found {
     AnotherInItsPlace,
     /// What somebody has just asked for in the same region is waited for, after one refusal at most, until Atlas names it.
     AskedForByAnother,
+    /// An endpoint whose link is gone inherits another's, and is deleted by an operator that never knew that link: another
+    /// link of the same service is the way.
+    InheritedWithoutLink,
 }
 
 impl Found {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -83,6 +86,7 @@ impl Found {
         Self::MadeLongAfter,
         Self::AnotherInItsPlace,
         Self::AskedForByAnother,
+        Self::InheritedWithoutLink,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -99,6 +103,7 @@ impl Found {
             Self::MadeLongAfter => made_long_after(dialect).await,
             Self::AnotherInItsPlace => another_in_its_place(dialect).await,
             Self::AskedForByAnother => asked_for_by_another(dialect).await,
+            Self::InheritedWithoutLink => inherited_without_link(dialect).await,
         }
     }
 }
@@ -372,6 +377,26 @@ async fn asked_for_by_another(dialect: Dialect) -> World {
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
     assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
+}
+
+async fn inherited_without_link(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.apply(link("other"));
+    world.apply(endpoint("heir", "other", VPCE));
+    eventually(&world, PATIENCE, "the heir is Ready", |world| world.endpoint_ready("heir")).await;
+    world.kube.delete(LINKS, NAMESPACE, "other").unwrap();
+    eventually(&world, PATIENCE, "its link is gone", is_gone(LINKS, "other")).await;
+    change_id(&world, NEW);
+    eventually(&world, PATIENCE, "handed over", |world| is_at(world, NEW)).await;
+    operator.kill().await;
+    let operator = world.start();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
+    eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;
+    delete_both(&world);
+    end(&world).await;
     over(world, operator).await
 }
 

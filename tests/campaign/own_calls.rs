@@ -5,7 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
-        life::with_neighbours,
+        life::with_neighbours_in,
         looks::*,
         oracle,
         world::*,
@@ -14,6 +14,7 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
+    lease,
     testbed::kubernetes::{Fault, Matcher, RequestRecord, Rule, Verb, WatchFault},
 };
 use http::StatusCode;
@@ -167,8 +168,32 @@ fn delete(world: &World, objects: [(&str, &str); 2]) {
     }
 }
 
-fn begin() -> (World, Running) {
-    let mut world = with_neighbours(Dialect::V2);
+/// Whether the operator works by a Lease; then its calls of that are disturbed, and only those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Office {
+    Sole,
+    Elected,
+}
+
+impl Office {
+    fn election(self) -> Option<lease::Settings> {
+        match self {
+            Self::Sole => None,
+            Self::Elected => Some(lease::Settings {
+                namespace: NAMESPACE.into(),
+                name: "operator".into(),
+                timing: lease::Timing::of(Duration::from_secs(15)),
+            }),
+        }
+    }
+
+    fn is_about(self, call: &Call) -> bool {
+        (call.resource == "leases") == (self == Self::Elected)
+    }
+}
+
+fn begin(office: Office) -> (World, Running) {
+    let mut world = with_neighbours_in(Nature { election: office.election(), ..Nature::of(Dialect::V2) });
     world.credentials();
     let operator = world.start();
     assert_eq!(operator.name, OPERATOR);
@@ -176,14 +201,14 @@ fn begin() -> (World, Running) {
 }
 
 /// Every call of a life without faults, how often it is made, and how that life looks before its end.
-async fn record() -> (BTreeMap<Call, u64>, Value) {
-    let (world, operator) = begin();
+async fn record(office: Office) -> (BTreeMap<Call, u64>, Value) {
+    let (world, operator) = begin(office);
     let outcome = eventful_life(&world).await;
-    operator.stop().await;
     let mut calls = BTreeMap::new();
-    for request in world.kube.log().of(OPERATOR).0 {
-        *calls.entry(Call::of(&request)).or_default() += 1;
+    for call in world.kube.log().of(OPERATOR).0.iter().map(Call::of).filter(|call| office.is_about(call)) {
+        *calls.entry(call).or_default() += 1;
     }
+    operator.stop().await;
     (calls, outcome)
 }
 
@@ -198,6 +223,7 @@ enum Times {
 
 #[derive(Clone)]
 struct Disturbance {
+    office: Office,
     call: Call,
     mishap: Mishap,
     times: Times,
@@ -206,7 +232,11 @@ struct Disturbance {
 impl Disturbance {
     fn data(&self) -> Data {
         let Call { verb, resource, subresource, name } = &self.call;
-        Data::new(Campaign::Kubernetes, "eventful", Dialect::V2)
+        let scenario = match self.office {
+            Office::Sole => "eventful",
+            Office::Elected => "elected",
+        };
+        Data::new(Campaign::Kubernetes, scenario, Dialect::V2)
             .at(format!("{verb:?} {resource} {name} {subresource}"))
             .fault(format!("{:?} {:?}", self.mishap, self.times))
     }
@@ -229,9 +259,9 @@ impl Disturbance {
 }
 
 /// Every mishap at the first call of a kind, and ten times; at the later ones those that differ in what they leave done.
-fn disturbances(call: &Call, made: u64) -> Vec<Disturbance> {
+fn disturbances(office: Office, call: &Call, made: u64) -> Vec<Disturbance> {
     let mut all = Vec::new();
-    let mut add = |mishap, times| all.push(Disturbance { call: call.clone(), mishap, times });
+    let mut add = |mishap, times| all.push(Disturbance { office, call: call.clone(), mishap, times });
     for mishap in Mishap::ALL.into_iter().filter(|mishap| mishap.befalls(call.verb)) {
         let (hangs, last) = (matches!(mishap, Mishap::HungBefore | Mishap::HungAfter), made.min(6));
         let later = matches!(mishap, Mishap::Conflict | Mishap::Lost | Mishap::Dropped | Mishap::WatchExpired);
@@ -243,8 +273,20 @@ fn disturbances(call: &Call, made: u64) -> Vec<Disturbance> {
     all
 }
 
+/// Whoever has lost its Lease has ended, and is started again.
+async fn kept_running(world: &World, operator: Running, office: Office) {
+    let (mut world, mut operator) = (world.clone(), operator);
+    loop {
+        world.pass(Duration::from_secs(10)).await;
+        if operator.has_ended() {
+            assert_eq!(office, Office::Elected, "the operator has died");
+            operator = world.start();
+        }
+    }
+}
+
 async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
-    let (world, operator) = begin();
+    let (world, operator) = begin(plan.office);
     plan.strike(&world);
     let silences_end = async {
         loop {
@@ -255,19 +297,19 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
     let outcome = tokio::select! {
         outcome = eventful_life(&world) => outcome,
         () = silences_end => unreachable!("silences end for ever"),
+        () = kept_running(&world, operator, plan.office) => unreachable!("it is kept running for ever"),
     };
     assert_eq!(outcome, *faultless);
     assert!(plan.times == Times::Ten || plan.was_met(&world), "it never happened");
     oracle::no_storm(&world, 40);
-    assert!(!operator.has_ended(), "the operator has died");
     world
 }
 
-fn mishaps() -> Vec<Plan> {
-    let (calls, faultless) = alone(record).unwrap();
+fn mishaps(office: Office) -> Vec<Plan> {
+    let (calls, faultless) = alone(|| record(office)).unwrap();
     let faultless = Arc::new(faultless);
-    let all = calls.iter().flat_map(|(call, made)| disturbances(call, *made));
+    let all = calls.iter().flat_map(|(call, made)| disturbances(office, call, *made));
     all.map(|one| Plan::compared(one.data(), one, &faultless, life_with)).collect()
 }
 
-pub const GROUPS: [Group; 1] = [mishaps];
+pub const GROUPS: [Group; 2] = [|| mishaps(Office::Sole), || mishaps(Office::Elected)];

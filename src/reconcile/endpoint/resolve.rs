@@ -134,10 +134,8 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
     let found = ctx.links.find(&subject.object.namespace, name);
     let Some(found) = found.as_ref().and_then(Watched::get) else {
-        // A link that was removed by force took nothing with it: the way through it is remembered.
-        let last = ctx.memories.with(&subject.uid, |memory| memory.way.clone()).filter(|_| subject.deleting);
         let missing = || waits(format!("the AtlasPrivateLink {name:?} does not exist in this namespace"));
-        return last.map(Link::remembered).ok_or_else(missing);
+        return if subject.deleting { way_out(ctx, desired).ok_or_else(missing) } else { Err(missing()) };
     };
     let link = link(found)
         .ok_or_else(|| refused(format!("the AtlasPrivateLink {name:?} is not valid; see its conditions")))?;
@@ -161,6 +159,19 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
         Some(_) | None if link.leaving => Err(waits(format!("the AtlasPrivateLink {name:?} is being deleted"))),
         Some(_) | None => Err(waits(format!("the AtlasPrivateLink {name:?} is not Ready yet"))),
     }
+}
+
+/// How an endpoint that has lost its link can still be detached. A link that is gone took nothing with it: the way through
+/// it is remembered; else another one of the namespace that has the same service is as good.
+fn way_out(ctx: &Context, desired: &Desired) -> Option<Link> {
+    let remembered = ctx.memories.with(&desired.subject.uid, |memory| memory.way.clone()).map(Link::remembered);
+    let recorded = &desired.recorded;
+    let services: Vec<_> = recorded.held.iter().chain(&recorded.retiring).map(|held| held.attachment.service).collect();
+    let beside = |other: &AtlasPrivateLink| {
+        let link = link(other).filter(|_| other.namespace().as_ref() == Some(&desired.subject.object.namespace))?;
+        link.service.is_some_and(|service| services.contains(&service)).then_some(link)
+    };
+    remembered.or_else(|| ctx.links.cached().iter().filter_map(Watched::get).find_map(beside))
 }
 
 fn link(object: &AtlasPrivateLink) -> Option<Link> {
