@@ -12,21 +12,17 @@ use crate::{
         world::*,
     },
     plan::{Campaign, Data, Plan},
-    states::{make_vpc_endpoint, remove_services, request},
+    states::{make_vpc_endpoint, remove_endpoint, remove_services, request},
+    ways::{Severable, Slow},
 };
 use atlas_privatelink_operator::{
-    atlas::{
-        dialect::Dialect,
-        transport::{Transport, TransportError},
-    },
+    atlas::dialect::Dialect,
     testbed::{
         kubernetes::{self, Matcher, Verb},
         simulator::{self, Change, Operation, Provider, Secret, Switches},
     },
 };
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use http::{Request, Response, StatusCode, header};
+use http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::json;
 use std::{
@@ -70,10 +66,12 @@ enum Found {
     /// An endpoint whose link is gone inherits another's, and is deleted by an operator that never knew that link: another
     /// link of the same service is the way.
     InheritedWithoutLink,
+    /// What was attached for a younger one, and is gone just when an older one is edited to want it, is attached again.
+    WantedByAnElder,
 }
 
 impl Found {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -87,6 +85,7 @@ impl Found {
         Self::AnotherInItsPlace,
         Self::AskedForByAnother,
         Self::InheritedWithoutLink,
+        Self::WantedByAnElder,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -104,6 +103,7 @@ impl Found {
             Self::AnotherInItsPlace => another_in_its_place(dialect).await,
             Self::AskedForByAnother => asked_for_by_another(dialect).await,
             Self::InheritedWithoutLink => inherited_without_link(dialect).await,
+            Self::WantedByAnElder => wanted_by_an_elder(dialect).await,
         }
     }
 }
@@ -203,26 +203,6 @@ async fn rivals_without_refusal(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
-/// A way to Atlas on which whatever this caller asks for takes its time.
-struct Slow {
-    inner: Arc<dyn Transport>,
-    caller: &'static str,
-}
-
-impl Transport for Slow {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        let signed = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let theirs = signed.is_some_and(|text| text.contains(&format!("username=\"{}\"", self.caller)));
-        let sent = self.inner.send(request);
-        Box::pin(async move {
-            if theirs {
-                tokio::time::sleep(Duration::from_secs(20)).await;
-            }
-            sent.await
-        })
-    }
-}
-
 async fn heard_first(dialect: Dialect) -> World {
     const OTHER_KEY: (&str, &str) = ("secondpb", "canary-private-key-of-the-rival");
     let nature = Nature::of(dialect);
@@ -292,18 +272,6 @@ async fn trouble_is_forgotten(dialect: Dialect) -> World {
     delete_both(&world);
     end(&world).await;
     over(world, operator).await
-}
-
-/// A way to Atlas that can be cut: what is sent then is never answered.
-struct Severable {
-    inner: Arc<dyn Transport>,
-    cut: Arc<AtomicBool>,
-}
-
-impl Transport for Severable {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        if self.cut.load(Ordering::SeqCst) { Box::pin(std::future::pending()) } else { self.inner.send(request) }
-    }
 }
 
 async fn two_opinions(dialect: Dialect) -> World {
@@ -395,6 +363,29 @@ async fn inherited_without_link(dialect: Dialect) -> World {
     let operator = world.start();
     world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
     eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+async fn wanted_by_an_elder(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    world.apply(endpoint("elder", "orders", NEW));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the elder is Ready", |world| world.endpoint_ready("elder")).await;
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    eventually(&world, PATIENCE, "the younger is Ready", |world| world.endpoint_ready("orders-a")).await;
+    operator.kill().await;
+    remove_endpoint(&world, VPCE);
+    make_vpc_endpoint(&world);
+    let edit = json!({"spec": {"interfaceEndpointId": VPCE}});
+    world.kube.patch(ENDPOINTS, NAMESPACE, "elder", edit).unwrap();
+    let operator = world.start();
+    let ready = |world: &World| world.endpoint_ready("elder") && world.endpoint_ready("orders-a");
+    eventually(&world, PATIENCE, "both Ready", ready).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "elder").unwrap();
     delete_both(&world);
     end(&world).await;
     over(world, operator).await

@@ -15,6 +15,7 @@
 //! | `behind` | what others do in Atlas, at every write |
 //! | `floods` | poison and floods |
 //! | `found` | what random lives and the model have found |
+//! | `ways` | ways to Atlas that are slow, or cut |
 //! | `soak` | random lives, where they are asked for |
 //! | `mutants` | whether the plans notice a broken rule |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
@@ -48,6 +49,7 @@ mod states;
 mod stories;
 mod touched;
 mod twins;
+mod ways;
 
 use plan::Plan;
 use std::process::ExitCode;

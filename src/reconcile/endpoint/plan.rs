@@ -164,7 +164,9 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn adds(&self, target: &Attachment, service: &Service) -> Plan {
-        if let Some(owner) = self.owner_name(target, None) {
+        // As the others see it: what it has created and what is gone is still its own to attach again.
+        let own = self.desired.recorded.held.iter().find(|held| held.attachment == *target);
+        if let Some(owner) = self.owner_name(target, own.map(|held| held.origin)) {
             return self.reconciling(
                 Reason::WaitingForService,
                 format!("waiting for {owner}, which owns it, to attach the endpoint"),

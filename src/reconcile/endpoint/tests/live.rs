@@ -315,3 +315,11 @@ fn an_endpoint_that_is_leaving_is_retried_only_after_a_try() {
     assert_eq!(leaving.plan().verdict.reason, Reason::Attaching);
     assert_eq!(leaving.with(|it| it.desired.recorded.tries = 1).plan().verdict.reason, Reason::Retrying);
 }
+
+#[test]
+fn what_it_has_created_and_is_gone_it_attaches_again_whoever_else_wants_it() {
+    let elder = Claim { created: second(NOW - 2000), ..claim("elder", None) };
+    let gone = |origin| scene().holding(held(1, origin)).sharing(&attachment(1), elder.clone());
+    added(&gone(Origin::Created));
+    assert_eq!(gone(Origin::Adopted).plan().verdict.reason, Reason::WaitingForService);
+}
