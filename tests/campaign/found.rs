@@ -7,7 +7,7 @@ use crate::{
         death::{self, Moment, Write},
         hands::{NEW, change_id, is_at, make_behind_the_back},
         life::{begin, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
-        looks::{deletes, says},
+        looks::{deletes, says, status},
         oracle,
         world::*,
     },
@@ -377,14 +377,15 @@ async fn wanted_by_an_elder(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "the elder is Ready", |world| world.endpoint_ready("elder")).await;
     world.apply(endpoint("orders-a", "orders", VPCE));
     eventually(&world, PATIENCE, "the younger is Ready", |world| world.endpoint_ready("orders-a")).await;
-    operator.kill().await;
     remove_endpoint(&world, VPCE);
     make_vpc_endpoint(&world);
     let edit = json!({"spec": {"interfaceEndpointId": VPCE}});
     world.kube.patch(ENDPOINTS, NAMESPACE, "elder", edit).unwrap();
-    let operator = world.start();
-    let ready = |world: &World| world.endpoint_ready("elder") && world.endpoint_ready("orders-a");
-    eventually(&world, PATIENCE, "both Ready", ready).await;
+    let shared = |world: &World| {
+        let at = &status(world, ENDPOINTS, "elder")["interfaceEndpointId"];
+        at == VPCE && world.endpoint_ready("elder") && world.endpoint_ready("orders-a")
+    };
+    eventually(&world, PATIENCE, "both Ready", shared).await;
     world.kube.delete(ENDPOINTS, NAMESPACE, "elder").unwrap();
     delete_both(&world);
     end(&world).await;
