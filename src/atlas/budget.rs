@@ -175,6 +175,10 @@ mod tests {
         Jitter::new(1)
     }
 
+    fn project(n: usize) -> ProjectId {
+        format!("{n:024x}").parse().unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_backoff_doubles_to_five_minutes_and_starts_afresh_after_a_success() {
         let mut hold = Hold::default();
@@ -226,7 +230,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn forgotten_gates_make_room_but_held_ones_stay() {
         let budgets = Budgets::new(jitter());
-        let project = |n: usize| format!("{n:024x}").parse::<ProjectId>().unwrap();
         let held = budgets.gate(project(0));
         held.hold.lock().unwrap().until = Some(Instant::now() + Duration::from_secs(60));
         drop(held);
@@ -240,7 +243,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn gates_in_use_stay_however_many_there_are() {
         let budgets = Budgets::new(jitter());
-        let project = |n: usize| format!("{n:024x}").parse::<ProjectId>().unwrap();
         let used = budgets.gate(project(0));
         for n in 1..=2 * MANY {
             budgets.gate(project(n));
@@ -251,11 +253,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_left_is_what_the_last_answer_to_somebody_known_tells() {
         let budgets = Budgets::new(jitter());
-        let project = |n: usize| format!("{n:024x}").parse::<ProjectId>().unwrap();
         let answer = |status: u16, left: Option<&str>| {
             let answer = Response::builder().status(status);
-            let answer =
-                left.map_or(Response::builder().status(status), |left| answer.header("RateLimit-Remaining", left));
+            let answer = match left {
+                Some(left) => answer.header("RateLimit-Remaining", left),
+                None => answer,
+            };
             answer.body(Bytes::new()).unwrap()
         };
         assert_eq!(budgets.left(project(0)), None);

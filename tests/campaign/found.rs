@@ -298,6 +298,14 @@ async fn two_opinions(dialect: Dialect) -> World {
     world
 }
 
+/// The link is deleted, and what stands in Atlas stays, for it is somebody else's.
+async fn goes_alone(world: World, operator: Running) -> World {
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
+}
+
 async fn made_long_after(dialect: Dialect) -> World {
     let mut world = with_neighbours(dialect);
     world.credentials();
@@ -309,10 +317,7 @@ async fn made_long_after(dialect: Dialect) -> World {
     make_behind_the_back(&world).await;
     let operator = world.start();
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
-    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
-    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
-    over(world, operator).await
+    goes_alone(world, operator).await
 }
 
 async fn another_in_its_place(dialect: Dialect) -> World {
@@ -342,10 +347,7 @@ async fn asked_for_by_another(dialect: Dialect) -> World {
     let operator = world.start();
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
     assert!(world.calls(Operation::CreateService) <= 1, "{}", world.picture());
-    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
-    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
-    over(world, operator).await
+    goes_alone(world, operator).await
 }
 
 async fn inherited_without_link(dialect: Dialect) -> World {

@@ -5,7 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
-        life::with_neighbours_in,
+        life::{by_lease, with_neighbours_in},
         looks::*,
         oracle,
         world::*,
@@ -179,11 +179,7 @@ impl Office {
     fn election(self) -> Option<lease::Settings> {
         match self {
             Self::Sole => None,
-            Self::Elected => Some(lease::Settings {
-                namespace: NAMESPACE.into(),
-                name: "operator".into(),
-                timing: lease::Timing::of(Duration::from_secs(15)),
-            }),
+            Self::Elected => Some(by_lease()),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
-        life::{RESYNC, begin_in, both_are_ready, delete_both, end},
+        life::{RESYNC, begin_in, both_are_ready, by_lease, delete_both, end},
         oracle,
         world::*,
     },
@@ -18,7 +18,6 @@ use atlas_privatelink_operator::{
         dialect::Dialect,
         transport::{Transport, TransportError},
     },
-    lease,
     testbed::kubernetes::{Decision, Fault, Matcher, Rule},
 };
 use bytes::Bytes;
@@ -77,11 +76,7 @@ impl Pair {
 fn prepared(between: Between, dialect: Dialect) -> World {
     let election = match between {
         Between::Nothing => None,
-        Between::Lease => Some(lease::Settings {
-            namespace: NAMESPACE.into(),
-            name: "operator".into(),
-            timing: lease::Timing::of(Duration::from_secs(15)),
-        }),
+        Between::Lease => Some(by_lease()),
     };
     begin_in(Nature { election, ..Nature::of(dialect) })
 }

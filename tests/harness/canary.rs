@@ -27,7 +27,7 @@ use tracing_subscriber::{
 /// What all private keys of the campaigns begin with, those that take another's place too.
 const KEYS: &str = "canary-private-key";
 /// What all access tokens of the simulated Atlas begin with.
-pub const TOKENS: &str = "simulated.";
+const TOKENS: &str = "simulated.";
 
 /// What no one may show: keys, client secrets and access tokens, as they are, as they stand in a Secret or in a header, and
 /// as bytes.

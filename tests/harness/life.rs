@@ -7,6 +7,7 @@ use super::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
+    lease,
     testbed::simulator::{Change, Provider, Standing},
 };
 use serde_json::Value;
@@ -38,6 +39,12 @@ pub fn begin_with(dialect: Dialect, credentials: &[(&str, &str)]) -> World {
     world.apply(link("orders"));
     world.apply(endpoint("orders-a", "orders", VPCE));
     world
+}
+
+/// An election by a Lease of the ordinary length.
+pub fn by_lease() -> lease::Settings {
+    let timing = lease::Timing::of(Duration::from_secs(15));
+    lease::Settings { namespace: NAMESPACE.into(), name: "operator".into(), timing }
 }
 
 /// A world in which somebody else has a service, with an endpoint, in another region of the same project.
