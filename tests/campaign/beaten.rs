@@ -65,8 +65,7 @@ async fn whole_life(world: &World) {
     get_ready(world).await;
     world.pass(RESYNC).await;
     delete_both(world);
-    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-    eventually(world, PATIENCE, "both gone", gone).await;
+    eventually(world, PATIENCE, "both gone", World::is_empty).await;
 }
 
 async fn record(dialect: Dialect) -> Vec<Write> {

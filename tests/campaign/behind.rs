@@ -8,7 +8,7 @@ use crate::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
         life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, ours},
-        looks::{FOREIGN, foreign_endpoint, says},
+        looks::{FOREIGN, foreign_endpoint, message, says},
         oracle, past,
         world::*,
     },
@@ -145,7 +145,7 @@ async fn record(plan: Surprise) -> Vec<Write> {
 }
 
 /// Both get Ready, with a person who does what the conditions call for; then both are deleted.
-async fn life(world: &World) {
+pub async fn is_mended(world: &World) {
     for _ in 0..6 {
         let settled = |world: &World| both_are_ready(world) || calls(world);
         eventually(world, PATIENCE, "Ready, or a person is called for", settled).await;
@@ -158,12 +158,11 @@ async fn life(world: &World) {
     assert!(both_are_ready(world), "{}", world.picture());
     oracle::quiet_hour(world).await;
     delete_both(world);
-    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
     let held = |world: &World| says(world, LINKS, "orders").1 == "DeletionBlocked";
     // What others have attached is theirs to take away.
-    eventually(world, PATIENCE, "gone, or held back", |world| gone(world) || held(world)).await;
+    eventually(world, PATIENCE, "gone, or held back", |world| world.is_empty() || held(world)).await;
     remove_endpoint(world, FOREIGN);
-    eventually(world, PATIENCE, "gone", gone).await;
+    eventually(world, PATIENCE, "gone", World::is_empty).await;
 }
 
 fn is_stalled(world: &World, plural: &str, name: &str) -> bool {
@@ -174,7 +173,7 @@ fn calls(world: &World) -> bool {
     is_stalled(world, LINKS, "orders") || is_stalled(world, ENDPOINTS, "orders-a")
 }
 
-fn is_used(world: &World) -> bool {
+pub fn is_used(world: &World) -> bool {
     ours(world).iter().any(|service| service["endpoints"][0].is_object())
 }
 
@@ -192,11 +191,11 @@ async fn do_what_is_called_for(world: &World) {
         make_vpc_endpoint(world);
         world.apply(endpoint("orders-a", "orders", VPCE));
     } else {
-        // A service that others have made and that has failed is theirs.
-        let foreign = past::foreign_services(world);
+        // A service that others have made and that has failed is theirs; and one whose region v1.0 has not told yet might be.
+        let (foreign, said) = (past::foreign_services(world), message(world, LINKS, NAMESPACE, "orders"));
         for service in ours(world).iter().filter(|service| service["state"] == "FAILED") {
             let service = service["id"].as_str().unwrap().to_owned();
-            if foreign.contains(&service) {
+            if foreign.contains(&service) || said.contains(&format!("{service} failed before Atlas named its region")) {
                 world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
             }
         }
@@ -211,7 +210,7 @@ async fn run(plan: Surprise) -> World {
         reaper.arrives().await;
         plan.deed.is_done(&world).await;
     };
-    let ((), surprised) = tokio::join!(life(&world), tokio::time::timeout(2 * PATIENCE, surprise));
+    let ((), surprised) = tokio::join!(is_mended(&world), tokio::time::timeout(2 * PATIENCE, surprise));
     surprised.unwrap_or_else(|_| panic!("the point was never reached"));
     delete_what_is_there(&world);
     world.pass(MINUTE).await;

@@ -6,7 +6,7 @@ use crate::{
     events::{self, Event, delete_what_is_there},
     harness::{
         alone::{eventually, says_ready},
-        life::{RESYNC, ours, with_neighbours},
+        life::{RESYNC, delete_all, ours, with_neighbours},
         looks::{FOREIGN, MINUTE, foreign_endpoint},
         oracle,
         world::*,
@@ -249,15 +249,8 @@ async fn run(plan: Happening) -> World {
         assert_eq!(outcome(&world, plan), expected);
         oracle::quiet_hour(&world).await;
     }
-    for plural in [ENDPOINTS, LINKS] {
-        for object in world.kube.list(plural) {
-            world.kube.delete(plural, NAMESPACE, object["metadata"]["name"].as_str().unwrap()).unwrap();
-        }
-    }
-    eventually(&world, PATIENCE, "all gone", |world| {
-        world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
-    })
-    .await;
+    delete_all(&world);
+    eventually(&world, PATIENCE, "all gone", World::is_empty).await;
     if !leaves_behind {
         oracle::nothing_left(&world);
     }

@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::alone,
+        course::Course,
         death::{self, Moment, Write},
         life::{RESYNC, begin, delete_both, end, get_ready},
         oracle,
@@ -14,7 +15,6 @@ use crate::{
 };
 use atlas_privatelink_operator::{atlas::dialect::Dialect, clock::Clock};
 use jiff::SignedDuration;
-use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 /// What an operator takes for the time.
@@ -69,25 +69,25 @@ impl Crash {
     }
 }
 
-async fn whole_life(world: &World) -> Value {
+async fn whole_life(world: &World) -> Course {
     get_ready(world).await;
     world.pass(RESYNC).await;
     let outcome = oracle::outcome(world);
     oracle::quiet_hour(world).await;
     delete_both(world);
     end(world).await;
-    outcome
+    Course::of(outcome, world)
 }
 
-async fn record(dialect: Dialect) -> (Vec<Write>, Value) {
+async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = begin(dialect);
     let (operator, reaper) = death::start(&mut world, None);
-    let outcome = whole_life(&world).await;
+    let course = whole_life(&world).await;
     operator.stop().await;
-    (reaper.writes(), outcome)
+    (reaper.writes(), course)
 }
 
-async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
+async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let mut world = begin(plan.dialect);
     plan.clocks.0.set(&mut world);
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
@@ -98,8 +98,8 @@ async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
         afterwards.start()
     };
     let patience = Duration::from_secs(3 * 3600);
-    let (outcome, operator) = tokio::join!(whole_life(&world), tokio::time::timeout(patience, successor));
-    assert_eq!(outcome, *faultless);
+    let (course, operator) = tokio::join!(whole_life(&world), tokio::time::timeout(patience, successor));
+    assert_eq!(course, *faultless);
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     world.pass(Duration::from_secs(60)).await;
     oracle::silence(&world).await;

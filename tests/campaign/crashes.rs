@@ -3,21 +3,25 @@
 
 use crate::{
     Group,
+    behind::{is_mended, is_used},
     harness::{
         alone::{alone, eventually},
+        course::{Course, same_deeds},
         death::{self, Moment, Write},
         life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
+        looks::says,
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
+    states::set_state,
 };
 use atlas_privatelink_operator::{
     api,
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Provider, ServiceFailure, Standing},
+    testbed::simulator::{Change, EndpointState, Provider, ServiceFailure, ServiceState, Standing},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,13 +36,25 @@ enum Meanwhile {
     Deleted,
     /// Both deleted, and made again under the same names as soon as they are gone.
     Recreated,
+    /// With all that is in it, the Secret among that.
+    NamespaceDeleted,
     /// The service is deleted in Atlas.
     ServiceLost,
+    /// In Atlas the endpoint is rejected, or the service fails, if none stands there.
+    Broken,
 }
 
 impl Meanwhile {
-    const ALL: [Self; 6] =
-        [Self::Nothing, Self::Hours, Self::Edited, Self::Deleted, Self::Recreated, Self::ServiceLost];
+    const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Hours,
+        Self::Edited,
+        Self::Deleted,
+        Self::Recreated,
+        Self::NamespaceDeleted,
+        Self::ServiceLost,
+        Self::Broken,
+    ];
 }
 
 /// Whether Atlas makes everything at the first try.
@@ -98,28 +114,28 @@ fn prepared(luck: Luck, dialect: Dialect) -> World {
     world
 }
 
-/// The life that is cut off; gives how it looks in its middle.
-async fn whole_life(world: &World) -> Value {
+/// The life that is cut off.
+async fn whole_life(world: &World) -> Course {
     get_ready(world).await;
     world.pass(RESYNC).await;
     let outcome = oracle::outcome(world);
     delete_both(world);
     end(world).await;
-    outcome
+    Course::of(outcome, world)
 }
 
-/// Every write of a life without a crash, and how that looks in its middle.
-async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Value) {
+/// Every write of a life without a crash, and how that went.
+async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = prepared(luck, dialect);
     let (operator, reaper) = death::start(&mut world, None);
-    let outcome = whole_life(&world).await;
+    let course = whole_life(&world).await;
     oracle::created(&world, luck.made(), luck.made());
     oracle::always(&world);
     operator.stop().await;
-    (reaper.writes(), outcome)
+    (reaper.writes(), course)
 }
 
-async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
+async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let mut world = prepared(plan.luck, plan.dialect);
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
     tokio::select! {
@@ -135,11 +151,17 @@ async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
             eventually(&world, 45 * MINUTE, "both made again", |world| make_again(world, &old)).await;
             lives_on(&world, &faultless).await;
         }
+        (_, Meanwhile::NamespaceDeleted) => ends_with_its_namespace(&world).await,
+        (true, Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited) => {
+            end(&world).await;
+            same_deeds(&world, &faultless);
+        }
         (true, _) | (_, Meanwhile::Deleted) => end(&world).await,
         (false, Meanwhile::ServiceLost) => settles(&world).await,
+        (false, Meanwhile::Broken) => is_mended(&world).await,
         (false, Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited) => {
             lives_on(&world, &faultless).await;
-            oracle::created(&world, plan.luck.made(), plan.luck.made());
+            same_deeds(&world, &faultless);
         }
     }
     // What the dead one has still on its way arrives.
@@ -147,8 +169,14 @@ async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
     oracle::silence(&world).await;
     oracle::nothing_left(&world);
     let (services, endpoints) = match plan.meanwhile {
-        Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited | Meanwhile::Deleted => (0, 0),
+        Meanwhile::Nothing
+        | Meanwhile::Hours
+        | Meanwhile::Edited
+        | Meanwhile::Deleted
+        | Meanwhile::NamespaceDeleted => (0, 0),
         Meanwhile::Recreated => (1, 1),
+        // What is broken is tried again, three times more than the first.
+        Meanwhile::Broken => (4, 4),
         // The new service rejects what was made for the old one, three times more than the first.
         Meanwhile::ServiceLost => (1, 4),
     };
@@ -160,10 +188,10 @@ async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
 }
 
 /// The rest of a life like any other.
-async fn lives_on(world: &World, faultless: &Value) {
+async fn lives_on(world: &World, faultless: &Course) {
     get_ready(world).await;
     world.pass(RESYNC).await;
-    assert_eq!(oracle::outcome(world), *faultless);
+    assert_eq!(oracle::outcome(world), faultless.middle);
     oracle::quiet_hour(world).await;
     delete_both(world);
     end(world).await;
@@ -181,6 +209,27 @@ async fn settles(world: &World) {
     assert!(settled(world), "{}", world.picture());
     delete_both(world);
     end(world).await;
+}
+
+/// Once the Secret is gone, too, nobody can tell what is in Atlas. Each says so, and goes when a person lets it, who then
+/// removes by hand what is left.
+async fn ends_with_its_namespace(world: &World) {
+    let left = |world: &World| -> Vec<_> {
+        BOTH.into_iter().filter(|(plural, name)| world.kube.get(plural, NAMESPACE, name).is_some()).collect()
+    };
+    // The link waits for its endpoint, and says so.
+    let told =
+        |world: &World| left(world).first().is_none_or(|(plural, name)| says(world, plural, name).2 == "Stalled");
+    eventually(world, 45 * MINUTE, "gone, or says why not", told).await;
+    // What the dead one has still on its way arrives.
+    world.pass(MINUTE).await;
+    oracle::quiet_hour(world).await;
+    assert!(told(world), "{}", world.picture());
+    for (plural, name) in left(world) {
+        world.kube.patch(plural, NAMESPACE, name, json!({"spec": {"deletionPolicy": "Retain"}})).unwrap();
+    }
+    eventually(world, 45 * MINUTE, "let go", |world| left(world).is_empty()).await;
+    lose_services(world);
 }
 
 async fn happens(world: &World, meanwhile: Meanwhile) {
@@ -202,7 +251,17 @@ async fn happens(world: &World, meanwhile: Meanwhile) {
                 make_again(world, &[None, None]);
             }
         }
+        Meanwhile::NamespaceDeleted => {
+            world.kube.delete_namespace(NAMESPACE).unwrap().delete_rest().unwrap();
+        }
         Meanwhile::ServiceLost => lose_services(world),
+        Meanwhile::Broken if is_used(world) => {
+            // What is on its way out goes on.
+            if ours(world)[0]["endpoints"][0]["deleteRequested"] == false {
+                set_state(world, None, Some(EndpointState::Rejected));
+            }
+        }
+        Meanwhile::Broken => set_state(world, Some(ServiceState::Failed), None),
     }
 }
 

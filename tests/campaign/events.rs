@@ -242,7 +242,7 @@ async fn ends(world: &World, plan: Happening, writes: usize) {
         assert_eq!(writes_to_atlas(world), writes, "writes to Atlas for what others own");
     }
     plan.state.lets_go(world);
-    eventually(world, PATIENCE, "both gone", is_empty).await;
+    eventually(world, PATIENCE, "both gone", World::is_empty).await;
     let leaves_behind = plan.state == State::Deleting && plan.event == Event::FinalizersStripped;
     if !leaves_behind {
         oracle::nothing_left(world);
@@ -277,10 +277,6 @@ pub async fn replace_endpoint(world: &World) {
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(world, PATIENCE, "the old one gone", |world| world.kube.list(ENDPOINTS).is_empty()).await;
     world.apply(endpoint("orders-a", "orders", VPCE));
-}
-
-fn is_empty(world: &World) -> bool {
-    world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
 }
 
 fn writes_to_atlas(world: &World) -> usize {

@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::alone,
+        course::{Course, same_deeds},
         life::{RESYNC, begin_with, delete_both, end, get_ready},
         oracle,
         world::*,
@@ -15,7 +16,6 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Fault, Operation, Rule},
 };
-use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long a fault lasts that doesn't go away by itself.
@@ -134,8 +134,8 @@ fn used(world: &World, since: usize) -> BTreeSet<Operation> {
     requests.filter(|request| !request.challenged).filter_map(|request| request.operation).collect()
 }
 
-/// How a life without faults looks in its middle, and what it asks for before and after that.
-async fn faultless(way: Way) -> (Value, BTreeSet<Operation>, BTreeSet<Operation>) {
+/// How a life without faults went, and what it asks for before its middle and after that.
+async fn faultless(way: Way) -> (Course, BTreeSet<Operation>, BTreeSet<Operation>) {
     let mut world = way.begin();
     let operator = world.start();
     get_ready(&world).await;
@@ -144,10 +144,10 @@ async fn faultless(way: Way) -> (Value, BTreeSet<Operation>, BTreeSet<Operation>
     begin_to_delete(&world);
     end(&world).await;
     operator.stop().await;
-    (outcome, making, used(&world, middle))
+    (Course::of(outcome, &world), making, used(&world, middle))
 }
 
-async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
+async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
     let mut world = plan.way.begin();
     let operator = world.start();
     if plan.half == Half::Making {
@@ -158,7 +158,7 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
     world.atlas.clear_faults();
     oracle::created(&world, 1, 1);
     world.pass(RESYNC).await;
-    assert_eq!(oracle::outcome(&world), *faultless);
+    assert_eq!(oracle::outcome(&world), faultless.middle);
     oracle::quiet_hour(&world).await;
     if plan.half == Half::Unmaking {
         plan.strike(&world);
@@ -169,7 +169,7 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
     }
     end(&world).await;
     oracle::silence(&world).await;
-    oracle::created(&world, 1, 1);
+    same_deeds(&world, &faultless);
     oracle::always(&world);
     oracle::no_storm(&world, MOST_IN_A_MINUTE);
     assert!(plan.was_met(&world), "the fault was never met");
@@ -181,17 +181,17 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
 }
 
 fn faults(way: Way) -> Vec<Plan> {
-    let (outcome, making, unmaking) = alone(|| faultless(way)).unwrap();
+    let (course, making, unmaking) = alone(|| faultless(way)).unwrap();
     let token = usize::from(way == Way::ServiceAccount);
     assert_eq!((making.len(), unmaking.len()), (4 + token, 3 + token), "calls of a life: {making:?} {unmaking:?}");
-    let outcome = Arc::new(outcome);
+    let undisturbed = Arc::new(course);
     let mut plans = Vec::new();
     for (half, operations) in [(Half::Making, making), (Half::Unmaking, unmaking)] {
         for operation in operations {
             for fault in Fault::all() {
                 for times in way.times(operation, &fault) {
                     let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way };
-                    plans.push(Plan::compared(one.data(), one, &outcome, life_with));
+                    plans.push(Plan::compared(one.data(), one, &undisturbed, life_with));
                 }
             }
         }

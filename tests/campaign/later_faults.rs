@@ -6,8 +6,9 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually, says_ready},
+        course::Course,
         hands::{NEW, change_id, fails, is_at},
-        life::{RESYNC, begin_with, with_neighbours},
+        life::{RESYNC, begin_in_cloud, begin_with, delete_all},
         looks::gone,
         oracle,
         world::*,
@@ -18,7 +19,6 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Fault, Operation, Provider, Rule, Standing},
 };
-use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
@@ -38,15 +38,9 @@ enum Life {
 
 impl Life {
     fn begin(self, dialect: Dialect) -> World {
-        let elsewhere = |provider: &str, region: &str| {
-            let world = with_neighbours(dialect);
-            world.credentials();
-            world.apply(with(link("orders"), json!({"spec": {"provider": provider, "region": region}})));
-            world
-        };
         match self {
-            Self::Azure => return elsewhere("AZURE", "eastus2"),
-            Self::Gcp => return elsewhere("GCP", "us-east4"),
+            Self::Azure => return begin_in_cloud(dialect, Provider::Azure),
+            Self::Gcp => return begin_in_cloud(dialect, Provider::Gcp),
             Self::Plain | Self::ServiceFails | Self::EndpointIsRejected | Self::IdChanges => {}
         }
         let world = begin_with(dialect, &KEY);
@@ -64,8 +58,8 @@ impl Life {
         says_ready(world, LINKS, "orders") && (alone || says_ready(world, ENDPOINTS, "orders-a"))
     }
 
-    /// From the first call to the last; gives how it looks before the deletion.
-    async fn goes_on(self, world: &World) -> Value {
+    /// From the first call to the last.
+    async fn goes_on(self, world: &World) -> Course {
         eventually(world, PATIENCE, "all Ready", |world| self.is_well(world)).await;
         if self == Self::IdChanges {
             change_id(world, NEW);
@@ -74,37 +68,31 @@ impl Life {
         world.pass(RESYNC).await;
         let outcome = oracle::outcome(world);
         oracle::quiet_hour(world).await;
-        for plural in [ENDPOINTS, LINKS] {
-            for object in world.kube.list(plural) {
-                world.kube.delete(plural, NAMESPACE, object["metadata"]["name"].as_str().unwrap()).unwrap();
-            }
-        }
+        delete_all(world);
         gone(world).await;
-        outcome
+        Course::of(outcome, world)
     }
 }
 
 /// What a life without a fault was like.
 struct Faultless {
-    outcome: Value,
+    course: Course,
     /// How often each operation was asked for.
     calls: BTreeMap<Operation, u32>,
-    services: usize,
-    endpoints: usize,
 }
 
 impl Faultless {
     async fn of(life: Life, dialect: Dialect) -> Self {
         let mut world = life.begin(dialect);
         let operator = world.start();
-        let outcome = life.goes_on(&world).await;
+        let course = life.goes_on(&world).await;
         operator.stop().await;
         let ledger = world.ledger();
         let mut calls = BTreeMap::new();
         for operation in ledger.requests().filter_map(|request| request.operation) {
             *calls.entry(operation).or_default() += 1;
         }
-        Self { outcome, calls, services: ledger.creates().values().sum(), endpoints: ledger.endpoint_adds().len() }
+        Self { course, calls }
     }
 
     /// Which calls of an operation meet a fault: every write, and of the reads the second, the middle and the last. Those
@@ -159,12 +147,11 @@ async fn run(plan: Disturbance, faultless: Arc<Faultless>) -> World {
     let mut world = plan.life.begin(plan.dialect);
     world.atlas.inject(Rule::once(plan.operation, plan.fault.clone()).after(plan.place - 1));
     let operator = world.start();
-    let outcome = plan.life.goes_on(&world).await;
+    let course = plan.life.goes_on(&world).await;
     let met = world.ledger().requests().filter(|request| request.fault.is_some()).count();
     assert_eq!(met, 1, "calls that met the fault");
-    assert_eq!(outcome, faultless.outcome);
+    assert_eq!(course, faultless.course);
     oracle::silence(&world).await;
-    oracle::created(&world, faultless.services, faultless.endpoints);
     oracle::always(&world);
     oracle::no_storm(&world, MOST_IN_A_MINUTE);
     assert!(!operator.has_ended(), "the operator has died");

@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::Course,
         life::{by_lease, with_neighbours_in},
         looks::*,
         oracle,
@@ -18,7 +19,7 @@ use atlas_privatelink_operator::{
     testbed::kubernetes::{Fault, Matcher, RequestRecord, Rule, Verb, WatchFault},
 };
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const OPERATOR: &str = "operator-1";
@@ -125,8 +126,8 @@ impl Call {
     }
 }
 
-/// Link and endpoint get Ready, are renamed, and are deleted; gives how it looks before that.
-async fn eventful_life(world: &World) -> Value {
+/// Link and endpoint get Ready, are renamed, and are deleted.
+async fn eventful_life(world: &World) -> Course {
     let from = json!({"configMapKeyRef": {"name": "ids", "key": "id"}});
     world.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ids", "namespace": NAMESPACE}, "data": {"id": VPCE}}));
     world.apply(link("orders"));
@@ -152,14 +153,13 @@ async fn eventful_life(world: &World) -> Value {
     oracle::quiet_hour(world).await;
     assert_eq!(oracle::outcome(world), outcome, "after a quiet hour");
     delete(world, [(LINKS, "orders-new"), (ENDPOINTS, "orders-b")]);
-    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-    eventually(world, PATIENCE, "all gone", gone).await;
+    eventually(world, PATIENCE, "all gone", World::is_empty).await;
     oracle::nothing_left(world);
     world.pass(SETTLED).await;
     oracle::silence(world).await;
     oracle::created(world, 1, 1);
     oracle::always(world);
-    outcome
+    Course::of(outcome, world)
 }
 
 fn delete(world: &World, objects: [(&str, &str); 2]) {
@@ -196,16 +196,16 @@ fn begin(office: Office) -> (World, Running) {
     (world, operator)
 }
 
-/// Every call of a life without faults, how often it is made, and how that life looks before its end.
-async fn record(office: Office) -> (BTreeMap<Call, u64>, Value) {
+/// Every call of a life without faults, how often it is made, and how that life went.
+async fn record(office: Office) -> (BTreeMap<Call, u64>, Course) {
     let (world, operator) = begin(office);
-    let outcome = eventful_life(&world).await;
+    let course = eventful_life(&world).await;
     let mut calls = BTreeMap::new();
     for call in world.kube.log().of(OPERATOR).0.iter().map(Call::of).filter(|call| office.is_about(call)) {
         *calls.entry(call).or_default() += 1;
     }
     operator.stop().await;
-    (calls, outcome)
+    (calls, course)
 }
 
 /// How often it happens.
@@ -281,7 +281,7 @@ async fn kept_running(world: &World, operator: Running, office: Office) {
     }
 }
 
-async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
+async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
     let (world, operator) = begin(plan.office);
     plan.strike(&world);
     let silences_end = async {
@@ -290,12 +290,12 @@ async fn life_with(plan: Disturbance, faultless: Arc<Value>) -> World {
             world.kube.restore_watches(&Matcher::any());
         }
     };
-    let outcome = tokio::select! {
-        outcome = eventful_life(&world) => outcome,
+    let course = tokio::select! {
+        course = eventful_life(&world) => course,
         () = silences_end => unreachable!("silences end for ever"),
         () = kept_running(&world, operator, plan.office) => unreachable!("it is kept running for ever"),
     };
-    assert_eq!(outcome, *faultless);
+    assert_eq!(course, *faultless);
     assert!(plan.times == Times::Ten || plan.was_met(&world), "it never happened");
     oracle::no_storm(&world, 40);
     world

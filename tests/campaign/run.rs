@@ -4,15 +4,15 @@ use crate::{
     harness::{
         alone::alone,
         canary::{Reader, tells},
+        course::{Deeds, deeds},
         oracle,
         world::World,
     },
     plan::Plan,
 };
-use atlas_privatelink_operator::testbed::simulator::Effect;
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -23,33 +23,12 @@ use std::{
 pub struct Summary {
     /// How the objects look that are left, without times and invented names.
     end: Value,
-    /// How often what was asked of Atlas, and done.
-    deeds: BTreeMap<String, usize>,
+    deeds: Deeds,
 }
 
 impl Summary {
     fn of(world: &World) -> Self {
-        let ledger = world.ledger();
-        let regions: BTreeMap<String, String> = ledger
-            .iter()
-            .filter_map(|entry| match &entry.effect {
-                Effect::ServiceCreated { service, region, .. } => Some((service.clone(), region.clone())),
-                _ => None,
-            })
-            .collect();
-        let region = |service: &String| regions.get(service).cloned().unwrap_or_default();
-        let mut deeds = BTreeMap::new();
-        for entry in ledger.iter().filter(|entry| entry.request().is_some()) {
-            let deed = match &entry.effect {
-                Effect::ServiceCreated { region, .. } => format!("create the service of {region}"),
-                Effect::ServiceDeleteRequested { service, .. } => format!("delete the service of {}", region(service)),
-                Effect::EndpointAdded { endpoint, .. } => format!("add {endpoint}"),
-                Effect::EndpointDeleteRequested { endpoint, .. } => format!("remove {endpoint}"),
-                _ => continue,
-            };
-            *deeds.entry(deed).or_default() += 1;
-        }
-        Self { end: interchangeable(oracle::outcome(world)), deeds }
+        Self { end: interchangeable(oracle::outcome(world)), deeds: deeds(world) }
     }
 }
 

@@ -3,7 +3,13 @@
 //! then all is deleted, and nothing may be left. A run is named by its seed, and only run where it is asked for.
 
 use crate::{
-    harness::{alone::eventually, hands::NEW, oracle, world::*},
+    harness::{
+        alone::eventually,
+        hands::NEW,
+        life::{all_objects, delete_all},
+        oracle,
+        world::*,
+    },
     plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::{
@@ -184,8 +190,7 @@ impl Life {
 
 /// Every object is Ready, or a person is called for, or it waits for one of those.
 fn rests(world: &World) -> bool {
-    let all = [LINKS, ENDPOINTS].into_iter().flat_map(|plural| world.kube.list(plural));
-    let rests = |object: Value| {
+    let rests = |(_, object): (_, Value)| {
         let conditions = &object["status"]["conditions"];
         let message = conditions[0]["message"].as_str().unwrap_or_default();
         let waits = match conditions[0]["reason"].as_str() {
@@ -201,7 +206,7 @@ fn rests(world: &World) -> bool {
         }
         conditions[0]["status"] == "True" || conditions[1]["type"] == "Stalled" || waits
     };
-    all.into_iter().all(rests)
+    all_objects(world).into_iter().all(rests)
 }
 
 /// Until all are at rest, and have stayed so for longer than any pause between two tries.
@@ -215,10 +220,6 @@ async fn comes_to_rest(world: &World) {
         }
     }
     panic!("it does not come to rest\n{}", world.picture());
-}
-
-fn none_is_there(world: &World) -> bool {
-    world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
 }
 
 async fn run(seed: u64, dialect: Dialect) -> World {
@@ -235,12 +236,8 @@ async fn run(seed: u64, dialect: Dialect) -> World {
     life.heal();
     comes_to_rest(&world).await;
     oracle::quiet_wait(&world).await;
-    for plural in [ENDPOINTS, LINKS] {
-        for object in world.kube.list(plural) {
-            drop(world.kube.delete(plural, NAMESPACE, object["metadata"]["name"].as_str().unwrap()));
-        }
-    }
-    eventually(&world, PATIENCE, "all gone", none_is_there).await;
+    delete_all(&world);
+    eventually(&world, PATIENCE, "all gone", World::is_empty).await;
     world.pass(Duration::from_secs(60)).await;
     oracle::silence(&world).await;
     oracle::nothing_left(&world);

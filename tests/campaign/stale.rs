@@ -6,6 +6,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::Course,
         death::{self, Moment, Write, essential},
         hands::{NEW, change_id, is_at},
         life::{RESYNC, begin, both_are_ready, delete_both, end},
@@ -15,7 +16,6 @@ use crate::{
     plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::kubernetes::View};
-use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(3 * 3600);
@@ -51,8 +51,8 @@ impl Delusion {
     }
 }
 
-/// Both get Ready, the endpoint's id changes, both are deleted; gives how it looks before that.
-async fn whole_life(world: &World) -> Value {
+/// Both get Ready, the endpoint's id changes, both are deleted.
+async fn whole_life(world: &World) -> Course {
     eventually(world, PATIENCE, "both Ready", both_are_ready).await;
     change_id(world, NEW);
     eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
@@ -60,18 +60,17 @@ async fn whole_life(world: &World) -> Value {
     let outcome = oracle::outcome(world);
     oracle::quiet_hour(world).await;
     delete_both(world);
-    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-    eventually(world, PATIENCE, "both gone", gone).await;
+    eventually(world, PATIENCE, "both gone", World::is_empty).await;
     end(world).await;
-    outcome
+    Course::of(outcome, world)
 }
 
-async fn record(dialect: Dialect) -> (Vec<Write>, Value) {
+async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = begin(dialect);
     let (operator, reaper) = death::start(&mut world, None);
-    let outcome = whole_life(&world).await;
+    let course = whole_life(&world).await;
     operator.stop().await;
-    (reaper.writes(), outcome)
+    (reaper.writes(), course)
 }
 
 /// The resource versions that operators have written so far.
@@ -106,7 +105,7 @@ async fn deluded(mut world: World, past: Past, operator: Running) -> Running {
     next
 }
 
-async fn run(plan: Delusion, faultless: Arc<Value>) -> World {
+async fn run(plan: Delusion, faultless: Arc<Course>) -> World {
     let mut world = begin(plan.dialect);
     let (operator, mut reaper) = death::start_met(&mut world, (plan.write.clone(), Moment::AfterAnswer));
     let there = world.clone();
@@ -114,8 +113,8 @@ async fn run(plan: Delusion, faultless: Arc<Value>) -> World {
         reaper.arrives().await;
         deluded(there, plan.past, operator).await
     };
-    let (outcome, operator) = tokio::join!(whole_life(&world), tokio::time::timeout(2 * PATIENCE, delusion));
-    assert_eq!(outcome, *faultless);
+    let (course, operator) = tokio::join!(whole_life(&world), tokio::time::timeout(2 * PATIENCE, delusion));
+    assert_eq!(course, *faultless);
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     oracle::silence(&world).await;
     oracle::created(&world, 1, 2);

@@ -1,26 +1,29 @@
 //! The operator is killed at every single write of lives that take other turns: an endpoint's id changes, things are
-//! adopted, a service account asks. Whoever tells the story goes on meanwhile.
+//! adopted, a service account asks, the cloud is another, manifests are renamed or moved. Whoever tells the story goes on
+//! meanwhile.
 
 use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::Course,
         death::{self, Moment, Write},
         hands::{NEW, change_id, is_at, make_behind_the_back},
-        life::{BOTH, RESYNC, begin_with, both_are_ready, delete_both, ours, with_neighbours},
-        looks::{deletes, only_service, ready_as},
+        life::{RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
+        looks::{deletes, only_service},
+        moving::{HandOver, Move, When},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
 };
-use atlas_privatelink_operator::atlas::dialect::Dialect;
+use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator::Provider};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(3 * 3600);
-/// How long no operator runs.
-const PAUSES: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(600)];
+const SHORT: Duration = Duration::from_secs(3);
+const LONG: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Story {
@@ -32,6 +35,10 @@ enum Story {
     AdoptsAndDeletes,
     /// An ordinary life with the credential of a service account.
     ServiceAccount,
+    /// That of a link alone, in another cloud; v2 only.
+    Plain(Provider),
+    /// New manifests take the place of the old ones (safety rule 7). Told from there on.
+    HandsOver(HandOver),
 }
 
 impl Story {
@@ -39,6 +46,14 @@ impl Story {
         let world = match self {
             Self::IdChanges => return begin_with(dialect, &KEY),
             Self::ServiceAccount => return begin_with(dialect, &ACCOUNT),
+            Self::Plain(provider) => return begin_in_cloud(dialect, provider),
+            Self::HandsOver(_) => {
+                let mut world = begin_with(dialect, &KEY);
+                let operator = world.start();
+                get_ready(&world).await;
+                operator.stop().await;
+                return world;
+            }
             Self::Adopts | Self::AdoptsAndDeletes => with_neighbours(dialect),
         };
         make_behind_the_back(&world).await;
@@ -49,28 +64,40 @@ impl Story {
         world
     }
 
-    /// From the first write to the last; gives how it looks before the deletion.
-    async fn goes_on(self, world: &World) -> Value {
-        eventually(world, PATIENCE, "both Ready", both_are_ready).await;
-        if self == Self::IdChanges {
-            change_id(world, NEW);
-            eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
-        }
+    /// From the first write to the last.
+    async fn goes_on(self, world: &World) -> Course {
+        eventually(world, PATIENCE, "all Ready", all_are_ready).await;
+        self.takes_its_turn(world).await;
         world.pass(RESYNC).await;
         let outcome = oracle::outcome(world);
         let origin = if self.adopts() { "Adopted" } else { "Created" };
-        assert!(BOTH.iter().all(|(plural, name)| ready_as(world, plural, NAMESPACE, name, origin)), "{outcome:#}");
+        let stand = all_objects(world).iter().all(|(_, object)| object["status"]["origin"] == origin);
+        assert!(stand && all_are_ready(world), "{outcome:#}");
         oracle::quiet_hour(world).await;
-        delete_both(world);
-        let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-        eventually(world, PATIENCE, "both gone", gone).await;
-        outcome
+        delete_all(world);
+        eventually(world, PATIENCE, "all gone", World::is_empty).await;
+        Course::of(outcome, world)
+    }
+
+    async fn takes_its_turn(self, world: &World) {
+        match self {
+            Self::IdChanges => {
+                change_id(world, NEW);
+                eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+            }
+            Self::HandsOver(hand_over) => {
+                hand_over.happens(world, PATIENCE).await;
+                eventually(world, PATIENCE, "handed over", |world| hand_over.change.is_done(world)).await;
+                assert_eq!(deletes(world), Vec::<String>::new(), "a DELETE reached Atlas");
+            }
+            Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount | Self::Plain(_) => {}
+        }
     }
 
     fn adopts(self) -> bool {
         match self {
             Self::Adopts | Self::AdoptsAndDeletes => true,
-            Self::IdChanges | Self::ServiceAccount => false,
+            Self::IdChanges | Self::ServiceAccount | Self::Plain(_) | Self::HandsOver(_) => false,
         }
     }
 
@@ -78,12 +105,13 @@ impl Story {
     fn ends(self, world: &World) {
         let (services, endpoints) = match self {
             Self::IdChanges => (1, 2),
-            Self::ServiceAccount => (1, 1),
+            Self::ServiceAccount | Self::HandsOver(_) => (1, 1),
+            Self::Plain(_) => (1, 0),
             Self::Adopts | Self::AdoptsAndDeletes => (0, 0),
         };
         oracle::created(world, services, endpoints);
         match self {
-            Self::IdChanges | Self::ServiceAccount => {
+            Self::IdChanges | Self::ServiceAccount | Self::Plain(_) | Self::HandsOver(_) => {
                 oracle::nothing_left(world);
                 oracle::always(world);
             }
@@ -102,6 +130,44 @@ impl Story {
             }
         }
     }
+
+    fn name(self) -> String {
+        match self {
+            Self::IdChanges | Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount => format!("{self:?}"),
+            Self::Plain(_) => "plain".to_owned(),
+            Self::HandsOver(HandOver { change, when, first }) => {
+                let when = if when == When::Soon { "at once" } else { "after Ready" };
+                if change.old().len() == 1 {
+                    format!("{change:?} {when}")
+                } else {
+                    format!("{change:?} {when} {first:?} first")
+                }
+            }
+        }
+    }
+
+    fn provider(self) -> Provider {
+        match self {
+            Self::Plain(provider) => provider,
+            Self::IdChanges | Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount | Self::HandsOver(_) => {
+                Provider::Aws
+            }
+        }
+    }
+
+    /// For how long no operator runs.
+    fn pauses(self) -> &'static [Duration] {
+        match self {
+            Self::HandsOver(_) => &[SHORT],
+            Self::IdChanges | Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount | Self::Plain(_) => {
+                &[SHORT, LONG]
+            }
+        }
+    }
+}
+
+fn all_are_ready(world: &World) -> bool {
+    all_objects(world).iter().all(|(_, object)| object["status"]["conditions"][0]["status"] == "True")
 }
 
 #[derive(Clone)]
@@ -116,24 +182,25 @@ struct Crash {
 impl Crash {
     fn data(&self) -> Data {
         let Self { story, dialect, write: Write { what, nth }, moment, pause } = self;
-        Data::new(Campaign::Crash, &format!("{story:?}"), *dialect)
+        Data::new(Campaign::Crash, &story.name(), *dialect)
+            .of(story.provider())
             .at(format!("{what} {nth}"))
             .fault(format!("{moment:?}"))
             .meanwhile(format!("{pause:?}"))
     }
 }
 
-/// Every write of the story without a crash, and how that looks before the deletion.
-async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Value) {
+/// Every write of the story without a crash, and how that went.
+async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = story.begin(dialect).await;
     let (operator, reaper) = death::start(&mut world, None);
-    let outcome = story.goes_on(&world).await;
+    let course = story.goes_on(&world).await;
     story.ends(&world);
     operator.stop().await;
-    (reaper.writes(), outcome)
+    (reaper.writes(), course)
 }
 
-async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
+async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let mut world = plan.story.begin(plan.dialect).await;
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write, plan.moment)));
     let mut afterwards = world.clone();
@@ -142,8 +209,8 @@ async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
         world.pass(plan.pause).await;
         afterwards.start()
     };
-    let (outcome, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(2 * PATIENCE, successor));
-    assert_eq!(outcome, *faultless);
+    let (course, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(2 * PATIENCE, successor));
+    assert_eq!(course, *faultless);
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     // What the dead one has still on its way arrives.
     world.pass(Duration::from_secs(60)).await;
@@ -156,13 +223,13 @@ async fn crash(plan: Crash, faultless: Arc<Value>) -> World {
 
 fn crashes(story: Story, dialect: Dialect) -> Vec<Plan> {
     let (writes, faultless) = alone(|| record(story, dialect)).unwrap();
-    assert!(writes.len() >= 6, "{writes:?}");
+    assert!(writes.len() >= 4, "{writes:?}");
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     for write in &writes {
         for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            for pause in PAUSES {
-                let one = Crash { story, dialect, write: write.clone(), moment, pause };
+            for pause in story.pauses() {
+                let one = Crash { story, dialect, write: write.clone(), moment, pause: *pause };
                 plans.push(Plan::compared(one.data(), one, &faultless, crash));
             }
         }
@@ -170,7 +237,13 @@ fn crashes(story: Story, dialect: Dialect) -> Vec<Plan> {
     plans
 }
 
-pub const GROUPS: [Group; 7] = [
+fn hand_overs(dialect: Dialect) -> Vec<Plan> {
+    // Beneath the dialect a namespace is nothing but another name.
+    let all = HandOver::all().into_iter().filter(|one| dialect == Dialect::V2 || one.change != Move::Namespace);
+    all.flat_map(|one| crashes(Story::HandsOver(one), dialect)).collect()
+}
+
+pub const GROUPS: [Group; 11] = [
     || crashes(Story::IdChanges, Dialect::V2),
     || crashes(Story::IdChanges, Dialect::V1),
     || crashes(Story::Adopts, Dialect::V2),
@@ -178,4 +251,8 @@ pub const GROUPS: [Group; 7] = [
     || crashes(Story::AdoptsAndDeletes, Dialect::V2),
     || crashes(Story::AdoptsAndDeletes, Dialect::V1),
     || crashes(Story::ServiceAccount, Dialect::V2),
+    || crashes(Story::Plain(Provider::Azure), Dialect::V2),
+    || crashes(Story::Plain(Provider::Gcp), Dialect::V2),
+    || hand_overs(Dialect::V2),
+    || hand_overs(Dialect::V1),
 ];

@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::Course,
         death::{self, Moment, Write},
         life::{BOTH, RESYNC, begin, delete_both, end, get_ready},
         oracle,
@@ -111,8 +112,8 @@ fn all_are_let_go(world: &World) -> bool {
     all.into_iter().all(|object| finalizers(&object) == [Value::from(HOLD)])
 }
 
-/// Both get Ready and are deleted; gives how it looks before that.
-async fn whole_life(world: &World, halfway: impl FnOnce()) -> Value {
+/// Both get Ready and are deleted.
+async fn whole_life(world: &World, halfway: impl FnOnce()) -> Course {
     get_ready(world).await;
     world.pass(RESYNC).await;
     halfway();
@@ -122,18 +123,18 @@ async fn whole_life(world: &World, halfway: impl FnOnce()) -> Value {
     eventually(world, PATIENCE, "both let go", all_are_let_go).await;
     lift(world);
     end(world).await;
-    outcome
+    Course::of(outcome, world)
 }
 
-async fn record(dialect: Dialect) -> (Vec<Write>, Value) {
+async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = begin(dialect);
     let (operator, reaper) = death::start(&mut world, None);
-    let outcome = whole_life(&world, || {}).await;
+    let course = whole_life(&world, || {}).await;
     operator.stop().await;
-    (reaper.writes(), outcome)
+    (reaper.writes(), course)
 }
 
-async fn run(plan: Touched, faultless: Arc<Value>) -> World {
+async fn run(plan: Touched, faultless: Arc<Course>) -> World {
     let mut world = begin(plan.dialect);
     let (point, atlas) = ((plan.write.clone(), Moment::BeforeEffect), world.atlas.transport());
     let (operator, mut reaper) = death::start_met_over(&mut world, point, WAY, atlas);
@@ -147,9 +148,9 @@ async fn run(plan: Touched, faultless: Arc<Value>) -> World {
             plan.still_stands(&world);
         }
     };
-    let (outcome, reached) = tokio::join!(whole_life(&world, halfway), tokio::time::timeout(4 * PATIENCE, touched));
+    let (course, reached) = tokio::join!(whole_life(&world, halfway), tokio::time::timeout(4 * PATIENCE, touched));
     reached.unwrap_or_else(|_| panic!("the point was never reached"));
-    assert_eq!(outcome, *faultless);
+    assert_eq!(course, *faultless);
     oracle::silence(&world).await;
     oracle::created(&world, 1, 1);
     oracle::always(&world);

@@ -6,6 +6,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::Course,
         death::{self, Moment, Write},
         life::{RESYNC, begin_in, both_are_ready, by_lease, delete_both, end},
         oracle,
@@ -23,7 +24,6 @@ use atlas_privatelink_operator::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use serde_json::Value;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -81,24 +81,23 @@ fn prepared(between: Between, dialect: Dialect) -> World {
     begin_in(Nature { election, ..Nature::of(dialect) })
 }
 
-async fn whole_life(world: &World) -> Value {
+async fn whole_life(world: &World) -> Course {
     eventually(world, PATIENCE, "both Ready", both_are_ready).await;
     world.pass(RESYNC).await;
     let outcome = oracle::outcome(world);
     delete_both(world);
-    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-    eventually(world, PATIENCE, "both gone", gone).await;
+    eventually(world, PATIENCE, "both gone", World::is_empty).await;
     end(world).await;
-    outcome
+    Course::of(outcome, world)
 }
 
-/// The writes of an operator that is alone, and how its life looks before its end.
-async fn record(between: Between, dialect: Dialect) -> (Vec<Write>, Value) {
+/// The writes of an operator that is alone, and how its life went.
+async fn record(between: Between, dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = prepared(between, dialect);
     let (operator, reaper) = death::start(&mut world, None);
-    let outcome = whole_life(&world).await;
+    let course = whole_life(&world).await;
     operator.stop().await;
-    (reaper.writes(), outcome)
+    (reaper.writes(), course)
 }
 
 /// A way to Atlas that can be shut for a while.
@@ -187,7 +186,7 @@ async fn beside_each_other<T>(
     }
 }
 
-async fn run(plan: Pair, faultless: Arc<Value>) -> World {
+async fn run(plan: Pair, faultless: Arc<Course>) -> World {
     let mut world = prepared(plan.between, plan.dialect);
     let gate = Gate { inner: world.atlas.transport(), shut: Arc::new(Mutex::new(Shut::No)) };
     let point = (plan.write.clone(), plan.moment);
@@ -202,8 +201,8 @@ async fn run(plan: Pair, faultless: Arc<Value>) -> World {
         reaper.arrives().await;
         befall(&world, first, plan.fate, plan.between, &gate).await
     };
-    let (outcome, first) = beside_each_other(whole_life(&world), fated).await;
-    assert_eq!(outcome, *faultless);
+    let (course, first) = beside_each_other(whole_life(&world), fated).await;
+    assert_eq!(course, *faultless);
     world.pass(Duration::from_secs(60)).await;
     // Whoever has lost the Lease has ended.
     if let Some(first) = first.filter(|first| !first.has_ended()) {

@@ -10,7 +10,7 @@ use atlas_privatelink_operator::{
     lease,
     testbed::simulator::{Change, Provider, Standing},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Within this time all is well again after the last disturbance.
@@ -38,6 +38,19 @@ pub fn begin_with(dialect: Dialect, credentials: &[(&str, &str)]) -> World {
     world.secret(NAMESPACE, "atlas-credentials", credentials);
     world.apply(link("orders"));
     world.apply(endpoint("orders-a", "orders", VPCE));
+    world
+}
+
+/// A link alone, in that cloud, and its credentials; nobody works on it yet.
+pub fn begin_in_cloud(dialect: Dialect, provider: Provider) -> World {
+    let (provider, region) = match provider {
+        Provider::Aws => ("AWS", "us-east-1"),
+        Provider::Azure => ("AZURE", "eastus2"),
+        Provider::Gcp => ("GCP", "us-east4"),
+    };
+    let world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(with(link("orders"), json!({"spec": {"provider": provider, "region": region}})));
     world
 }
 
@@ -90,12 +103,24 @@ pub fn delete_both(world: &World) {
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
 }
 
+/// All links and endpoints, of all namespaces, each with its plural; the endpoints first.
+pub fn all_objects(world: &World) -> Vec<(&'static str, Value)> {
+    [ENDPOINTS, LINKS]
+        .into_iter()
+        .flat_map(|plural| world.kube.list(plural).into_iter().map(move |object| (plural, object)))
+        .collect()
+}
+
+pub fn delete_all(world: &World) {
+    for (plural, object) in all_objects(world) {
+        let meta = |field: &str| object["metadata"][field].as_str().unwrap();
+        world.kube.delete(plural, meta("namespace"), meta("name")).unwrap();
+    }
+}
+
 /// Until both are gone, here and in Atlas.
 pub async fn end(world: &World) {
-    eventually(world, CONVERGENCE, "both gone", |world| {
-        world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
-    })
-    .await;
+    eventually(world, CONVERGENCE, "both gone", World::is_empty).await;
     oracle::nothing_left(world);
 }
 

@@ -137,9 +137,7 @@ pub async fn gone_without_trace(world: &World) {
 
 /// Makes the world's time pass until nothing is left of the objects, here or in Atlas.
 pub async fn gone(world: &World) {
-    world
-        .until(HOUR, "all gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty())
-        .await;
+    world.until(HOUR, "all gone", World::is_empty).await;
     super::oracle::nothing_left(world);
 }
 

@@ -6,10 +6,12 @@
 pub mod alone;
 pub mod canary;
 pub mod capture;
+pub mod course;
 pub mod death;
 pub mod hands;
 pub mod life;
 pub mod looks;
+pub mod moving;
 pub mod oracle;
 pub mod past;
 pub mod sparing;

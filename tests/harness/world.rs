@@ -258,6 +258,11 @@ impl World {
         self.atlas.state()["services"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Whether there is neither a link nor an endpoint, in any namespace.
+    pub fn is_empty(&self) -> bool {
+        self.kube.list(LINKS).is_empty() && self.kube.list(ENDPOINTS).is_empty()
+    }
+
     /// Everything, for the message of a test that fails.
     pub fn picture(&self) -> String {
         let show = |plural| {

@@ -37,11 +37,7 @@ async fn what_is_kept_anyway_goes_without_credentials() {
     for (plural, name) in [(ENDPOINTS, "orders-a"), (LINKS, "orders")] {
         world.kube.delete(plural, NAMESPACE, name).unwrap();
     }
-    world
-        .until(5 * MINUTE, "both gone", |world| {
-            world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
-        })
-        .await;
+    world.until(5 * MINUTE, "both gone", World::is_empty).await;
     assert_eq!((only_service(&world), deletes(&world)), (service, Vec::<String>::new()));
     for name in ["orders", "orders-a"] {
         assert!(told(&world, name).contains(&"Kept".to_owned()), "{:?}", told(&world, name));

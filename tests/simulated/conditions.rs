@@ -318,11 +318,7 @@ async fn a_suspended_deletion_waits_and_names_both_ways_out() {
         for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
             edit(&world, plural, name, way_out.clone());
         }
-        world
-            .until(10 * MINUTE, "gone", |world| {
-                world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
-            })
-            .await;
+        world.until(10 * MINUTE, "gone", World::is_empty).await;
         assert_eq!(world.services().is_empty(), !retain);
         assert_eq!(deletes(&world).is_empty(), retain);
     }

@@ -214,9 +214,7 @@ async fn a_deletion_without_any_credentials_says_how_to_release_the_object() {
     for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
         world.kube.patch(plural, NAMESPACE, name, json!({"spec": {"deletionPolicy": "Retain"}})).unwrap();
     }
-    world
-        .until(MINUTE, "released", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty())
-        .await;
+    world.until(MINUTE, "released", World::is_empty).await;
     assert_eq!(only_service(&world), service);
     assert_eq!(deletes(&world), Vec::<String>::new());
 }

@@ -301,8 +301,7 @@ impl Life {
         assert_eq!(metric(&page, "resources_in_backoff", &[("kind", LINK)]), Some(0.0));
         assert!(metric(&page, "reconcile_errors_total", &[("class", "not_yet")]).unwrap() > 0.0);
         self.world.atlas.clear_faults();
-        let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-        self.world.until(3 * RESYNC, "gone", gone).await;
+        self.world.until(3 * RESYNC, "gone", World::is_empty).await;
         let took = self.world.clock.now().duration_since(asked).as_secs_f64();
         let page = self.settle().await;
         for kind in [LINK, ENDPOINT] {

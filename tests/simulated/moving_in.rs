@@ -41,8 +41,7 @@ async fn moves_out(world: &World) {
     for (plural, name) in BOTH {
         world.kube.delete(plural, NAMESPACE, name).unwrap();
     }
-    let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-    world.until(10 * MINUTE, "both gone", gone).await;
+    world.until(10 * MINUTE, "both gone", World::is_empty).await;
 }
 
 /// Atlas' side of the endpoint: its ids.

@@ -33,10 +33,6 @@ async fn abandoned() -> World {
     world
 }
 
-fn both_gone(world: &World) -> bool {
-    world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_documented_command_releases_what_was_abandoned_and_leaves_atlas_alone() {
     let mut world = abandoned().await;
@@ -44,7 +40,7 @@ async fn the_documented_command_releases_what_was_abandoned_and_leaves_atlas_alo
     for (plural, name) in BOTH {
         world.kube.patch(plural, NAMESPACE, name, documented_release()).unwrap();
     }
-    assert!(both_gone(&world), "{}", world.picture());
+    assert!(world.is_empty(), "{}", world.picture());
     assert_eq!(deletes(&world), Vec::<String>::new());
     // What stays behind is taken up again by the same manifests, as something that was there already.
     let _operator = world.start();
@@ -101,7 +97,7 @@ async fn what_is_to_be_retained_is_let_go_in_any_order() {
         for (plural, name) in order {
             world.kube.delete(plural, NAMESPACE, name).unwrap();
         }
-        world.until(MINUTE, "both gone", both_gone).await;
+        world.until(MINUTE, "both gone", World::is_empty).await;
         operator.stop().await;
         assert_eq!((only_service(&world), deletes(&world)), (service, Vec::<String>::new()));
         let services = world.services();

@@ -45,8 +45,7 @@ async fn the_manifest_goes_before_the_operators_default_and_that_before_who_made
                 let scene = format!("default {default:?}, adopted {adopted}, policy {of:?}");
                 world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
                 world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-                let gone = |world: &World| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty();
-                world.until(10 * MINUTE, &scene, gone).await;
+                world.until(10 * MINUTE, &scene, World::is_empty).await;
                 let deleted = match (of, default) {
                     (Some("Delete"), _) => true,
                     (None, DefaultDeletionPolicy::Created) => !adopted,

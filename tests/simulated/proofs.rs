@@ -115,7 +115,7 @@ async fn with_status_and_attempt_lost_everything_is_adopted_and_kept() {
     for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
         world.kube.delete(plural, NAMESPACE, name).unwrap();
     }
-    world.until(HOUR, "gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()).await;
+    world.until(HOUR, "gone", World::is_empty).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert_eq!(only_service(&world), service);
 }
@@ -138,7 +138,7 @@ async fn a_lost_status_of_what_was_adopted_proves_nothing() {
         assert!(ready_as(&world, plural, NAMESPACE, name, "Adopted"));
         world.kube.delete(plural, NAMESPACE, name).unwrap();
     }
-    world.until(HOUR, "gone", |world| world.kube.list(LINKS).is_empty() && world.kube.list(ENDPOINTS).is_empty()).await;
+    world.until(HOUR, "gone", World::is_empty).await;
     assert_eq!(writes_to_atlas(&world), 0);
 }
 

@@ -15,7 +15,8 @@ use crate::{
     },
 };
 
-const GOING: &str = "it is being deleted in Atlas: first its endpoints, then the service";
+const GOING: &str =
+    "it is being deleted in Atlas: first its endpoints, whose own conditions tell what they wait for, then the service";
 
 /// What can be decided about a deletion without looking at Atlas; `None` if that must be looked at.
 pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Moment) -> Option<Plan> {
