@@ -293,7 +293,7 @@ async fn two_opinions(dialect: Dialect) -> World {
     delete_both(&world);
     end(&world).await;
     oracle::silence(&world).await;
-    oracle::among_several(&world);
+    oracle::always(&world);
     operator.stop().await;
     world
 }

@@ -11,6 +11,7 @@
 //! | `touched` | somebody else writes, at every write to the Kubernetes API |
 //! | `stale` | the operator is shown the past |
 //! | `twins` | two operators, and what befalls one of them |
+//! | `clusters` | two clusters on one Atlas |
 //! | `clocks` | clocks that are wrong |
 //! | `behind` | what others do in Atlas, at every write |
 //! | `floods` | poison and floods |
@@ -29,6 +30,7 @@ mod behind;
 mod beside;
 mod blips;
 mod clocks;
+mod clusters;
 mod command;
 mod crashes;
 mod events;
@@ -59,7 +61,7 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 17] = [
+    let suites: [&[Group]; 18] = [
         &crashes::GROUPS,
         &stories::GROUPS,
         &beaten::GROUPS,
@@ -70,6 +72,7 @@ fn groups() -> Vec<Group> {
         &touched::GROUPS,
         &stale::GROUPS,
         &twins::GROUPS,
+        &clusters::GROUPS,
         &clocks::GROUPS,
         &behind::GROUPS,
         &floods::GROUPS,

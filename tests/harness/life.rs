@@ -54,9 +54,9 @@ pub fn begin_in_cloud(dialect: Dialect, provider: Provider) -> World {
     world
 }
 
-/// An election by a Lease of the ordinary length.
+/// An election by a Lease of four times the ordinary length: its renewals are most of what such a life costs.
 pub fn by_lease() -> lease::Settings {
-    let timing = lease::Timing::of(Duration::from_secs(15));
+    let timing = lease::Timing::of(Duration::from_secs(60));
     lease::Settings { namespace: NAMESPACE.into(), name: "operator".into(), timing }
 }
 

@@ -15,4 +15,5 @@ pub mod moving;
 pub mod oracle;
 pub mod past;
 pub mod sparing;
+pub mod turns;
 pub mod world;

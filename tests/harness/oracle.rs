@@ -3,7 +3,7 @@
 use super::{canary::tells, past, sparing, world::*};
 use atlas_privatelink_operator::testbed::{
     kubernetes::Version,
-    simulator::{Cause, Effect, Operation, Request},
+    simulator::{Cause, Effect, Operation},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -12,15 +12,9 @@ use std::{
     time::Duration,
 };
 
-/// Nothing was created twice, nothing foreign was deleted, nobody saw a secret, no two writes of a project were under
-/// way at once, no status lied, and no finalizer went before what it stood for.
+/// Nothing was created twice, nothing foreign was deleted, nobody saw a secret, no process had two writes of a project
+/// under way at once, no status lied, and no finalizer went before what it stood for.
 pub fn always(world: &World) {
-    among_several(world);
-    one_write_at_a_time(world);
-}
-
-/// The same, where several operators write to one project, each in its own turn.
-pub fn among_several(world: &World) {
     only_ours_is_deleted(world);
     foreign_things_stand(world);
     sound(world);
@@ -29,7 +23,6 @@ pub fn among_several(world: &World) {
 /// The same, where a manifest says that what others have made is to be deleted.
 pub fn told_to_delete(world: &World) {
     sound(world);
-    one_write_at_a_time(world);
 }
 
 fn sound(world: &World) {
@@ -37,6 +30,7 @@ fn sound(world: &World) {
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
     assert_eq!(world.atlas.replays(), 0, "requests that overlap have shared a nonce");
+    assert_eq!(world.turns.overlaps(), Vec::<String>::new(), "writes of one project at once");
     no_secret_is_shown(world);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
@@ -83,32 +77,6 @@ fn foreign_things_stand(world: &World) {
         for endpoint in past::foreign_endpoints(world, &id) {
             assert!(attached.contains(&json!(endpoint)), "the foreign endpoint {endpoint} of {id} was touched");
         }
-    }
-}
-
-/// Between the sending of a write and its answer, or the client's deadline, no other is sent.
-fn one_write_at_a_time(world: &World) {
-    // On their way a request and its answer take 20 ms each.
-    let (way, deadline) = (SignedDuration::from_millis(20), SignedDuration::from_secs(30));
-    let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
-    let mut last: BTreeMap<&str, (Timestamp, Timestamp, &Request)> = BTreeMap::new();
-    for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
-        if request.challenged || !request.operation.is_some_and(Operation::is_write) {
-            continue;
-        }
-        let project = sparing::project(request).unwrap_or_default();
-        if let Some((since, until, earlier)) = last.get(project) {
-            // Whoever had sent it may have died over it.
-            let over = at >= *until + way || deaths.iter().any(|death| *since <= *death && *death <= at);
-            assert!(over, "{} came at {at}, while this was under way: {earlier:#?}", request.path);
-        }
-        let took = match (request.duration_ms, request.fault) {
-            (Some(took), _) => SignedDuration::from_millis(i64::try_from(took).unwrap() + 20),
-            (None, Some("hung-before" | "slow" | "drip")) => deadline - way - way,
-            // The operator was killed, or the connection cut.
-            (None, _) => SignedDuration::ZERO,
-        };
-        last.insert(project, (at, at + took, request));
     }
 }
 

@@ -1,7 +1,7 @@
 //! A world in simulated time: a Kubernetes API server, an Atlas, and any number of operators between them, all in this
 //! process, on tokio's paused clock. Hours pass in milliseconds, and every run is repeatable.
 
-use super::canary::Told;
+use super::{canary::Told, turns::Turns};
 use atlas_privatelink_operator::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
     atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
@@ -96,6 +96,8 @@ pub struct World {
     pub atlas: Simulator,
     /// What operators show of secrets.
     pub told: Told,
+    /// How operators take turns in writing.
+    pub turns: Turns,
     /// When operators were killed, by this world's time.
     pub deaths: Arc<Mutex<Vec<Timestamp>>>,
     operators: u32,
@@ -132,6 +134,7 @@ impl World {
             operator_clock: clock,
             kube,
             told: Told::default(),
+            turns: Turns::default(),
             deaths: Arc::default(),
             operators: 0,
         }
@@ -181,7 +184,7 @@ impl World {
         };
         Parts {
             client: self.kube.client_as(&name),
-            transport: self.told.over(transport),
+            transport: self.turns.over(self.told.over(transport)),
             atlas,
             settings: self.nature.settings.clone(),
             clock: self.operator_clock,
