@@ -17,7 +17,7 @@ use atlas_privatelink_operator::{
         dialect::Dialect,
         transport::{Transport, TransportError},
     },
-    testbed::simulator::{Change, Fault, Rule},
+    testbed::simulator::{Change, Fault, Operation, Rule},
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -38,6 +38,8 @@ enum Trouble {
     ReconcilePanics,
     ProjectHangs,
     ProjectIsSlow,
+    /// Whoever writes takes long, and several have something to write.
+    WritesAreSlow,
     ProjectIsThrottled,
     ProjectIsBroken,
     ProjectIsNotFound,
@@ -48,13 +50,14 @@ enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::LinkIsUndecodable,
         Self::EndpointIsUndecodable,
         Self::ObjectIsHuge,
         Self::ReconcilePanics,
         Self::ProjectHangs,
         Self::ProjectIsSlow,
+        Self::WritesAreSlow,
         Self::ProjectIsThrottled,
         Self::ProjectIsBroken,
         Self::ProjectIsNotFound,
@@ -82,6 +85,14 @@ impl Trouble {
             Self::ReconcilePanics | Self::ProjectIsNotFound => links(world, &json!({"spec": {"projectId": DEAD}})),
             Self::ProjectHangs => in_dead_project(Fault::HungBefore),
             Self::ProjectIsSlow => in_dead_project(Fault::Slow { millis: 12_000 }),
+            Self::WritesAreSlow => {
+                let mut rule = Rule::always(Operation::CreateService, Fault::Slow { millis: 10_000 });
+                rule.when.project = Some(DEAD.to_owned());
+                world.atlas.inject(rule);
+                for region in ["us-east-2", "us-west-1", "us-west-2", "sa-east-1"] {
+                    world.apply(with(link(region), json!({"spec": {"projectId": DEAD, "region": region}})));
+                }
+            }
             Self::ProjectIsThrottled => in_dead_project(Fault::ThrottledSilent),
             Self::ProjectIsBroken => in_dead_project(Fault::UnexpectedError),
             Self::KeyIsRefused => {
