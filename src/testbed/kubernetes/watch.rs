@@ -42,6 +42,8 @@ pub(super) struct Opening {
     open: OpenWatch,
     row: ResourceType,
     scope: Scope,
+    /// The version that the caller knows everything up to.
+    known: u64,
     after: u64,
     expired: Option<Failure>,
     initial: Vec<Value>,
@@ -70,11 +72,13 @@ impl Opening {
         let expired = from
             .filter(|from| !fresh && *from < store.compacted)
             .map(|from| Failure::expired(format!("too old resource version: {from} ({})", store.compacted)));
+        let known = from.filter(|_| !fresh).unwrap_or_default();
         let initial = if fresh { store.list(&scope, horizon) } else { Vec::new() };
         Ok(Self {
             open,
             row: store.types[scope.resource],
-            after: from.filter(|_| !fresh).unwrap_or(horizon),
+            known,
+            after: if fresh { horizon } else { known },
             expired,
             initial: initial.into_iter().map(|(_, object)| object.clone()).collect(),
             initial_bookmark,
@@ -117,7 +121,8 @@ impl Follower {
         let expired = opening.expired.take();
         let ticks = shared.ticks.subscribe();
         shared.lock().watches.insert(opening.open.request.order, opening.open.clone());
-        let (bookmark, pending) = (next_bookmark(deadline), VecDeque::new());
+        // A real server (1.36) gives none to a watch of 6, 12 or 20 s, and two to one of 75 s.
+        let (bookmark, pending) = (Instant::now() + BOOKMARK_EVERY, VecDeque::new());
         let mut follower = Self { shared, opening, ticks, deadline, bookmark, pending, ended: false };
         for object in &initial {
             follower.push("ADDED", object);
@@ -189,7 +194,9 @@ impl Follower {
         }
         self.opening.after = self.opening.after.max(horizon);
         let now = Instant::now();
-        if self.opening.bookmarks && now >= self.bookmark && now < self.deadline {
+        // What the caller knows needs no mark, and a real server gives none.
+        let moved = self.opening.after > self.opening.known;
+        if self.opening.bookmarks && moved && now >= self.bookmark && now < self.deadline {
             self.push_bookmark(Value::Null);
         }
         if now >= self.bookmark {

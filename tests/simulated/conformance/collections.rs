@@ -145,6 +145,23 @@ impl Script {
         self.get("list after that", &list("")).await;
     }
 
+    /// What a watch is told whose past is forgotten, and one that nothing happens to.
+    pub(super) async fn past(&mut self, forget: impl AsyncFnOnce()) {
+        let old = self.post("before the past is forgotten", LINKS, link("p1")).await;
+        self.post("later, and forgotten, too", LINKS, link("p2")).await;
+        let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        forget().await;
+        let watch = |query: &str| format!("{LINKS}?watch=true&fieldSelector=metadata.name%3Dp2&{query}");
+        let from = format!("timeoutSeconds=2&resourceVersion={}", version(&old));
+        self.get("watch from a forgotten version", &watch(&from)).await;
+        self.get("watch from the first version", &watch("timeoutSeconds=2&resourceVersion=1")).await;
+        let latest = self.merge("the first after that", &format!("{LINKS}/p2"), json!({"spec": {"region": "b"}})).await;
+        let from = format!("allowWatchBookmarks=true&timeoutSeconds=6&resourceVersion={}", version(&latest));
+        self.get("watch with bookmarks where nothing moves", &watch(&from)).await;
+        self.merge("another one moves", &format!("{LINKS}/p1"), json!({"spec": {"region": "b"}})).await;
+        self.get("watch with bookmarks where another one moves", &watch(&from)).await;
+    }
+
     pub(super) async fn namespace(&mut self) {
         let namespace = "/api/v1/namespaces/conformance";
         self.delete("delete the namespace", namespace, Value::Null).await;

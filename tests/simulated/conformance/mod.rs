@@ -5,7 +5,10 @@
 mod collections;
 mod objects;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use atlas_privatelink_operator::{
     clock::Clock,
@@ -38,8 +41,8 @@ pub(crate) struct NormalisedAnswer {
     body: Value,
 }
 
-/// Makes the same calls of any server, in order.
-pub(crate) async fn script(client: Client) -> Vec<NormalisedAnswer> {
+/// Makes the same calls of any server, in order. `forget`: from then on the server remembers nothing of the past.
+pub(crate) async fn script(client: Client, forget: impl AsyncFnOnce()) -> Vec<NormalisedAnswer> {
     let mut script = Script { client, answers: Vec::new(), seen: BTreeMap::new() };
     script.crd().await;
     script.creation().await;
@@ -51,6 +54,7 @@ pub(crate) async fn script(client: Client) -> Vec<NormalisedAnswer> {
     script.builtins().await;
     script.watches().await;
     script.lists().await;
+    script.past(forget).await;
     script.namespace().await;
     script.answers
 }
@@ -259,24 +263,30 @@ pub(crate) fn expected() -> Vec<NormalisedAnswer> {
     serde_json::from_str(EXPECTED).expect("the recorded answers")
 }
 
+/// The answers, by the step and the how many-th of that name it is.
+fn by_step(answers: &[NormalisedAnswer]) -> BTreeMap<(String, usize), NormalisedAnswer> {
+    let mut all = BTreeMap::new();
+    for answer in answers {
+        let nth =
+            answers.iter().take_while(|other| !std::ptr::eq(*other, answer)).filter(|other| other.step == answer.step);
+        all.insert((answer.step.clone(), nth.count()), answer.clone());
+    }
+    all
+}
+
 /// Where answers are not what was recorded, for a person to read.
 pub(crate) fn differences(answers: &[NormalisedAnswer]) -> Vec<String> {
-    let expected = expected();
-    let mut differences: Vec<_> = expected
-        .iter()
-        .zip(answers)
-        .filter(|(expected, answer)| expected != answer)
-        .map(|(expected, answer)| format!("expected {}\n     got {}", json!(expected), json!(answer)))
-        .collect();
-    if expected.len() != answers.len() {
-        differences.push(format!("expected {} answers, got {}", expected.len(), answers.len()));
-    }
-    differences
+    let (expected, got) = (by_step(&expected()), by_step(answers));
+    let steps: BTreeSet<_> = expected.keys().chain(got.keys()).collect();
+    let differing = steps.into_iter().filter(|step| expected.get(*step) != got.get(*step));
+    let differences =
+        differing.map(|step| format!("expected {}\n     got {}", json!(expected.get(step)), json!(got.get(step))));
+    differences.collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_in_process_server_answers_like_a_real_one() {
     let server = ApiServer::with(Options { crds_first: true, ..Options::new(Clock::system()) });
-    let differences = differences(&script(server.client()).await);
+    let differences = differences(&script(server.client(), async || server.compact()).await);
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
