@@ -4,6 +4,7 @@
 
 use super::fields;
 pub use super::{manifests::*, plane::*, process::Operator};
+pub use crate::harness::world::{ACCOUNT, CLIENT_ID, CLIENT_SECRET, KEY, PRIVATE, PUBLIC};
 use atlas_privatelink_operator::{
     api::Standing,
     clock::Clock,
@@ -26,11 +27,6 @@ use std::{
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-pub const PUBLIC: &str = "canarypub";
-pub const PRIVATE: &str = "canary-private-key-0123456789";
-pub const CLIENT_ID: &str = "mdb_sa_id_canary";
-pub const CLIENT_SECRET: &str = "mdb_sa_sk_canary";
 
 /// How a world is to be.
 pub struct Nature {
@@ -246,7 +242,7 @@ impl World {
 
     /// The Secret that the manifests name.
     pub async fn credentials(&self) {
-        self.apply(&secret(&[("publicKey", PUBLIC), ("privateKey", PRIVATE)])).await;
+        self.apply(&secret(&KEY)).await;
     }
 
     /// Waits until `condition` holds; a failure shows everything.

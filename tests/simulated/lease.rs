@@ -16,7 +16,7 @@ use atlas_privatelink_operator::{
     operator::{Error, Parts, operate_under},
     server::{Phase, SILENCE, router},
     testbed::{
-        kubernetes::{ApiServer, Fault, Matcher, RequestRecord, Rule, Verb, Version},
+        kubernetes::{ApiServer, Fault, Matcher, RequestRecord, Rule, Verb, Version, WatchFault},
         simulator::{self, Operation},
     },
 };
@@ -426,9 +426,27 @@ async fn a_zombie_writes_nothing_after_its_term() {
     }
 }
 
-/// A quiet cluster is no silence: watches end and begin anew.
+/// A watch of endpoints that begins anew from now on is never answered.
+fn is_never_answered(world: &World) {
+    let watches = Matcher::any().verb(Verb::Watch).resource(ENDPOINTS);
+    world.kube.inject(Rule::new(watches, Fault::hang_before()).always());
+}
+
+/// The watch of endpoints that is open stays so, and tells nothing any more.
+fn tells_nothing(world: &World) {
+    let all = Matcher::any().resource(ENDPOINTS);
+    assert_eq!(world.kube.disturb_watches(&all, WatchFault::Silence), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn health_fails_when_a_watch_is_not_heard_of_any_more() {
+    for fails in [is_never_answered, tells_nothing] {
+        health_fails_when_a_watch(fails).await;
+    }
+}
+
+/// A quiet cluster is no silence: watches end and begin anew.
+async fn health_fails_when_a_watch(fails: fn(&World)) {
     let mut world = contested();
     world.nature.election = None;
     let operator = world.start();
@@ -437,9 +455,7 @@ async fn health_fails_when_a_watch_is_not_heard_of_any_more() {
         world.pass(SILENCE / 5).await;
         assert_eq!(page(&operator, "/healthz").await, (200, "ok\n".to_owned()));
     }
-    // From now on a watch of endpoints that begins anew is never answered.
-    let watches = Matcher::any().verb(Verb::Watch).resource(ENDPOINTS);
-    world.kube.inject(Rule::new(watches, Fault::hang_before()).always());
+    fails(&world);
     world.pass(SILENCE / 2).await;
     assert_eq!(page(&operator, "/healthz").await.0, 200, "too soon");
     world.pass(SILENCE).await;

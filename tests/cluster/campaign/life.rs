@@ -1,7 +1,7 @@
 //! The life of a link and an endpoint in a project where somebody else has a service too, and what must hold of it.
 
 use super::{
-    plan::Plan,
+    plan::{Plan, Way},
     points::{NOW_AND_THEN, POINTS, Write},
 };
 use crate::cluster::world::*;
@@ -28,8 +28,8 @@ pub async fn until(world: &World, what: &str, mut condition: impl AsyncFnMut() -
 }
 
 /// A world with credentials, and somebody else's service in another region.
-pub async fn begin(plane: Plane, dialect: &'static str) -> World {
-    let world = World::new(Nature { plane, dialect, ..Nature::default() }).await;
+pub async fn begin(plane: Plane, way: Way) -> World {
+    let world = World::new(Nature { plane, dialect: way.dialect(), ..Nature::default() }).await;
     let (project, region) = (PROJECT.to_owned(), "EU_WEST_1".to_owned());
     let theirs = Change::CreateService {
         project: project.clone(),
@@ -40,7 +40,7 @@ pub async fn begin(plane: Plane, dialect: &'static str) -> World {
     };
     let service = world.change(theirs).expect("an id");
     world.change(Change::AddEndpoint { project, service, endpoint: vpce(9), ready: true });
-    world.credentials().await;
+    world.apply(&secret(&way.credential())).await;
     world
 }
 

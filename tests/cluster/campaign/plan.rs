@@ -4,6 +4,7 @@ use super::{
     gate::Place,
     points::{POINTS, Phase, Point, Side},
 };
+use crate::cluster::world::{ACCOUNT, KEY};
 use std::fmt;
 
 /// What befalls the operator while its write is on its way.
@@ -47,11 +48,56 @@ pub enum Meanwhile {
     Deleted,
 }
 
+/// How Atlas is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    KeyInV2,
+    KeyInV1,
+    /// v2, as v1.0 takes none.
+    ServiceAccount,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::KeyInV2, Self::KeyInV1, Self::ServiceAccount];
+
+    pub fn dialect(self) -> &'static str {
+        match self {
+            Self::KeyInV2 | Self::ServiceAccount => "v2",
+            Self::KeyInV1 => "v1.0",
+        }
+    }
+
+    /// What the Secret then holds.
+    pub fn credential(self) -> [(&'static str, &'static str); 2] {
+        match self {
+            Self::KeyInV2 | Self::KeyInV1 => KEY,
+            Self::ServiceAccount => ACCOUNT,
+        }
+    }
+
+    /// What is written to Kubernetes differs in none of them, and who asks only in what a connection carries.
+    fn concerns(self, fault: Fault, side: Side) -> bool {
+        match self {
+            Self::KeyInV2 => true,
+            Self::KeyInV1 => side == Side::Atlas,
+            Self::ServiceAccount => side == Side::Atlas && [Fault::Killed, Fault::Cut].contains(&fault),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::KeyInV2 => "v2",
+            Self::KeyInV1 => "v1.0",
+            Self::ServiceAccount => "v2-service-account",
+        }
+    }
+}
+
 /// One plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     pub fault: Fault,
-    pub dialect: &'static str,
+    pub way: Way,
     pub point: Point,
     pub moment: Moment,
     pub meanwhile: Meanwhile,
@@ -91,7 +137,7 @@ impl fmt::Display for Plan {
             Meanwhile::Nothing => "",
             Meanwhile::Deleted => "/deleted",
         };
-        write!(text, "real/{fault}/{}/{}/{moment}{meanwhile}", self.dialect, self.point.write())
+        write!(text, "real/{fault}/{}/{}/{moment}{meanwhile}", self.way.name(), self.point.write())
     }
 }
 
@@ -108,16 +154,16 @@ fn moments(fault: Fault, side: Side) -> &'static [Moment] {
     }
 }
 
-/// All of them. The legacy API differs only in what is written to Atlas.
+/// All of them.
 pub fn all() -> Vec<Plan> {
     let mut plans = Vec::new();
     for fault in [Fault::Killed, Fault::Stopped, Fault::Cut, Fault::Restarted] {
-        for (dialect, point) in POINTS.iter().flat_map(|point| [("v2", *point), ("v1.0", *point)]) {
-            if dialect == "v1.0" && point.side == Side::Kubernetes {
+        for (way, point) in POINTS.iter().flat_map(|point| Way::ALL.map(|way| (way, *point))) {
+            if !way.concerns(fault, point.side) {
                 continue;
             }
             for moment in moments(fault, point.side) {
-                let plan = Plan { fault, dialect, point, moment: *moment, meanwhile: Meanwhile::Nothing };
+                let plan = Plan { fault, way, point, moment: *moment, meanwhile: Meanwhile::Nothing };
                 plans.push(plan);
                 if point.phase == Phase::Making && fault == Fault::Killed {
                     plans.push(Plan { meanwhile: Meanwhile::Deleted, ..plan });

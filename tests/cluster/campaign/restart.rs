@@ -46,7 +46,7 @@ impl Meeting {
 
 pub async fn run(plane: Plane, plan: Plan, meeting: &Meeting) {
     let coming = Coming(meeting);
-    let world = life::begin(plane, plan.dialect).await;
+    let world = life::begin(plane, plan.way).await;
     let mut gate = gate(&world, &plan).await;
     let mut operator = start(&world, &gate, &[]);
     let held = held(&world, &mut gate, &plan).await;

@@ -3,7 +3,7 @@
 use super::{
     gate::{Fate, Gate, Held},
     life::{self, until},
-    plan::{Fault, Meanwhile, Moment, Plan},
+    plan::{Fault, Meanwhile, Moment, Plan, Way},
     points::{Phase, Side},
 };
 use crate::cluster::world::*;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::time::Instant;
 
 pub async fn run(plan: Plan) {
-    let world = life::begin(SHARED.clone(), plan.dialect).await;
+    let world = life::begin(SHARED.clone(), plan.way).await;
     match plan.fault {
         Fault::Killed => killed(&world, &plan).await,
         Fault::Stopped => stopped(&world, &plan).await,
@@ -24,7 +24,7 @@ pub async fn run(plan: Plan) {
 
 /// A life without a fault, whose writes are the points.
 pub async fn undisturbed() {
-    let world = life::begin(SHARED.clone(), "v2").await;
+    let world = life::begin(SHARED.clone(), Way::KeyInV2).await;
     let gate = Gate::open(&world, "only", None).await;
     let _operator = start(&world, &gate, &[]);
     life::make(&world).await;

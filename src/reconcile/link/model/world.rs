@@ -208,7 +208,7 @@ pub struct World {
     pub services: [Option<Service>; 4],
     pub links: [Place; 2],
     pub processes: [Process; 2],
-    pub flights: [Option<Flight>; 4],
+    pub flights: [Option<Flight>; 6],
     pub left: Left,
     /// The number that the next process names itself by.
     pub next_holder: u8,
