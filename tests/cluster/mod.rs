@@ -16,6 +16,7 @@ mod manifests;
 mod notes;
 mod operators;
 pub(crate) mod plane;
+mod policy;
 mod process;
 mod rbac;
 mod rules;
