@@ -1,11 +1,11 @@
-//! The admission policy of `deploy/samples/` refuses a second link for one service, and nothing else.
+//! The admission policy of `deploy/admission/` refuses a second link for one service, and nothing else.
 
 use super::world::*;
 use atlas_privatelink_operator::testbed::control_plane::{ControlPlane, Options};
 use http::Method;
 use serde_json::{Value, json};
 
-const POLICY: &str = include_str!("../../deploy/samples/one-link-per-service.yaml");
+const POLICY: &str = include_str!("../../deploy/admission/one-link-per-service.yaml");
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 
 /// Applies the policy and its binding as they stand in the file.
