@@ -7,13 +7,14 @@ use crate::{
         alone::alone,
         course::Course,
         death::{self, Moment, Write},
-        life::{RESYNC, begin, delete_both, end, get_ready},
+        life::{RESYNC, delete_both, end, get_ready},
         oracle,
+        way::Way,
         world::*,
     },
     plan::{Campaign, Data, Plan},
 };
-use atlas_privatelink_operator::{atlas::dialect::Dialect, clock::Clock};
+use atlas_privatelink_operator::clock::Clock;
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
 
@@ -56,13 +57,14 @@ struct Crash {
     write: Write,
     moment: Moment,
     clocks: (Time, Time),
-    dialect: Dialect,
+    way: Way,
 }
 
 impl Crash {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, moment, clocks: (first, second), dialect } = self;
-        Data::new(Campaign::Clock, "plain", *dialect)
+        let Self { write: Write { what, nth }, moment, clocks: (first, second), way } = self;
+        let scenario = if *way == Way::ServiceAccount { "service account" } else { "plain" };
+        Data::new(Campaign::Clock, scenario, way.dialect())
             .at(format!("{what} {nth}"))
             .fault(format!("{moment:?}"))
             .meanwhile(format!("{first:?} then {second:?}"))
@@ -79,8 +81,8 @@ async fn whole_life(world: &World) -> Course {
     Course::of(outcome, world)
 }
 
-async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
-    let mut world = begin(dialect);
+async fn record(way: Way) -> (Vec<Write>, Course) {
+    let mut world = way.begin();
     let (operator, reaper) = death::start(&mut world, None);
     let course = whole_life(&world).await;
     operator.stop().await;
@@ -88,7 +90,7 @@ async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
 }
 
 async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
-    let mut world = begin(plan.dialect);
+    let mut world = plan.way.begin();
     plan.clocks.0.set(&mut world);
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
     let mut afterwards = world.clone();
@@ -111,14 +113,14 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     world
 }
 
-fn crashes(dialect: Dialect) -> Vec<Plan> {
-    let (writes, faultless) = alone(|| record(dialect)).unwrap();
+fn crashes(way: Way) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(way)).unwrap();
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     for write in writes.iter().filter(|write| write.what.starts_with("Atlas")) {
         for moment in Moment::ALL {
             for clocks in CLOCKS {
-                let one = Crash { write: write.clone(), moment, clocks, dialect };
+                let one = Crash { write: write.clone(), moment, clocks, way };
                 plans.push(Plan::compared(one.data(), one, &faultless, crash));
             }
         }
@@ -126,4 +128,4 @@ fn crashes(dialect: Dialect) -> Vec<Plan> {
     plans
 }
 
-pub const GROUPS: [Group; 2] = [|| crashes(Dialect::V2), || crashes(Dialect::V1)];
+pub const GROUPS: [Group; 3] = [|| crashes(Way::KeyInV2), || crashes(Way::KeyInV1), || crashes(Way::ServiceAccount)];

@@ -7,17 +7,14 @@ use crate::{
         alone::{alone, eventually},
         hands::NEW,
         life::{BOTH, RESYNC, delete_both, end, first_half, get_ready, make_again, uids},
+        looks::writes_to_atlas,
         oracle, past,
         world::*,
     },
     plan::{Campaign, Data, Plan},
     states::{STATES, State, patch_both, remove_endpoint, remove_services, request},
 };
-use atlas_privatelink_operator::{
-    api::Standing,
-    atlas::dialect::Dialect,
-    testbed::simulator::{Change, Operation},
-};
+use atlas_privatelink_operator::{api::Standing, atlas::dialect::Dialect, testbed::simulator::Change};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -41,13 +38,15 @@ pub enum Event {
     SecretRotated,
     FinalizersStripped,
     ReconcileRequested,
+    /// For twenty minutes.
+    Suspended,
     /// In Atlas, behind the operator's back.
     EndpointLost,
     /// With its endpoint.
     ServiceLost,
 }
 
-pub const EVENTS: [Event; 11] = [
+pub const EVENTS: [Event; 12] = [
     Event::Edited,
     Event::Deleted,
     Event::Recreated,
@@ -57,6 +56,7 @@ pub const EVENTS: [Event; 11] = [
     Event::SecretRotated,
     Event::FinalizersStripped,
     Event::ReconcileRequested,
+    Event::Suspended,
     Event::EndpointLost,
     Event::ServiceLost,
 ];
@@ -129,6 +129,10 @@ async fn happens(world: &World, plan: Happening) {
                 world.credentials();
             }
         }
+        // It is that already, and stays so.
+        Event::Suspended if plan.state == State::Suspended => {
+            patch_both(world, &json!({"spec": {"suspend": true}}));
+        }
         event => happens_everywhere(world, event).await,
     }
 }
@@ -162,9 +166,20 @@ pub async fn happens_everywhere(world: &World, event: Event) {
             assert!(BOTH.iter().all(bare), "the finalizers are still there");
         }
         Event::ReconcileRequested => request(world),
+        Event::Suspended => is_suspended(world).await,
         Event::EndpointLost => [VPCE, NEW].iter().for_each(|endpoint| remove_endpoint(world, endpoint)),
         Event::ServiceLost => remove_services(world),
     }
+}
+
+/// For twenty minutes. What was being asked for has come to its end after one.
+async fn is_suspended(world: &World) {
+    patch_both(world, &json!({"spec": {"suspend": true}}));
+    world.pass(MINUTE).await;
+    let writes = writes_to_atlas(world);
+    world.pass(20 * MINUTE).await;
+    assert_eq!(writes_to_atlas(world), writes, "writes to Atlas for suspended objects");
+    patch_both(world, &json!({"spec": {"suspend": null}}));
 }
 
 pub fn delete_what_is_there(world: &World) {
@@ -277,10 +292,6 @@ pub async fn replace_endpoint(world: &World) {
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(world, PATIENCE, "the old one gone", |world| world.kube.list(ENDPOINTS).is_empty()).await;
     world.apply(endpoint("orders-a", "orders", VPCE));
-}
-
-fn writes_to_atlas(world: &World) -> usize {
-    world.ledger().requests().filter(|request| request.operation.is_some_and(Operation::is_write)).count()
 }
 
 fn ever_refused(world: &World) -> bool {

@@ -6,16 +6,14 @@ use crate::{
     harness::{
         alone::alone,
         course::{Course, same_deeds},
-        life::{RESYNC, begin_with, delete_both, end, get_ready},
+        life::{RESYNC, delete_both, end, get_ready},
         oracle,
+        way::Way,
         world::*,
     },
     plan::{Campaign, Data, Plan},
 };
-use atlas_privatelink_operator::{
-    atlas::dialect::Dialect,
-    testbed::simulator::{Change, Fault, Operation, Rule},
-};
+use atlas_privatelink_operator::testbed::simulator::{Change, Fault, Operation, Rule};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long a fault lasts that doesn't go away by itself.
@@ -37,39 +35,14 @@ enum Half {
     Unmaking,
 }
 
-/// How Atlas is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    KeyInV2,
-    KeyInV1,
-    ServiceAccount,
-}
-
-impl Way {
-    fn dialect(self) -> Dialect {
-        match self {
-            Self::KeyInV2 | Self::ServiceAccount => Dialect::V2,
-            Self::KeyInV1 => Dialect::V1,
-        }
-    }
-
-    fn begin(self) -> World {
-        match self {
-            Self::KeyInV2 => begin_with(Dialect::V2, &KEY),
-            Self::KeyInV1 => begin_with(Dialect::V1, &KEY),
-            Self::ServiceAccount => begin_with(Dialect::V2, &ACCOUNT),
-        }
-    }
-
-    /// Beneath dialect and credential the ways are the same; a part is enough to see that.
-    fn times(self, operation: Operation, fault: &Fault) -> &'static [Times] {
-        let all = [Times::Once, Times::Five, Times::UntilHealed].as_slice();
-        match self {
-            Self::KeyInV2 => all,
-            Self::KeyInV1 if fault.takes_effect() => [Times::Once, Times::UntilHealed].as_slice(),
-            Self::ServiceAccount if operation == Operation::Token => all,
-            Self::KeyInV1 | Self::ServiceAccount => [Times::Five].as_slice(),
-        }
+/// Beneath dialect and credential the ways are the same; a part is enough to see that.
+fn times(way: Way, operation: Operation, fault: &Fault) -> &'static [Times] {
+    let all = [Times::Once, Times::Five, Times::UntilHealed].as_slice();
+    match way {
+        Way::KeyInV2 => all,
+        Way::KeyInV1 if fault.takes_effect() => [Times::Once, Times::UntilHealed].as_slice(),
+        Way::ServiceAccount if operation == Operation::Token => all,
+        Way::KeyInV1 | Way::ServiceAccount => [Times::Five].as_slice(),
     }
 }
 
@@ -189,7 +162,7 @@ fn faults(way: Way) -> Vec<Plan> {
     for (half, operations) in [(Half::Making, making), (Half::Unmaking, unmaking)] {
         for operation in operations {
             for fault in Fault::all() {
-                for times in way.times(operation, &fault) {
+                for times in times(way, operation, &fault) {
                     let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way };
                     plans.push(Plan::compared(one.data(), one, &undisturbed, life_with));
                 }

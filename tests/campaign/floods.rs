@@ -185,7 +185,11 @@ async fn run(trouble: Trouble, alone: (Duration, Duration)) -> World {
     assert!(ready <= most(alone.0), "Ready after {ready:?}, and after {:?} alone", alone.0);
     assert!(gone <= most(alone.1), "gone after {gone:?}, and after {:?} alone", alone.1);
     assert!(!operator.has_ended(), "the operator has died");
-    oracle::always(&world);
+    if trouble == Trouble::ReconcilePanics {
+        oracle::although_it_panics(&world)
+    } else {
+        oracle::always(&world)
+    }
     operator.stop().await;
     world
 }

@@ -4,7 +4,7 @@
 
 use super::fields;
 pub use super::{manifests::*, plane::*, process::Operator};
-pub use crate::harness::world::{ACCOUNT, CLIENT_ID, CLIENT_SECRET, KEY, PRIVATE, PUBLIC};
+pub use crate::harness::world::{CLIENT_ID, CLIENT_SECRET, KEY, PRIVATE, PUBLIC};
 use atlas_privatelink_operator::{
     api::Standing,
     clock::Clock,

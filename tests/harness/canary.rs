@@ -64,6 +64,16 @@ impl Told {
         Arc::new(Seen { inner, leaks: self.leaks.clone() })
     }
 
+    /// How many reconciles have panicked, of all operators.
+    pub fn panics(&self) -> u64 {
+        let pages = self.metrics.lock().unwrap().iter().filter_map(|metrics| metrics.text().ok()).collect::<Vec<_>>();
+        let lines = pages.iter().flat_map(|page| page.lines());
+        let of_panics = lines.filter(|line| line.contains("reconcile_errors") && line.contains("class=\"panic\""));
+        of_panics
+            .map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count"))
+            .sum()
+    }
+
     /// Every place where a secret was shown.
     pub fn leaks(&self) -> Vec<String> {
         let mut leaks = self.leaks.lock().unwrap().clone();

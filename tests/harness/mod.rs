@@ -16,4 +16,5 @@ pub mod oracle;
 pub mod past;
 pub mod sparing;
 pub mod turns;
+pub mod way;
 pub mod world;

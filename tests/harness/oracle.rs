@@ -1,6 +1,6 @@
 //! What must hold after anything.
 
-use super::{canary::tells, past, sparing, world::*};
+use super::{canary::tells, looks::writes_to_atlas, past, sparing, world::*};
 use atlas_privatelink_operator::testbed::{
     kubernetes::Version,
     simulator::{Cause, Effect, Operation},
@@ -15,6 +15,12 @@ use std::{
 /// Nothing was created twice, nothing foreign was deleted, nobody saw a secret, no process had two writes of a project
 /// under way at once, no status lied, and no finalizer went before what it stood for.
 pub fn always(world: &World) {
+    assert_eq!(world.told.panics(), 0, "reconciles that panicked");
+    although_it_panics(world);
+}
+
+/// The same, where a panic is part of the plan.
+pub fn although_it_panics(world: &World) {
     only_ours_is_deleted(world);
     foreign_things_stand(world);
     sound(world);
@@ -36,6 +42,7 @@ fn sound(world: &World) {
     sparing::pauses_are_kept(world);
     no_status_lies(world);
     transitions_are_dated(world);
+    no_generation_is_ahead(world);
     no_finalizer_goes_too_early(world);
 }
 
@@ -119,6 +126,18 @@ fn transitions_are_dated(world: &World) {
                 assert!(dated, "{plural}/{name}: a transition of {of} has another time than it happened: {object:#}");
             }
             before = now;
+        }
+    }
+}
+
+/// What a status has observed was there.
+fn no_generation_is_ahead(world: &World) {
+    for ((plural, name), versions) in past::objects(world) {
+        for Version { object, .. } in versions {
+            let (status, there) = (&object["status"], object["metadata"]["generation"].as_i64());
+            let conditions = status["conditions"].as_array().into_iter().flatten();
+            let all = conditions.chain([status]).filter_map(|one| one["observedGeneration"].as_i64());
+            assert!(all.max() <= there, "{plural}/{name} has observed what was not there yet: {object:#}");
         }
     }
 }
@@ -238,10 +257,6 @@ fn lists_by_key(world: &World, before: usize) -> BTreeMap<(Option<String>, Strin
         *lists.entry((request.caller.clone(), request.path.clone())).or_default() += 1;
     }
     lists
-}
-
-fn writes_to_atlas(world: &World) -> usize {
-    world.ledger().requests().filter(|request| request.operation.is_some_and(Operation::is_write)).count()
 }
 
 /// Nobody asks Atlas anything any more, and nothing is written.

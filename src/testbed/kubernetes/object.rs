@@ -89,6 +89,10 @@ fn encode_secret(secret: &mut Value) {
     if secret["type"].is_null() {
         secret["type"] = json!("Opaque");
     }
+    // A real server shows no empty map.
+    if let Some(fields) = secret.as_object_mut().filter(|fields| fields.get("data").is_some_and(is_empty)) {
+        fields.remove("data");
+    }
 }
 
 /// What a type adds to a new object.

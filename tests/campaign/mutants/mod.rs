@@ -68,9 +68,17 @@ pub fn run(only: &str) -> Vec<String> {
     survivors
 }
 
-/// A copy of what is built, beside which its target folder is kept.
+/// A copy of what is built, beside which its target folder is kept. What an earlier run has left changed is newer than what
+/// it is a copy of, and goes.
 fn copy() -> PathBuf {
     let folder = repository().join("target/mutants/tree");
+    for file in MUTANTS.iter().map(|mutant| mutant.file) {
+        let same = std::fs::read(folder.join(file)).ok() == std::fs::read(repository().join(file)).ok();
+        if !same {
+            // There may be no copy yet.
+            drop(std::fs::remove_file(folder.join(file)));
+        }
+    }
     std::fs::create_dir_all(&folder).expect("a folder");
     let copied = Command::new("cp")
         .args(["--recursive", "--update"])

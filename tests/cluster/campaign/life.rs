@@ -1,10 +1,10 @@
 //! The life of a link and an endpoint in a project where somebody else has a service too, and what must hold of it.
 
 use super::{
-    plan::{Plan, Way},
+    plan::Plan,
     points::{NOW_AND_THEN, POINTS, Write},
 };
-use crate::cluster::world::*;
+use crate::{cluster::world::*, harness::way::Way};
 use atlas_privatelink_operator::{
     reconcile::attempt::HOLD,
     testbed::simulator::{Cause, Change, Effect, Provider},
@@ -29,7 +29,7 @@ pub async fn until(world: &World, what: &str, mut condition: impl AsyncFnMut() -
 
 /// A world with credentials, and somebody else's service in another region.
 pub async fn begin(plane: Plane, way: Way) -> World {
-    let world = World::new(Nature { plane, dialect: way.dialect(), ..Nature::default() }).await;
+    let world = World::new(Nature { plane, dialect: way.version(), ..Nature::default() }).await;
     let (project, region) = (PROJECT.to_owned(), "EU_WEST_1".to_owned());
     let theirs = Change::CreateService {
         project: project.clone(),

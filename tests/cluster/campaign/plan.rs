@@ -4,7 +4,7 @@ use super::{
     gate::Place,
     points::{POINTS, Phase, Point, Side},
 };
-use crate::cluster::world::{ACCOUNT, KEY};
+use crate::harness::way::Way;
 use std::fmt;
 
 /// What befalls the operator while its write is on its way.
@@ -48,48 +48,12 @@ pub enum Meanwhile {
     Deleted,
 }
 
-/// How Atlas is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    KeyInV2,
-    KeyInV1,
-    /// v2, as v1.0 takes none.
-    ServiceAccount,
-}
-
-impl Way {
-    const ALL: [Self; 3] = [Self::KeyInV2, Self::KeyInV1, Self::ServiceAccount];
-
-    pub fn dialect(self) -> &'static str {
-        match self {
-            Self::KeyInV2 | Self::ServiceAccount => "v2",
-            Self::KeyInV1 => "v1.0",
-        }
-    }
-
-    /// What the Secret then holds.
-    pub fn credential(self) -> [(&'static str, &'static str); 2] {
-        match self {
-            Self::KeyInV2 | Self::KeyInV1 => KEY,
-            Self::ServiceAccount => ACCOUNT,
-        }
-    }
-
-    /// What is written to Kubernetes differs in none of them, and who asks only in what a connection carries.
-    fn concerns(self, fault: Fault, side: Side) -> bool {
-        match self {
-            Self::KeyInV2 => true,
-            Self::KeyInV1 => side == Side::Atlas,
-            Self::ServiceAccount => side == Side::Atlas && [Fault::Killed, Fault::Cut].contains(&fault),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::KeyInV2 => "v2",
-            Self::KeyInV1 => "v1.0",
-            Self::ServiceAccount => "v2-service-account",
-        }
+/// What is written to Kubernetes differs in none of the ways, and who asks only in what a connection carries.
+fn concerns(way: Way, fault: Fault, side: Side) -> bool {
+    match way {
+        Way::KeyInV2 => true,
+        Way::KeyInV1 => side == Side::Atlas,
+        Way::ServiceAccount => side == Side::Atlas && [Fault::Killed, Fault::Cut].contains(&fault),
     }
 }
 
@@ -137,7 +101,9 @@ impl fmt::Display for Plan {
             Meanwhile::Nothing => "",
             Meanwhile::Deleted => "/deleted",
         };
-        write!(text, "real/{fault}/{}/{}/{moment}{meanwhile}", self.way.name(), self.point.write())
+        let account = if self.way == Way::ServiceAccount { "-service-account" } else { "" };
+        let (version, write) = (self.way.version(), self.point.write());
+        write!(text, "real/{fault}/{version}{account}/{write}/{moment}{meanwhile}")
     }
 }
 
@@ -159,7 +125,7 @@ pub fn all() -> Vec<Plan> {
     let mut plans = Vec::new();
     for fault in [Fault::Killed, Fault::Stopped, Fault::Cut, Fault::Restarted] {
         for (way, point) in POINTS.iter().flat_map(|point| Way::ALL.map(|way| (way, *point))) {
-            if !way.concerns(fault, point.side) {
+            if !concerns(way, fault, point.side) {
                 continue;
             }
             for moment in moments(fault, point.side) {

@@ -3,10 +3,10 @@
 use super::{
     gate::{Fate, Gate, Held},
     life::{self, until},
-    plan::{Fault, Meanwhile, Moment, Plan, Way},
+    plan::{Fault, Meanwhile, Moment, Plan},
     points::{Phase, Side},
 };
-use crate::cluster::world::*;
+use crate::{cluster::world::*, harness::way::Way};
 use atlas_privatelink_operator::testbed::simulator::Operation;
 use http::Method;
 use serde_json::Value;
