@@ -190,7 +190,8 @@ async fn a_panic_on_the_way_to_kubernetes_is_contained_too() {
         for name in ["cursed", "orders"] {
             world.kube.delete(LINKS, NAMESPACE, name).unwrap();
         }
-        gone_without_trace(&world).await;
+        gone(&world).await;
+        oracle::although_it_panics(&world);
         operator.stop().await;
     }
 }
