@@ -64,9 +64,14 @@ impl Told {
         Arc::new(Seen { inner, leaks: self.leaks.clone() })
     }
 
+    /// The metrics of every operator.
+    fn pages(&self) -> Vec<String> {
+        self.metrics.lock().unwrap().iter().filter_map(|metrics| metrics.text().ok()).collect()
+    }
+
     /// How many reconciles have panicked, of all operators.
     pub fn panics(&self) -> u64 {
-        let pages = self.metrics.lock().unwrap().iter().filter_map(|metrics| metrics.text().ok()).collect::<Vec<_>>();
+        let pages = self.pages();
         let lines = pages.iter().flat_map(|page| page.lines());
         let of_panics = lines.filter(|line| line.contains("reconcile_errors") && line.contains("class=\"panic\""));
         of_panics
@@ -77,8 +82,7 @@ impl Told {
     /// Every place where a secret was shown.
     pub fn leaks(&self) -> Vec<String> {
         let mut leaks = self.leaks.lock().unwrap().clone();
-        let pages = self.metrics.lock().unwrap().iter().filter_map(|metrics| metrics.text().ok()).collect::<Vec<_>>();
-        leaks.extend(pages.into_iter().filter(|page| tells(page)).map(|_| "the metrics".to_owned()));
+        leaks.extend(self.pages().into_iter().filter(|page| tells(page)).map(|_| "the metrics".to_owned()));
         leaks
     }
 }

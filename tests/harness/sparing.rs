@@ -86,7 +86,12 @@ const WAY: SignedDuration = SignedDuration::from_millis(50);
 
 /// The project that a request is about, as its path names it.
 pub fn project(request: &Request) -> Option<&str> {
-    request.path.split('/').skip_while(|part| *part != "groups").nth(1)
+    project_in(&request.path)
+}
+
+/// The project that a path names.
+pub fn project_in(path: &str) -> Option<&str> {
+    path.split('/').skip_while(|part| *part != "groups").nth(1)
 }
 
 /// Whoever was told how long to wait, in seconds or by a date, asks nothing of the project before that. An operator that

@@ -1,6 +1,7 @@
 //! Whether each process has one write of a project under way at a time, from its sending to its answer, or until the
 //! process has given it up.
 
+use super::sparing::project_in;
 use atlas_privatelink_operator::atlas::transport::{Transport, TransportError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -55,8 +56,7 @@ impl Transport for Watched {
 /// What asks for a challenge has no effect, and is no write.
 fn project_of_write(request: &Request<Bytes>) -> Option<String> {
     let writes = request.method() != Method::GET && request.headers().contains_key(header::AUTHORIZATION);
-    let project = request.uri().path().split('/').skip_while(|part| *part != "groups").nth(1);
-    project.filter(|_| writes).map(str::to_owned)
+    project_in(request.uri().path()).filter(|_| writes).map(str::to_owned)
 }
 
 /// Ends with the request, however that ends.
