@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::{Course, same_deeds},
         death::{self, Moment, Write},
         life::{RESYNC, begin, delete_both, get_ready, ours},
         oracle,
@@ -61,19 +62,21 @@ fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, death:
 }
 
 /// The life that is cut off.
-async fn whole_life(world: &World) {
+async fn whole_life(world: &World) -> Course {
     get_ready(world).await;
     world.pass(RESYNC).await;
+    let outcome = oracle::outcome(world);
     delete_both(world);
     eventually(world, PATIENCE, "both gone", World::is_empty).await;
+    Course::of(outcome, world)
 }
 
-async fn record(dialect: Dialect) -> Vec<Write> {
+async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
     let mut world = begin(dialect);
     let (operator, reaper) = start(&mut world, None);
-    whole_life(&world).await;
+    let course = whole_life(&world).await;
     operator.stop().await;
-    reaper.writes()
+    (reaper.writes(), course)
 }
 
 #[derive(Clone)]
@@ -90,25 +93,27 @@ impl Death {
     }
 }
 
-async fn run(plan: Death) -> World {
+async fn run(plan: Death, undisturbed: Arc<Course>) -> World {
     let mut world = begin(plan.dialect);
     let (operator, mut reaper) = start(&mut world, Some((plan.write, plan.moment)));
     tokio::select! {
         () = reaper.kill(&world, operator) => {}
-        () = whole_life(&world) => panic!("the point was never reached"),
+        _ = whole_life(&world) => panic!("the point was never reached"),
     }
     let leaving = world.find_link(NAMESPACE, "orders").is_none_or(|link| link.metadata.deletion_timestamp.is_some());
     let operator = world.start();
     if leaving {
-        eventually(&world, PATIENCE, "both gone", |world| world.kube.list(LINKS).is_empty()).await;
+        eventually(&world, PATIENCE, "both gone", World::is_empty).await;
+        same_deeds(&world, &undisturbed);
     } else {
-        whole_life(&world).await;
+        assert_eq!(whole_life(&world).await, *undisturbed);
     }
     world.pass(Duration::from_secs(60)).await;
     assert_eq!(ours(&world).len(), 1, "what somebody else has made stays");
     oracle::silence(&world).await;
     oracle::created(&world, 0, 1);
     oracle::always(&world);
+    oracle::no_storm(&world, 60);
     operator.stop().await;
     world
 }
@@ -126,10 +131,11 @@ fn points(writes: Vec<Write>) -> impl Iterator<Item = (Write, Moment)> {
 }
 
 fn beaten(dialect: Dialect) -> Vec<Plan> {
-    let writes = alone(|| record(dialect)).unwrap();
+    let (writes, undisturbed) = alone(|| record(dialect)).unwrap();
+    let undisturbed = Arc::new(undisturbed);
     let plan = |(write, moment)| {
         let death = Death { write, moment, dialect };
-        Plan::new(death.data(), move || run(death.clone()))
+        Plan::compared(death.data(), death, &undisturbed, run)
     };
     points(writes).map(plan).collect()
 }

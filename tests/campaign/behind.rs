@@ -19,7 +19,8 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, EndpointState, Provider, Role, ServiceState, Switches},
 };
-use std::time::Duration;
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(90 * 60);
@@ -133,19 +134,32 @@ impl Surprise {
     }
 }
 
-async fn record(plan: Surprise) -> Vec<Write> {
+async fn record(plan: Surprise) -> (Vec<Write>, Value) {
     let mut world = plan.begin();
     let (operator, reaper) = death::start(&mut world, None);
     get_ready(&world).await;
     world.pass(RESYNC).await;
+    let middle = mended(&world);
     delete_both(&world);
     end(&world).await;
     operator.stop().await;
-    reaper.writes()
+    (reaper.writes(), middle)
 }
 
-/// Both get Ready, with a person who does what the conditions call for; then both are deleted.
-pub async fn is_mended(world: &World) {
+/// How both look once all is mended, for lives to be compared: what others have made in between may be theirs.
+fn mended(world: &World) -> Value {
+    let mut outcome = oracle::outcome(world);
+    for object in outcome.as_object_mut().into_iter().flatten().filter_map(|(_, kind)| kind.as_array_mut()).flatten() {
+        object["origin"].take();
+        if let Some(listed) = object["own"]["endpoints"].as_array_mut() {
+            listed.retain(|endpoint| !endpoint.to_string().contains(FOREIGN));
+        }
+    }
+    outcome
+}
+
+/// Both get Ready, with a person who does what the conditions call for, and look as here; then both are deleted.
+pub async fn is_mended(world: &World) -> Value {
     for _ in 0..6 {
         let settled = |world: &World| both_are_ready(world) || calls(world);
         eventually(world, PATIENCE, "Ready, or a person is called for", settled).await;
@@ -156,6 +170,7 @@ pub async fn is_mended(world: &World) {
         do_what_is_called_for(world).await;
     }
     assert!(both_are_ready(world), "{}", world.picture());
+    let middle = mended(world);
     oracle::quiet_hour(world).await;
     delete_both(world);
     let held = |world: &World| says(world, LINKS, "orders").1 == "DeletionBlocked";
@@ -163,6 +178,7 @@ pub async fn is_mended(world: &World) {
     eventually(world, PATIENCE, "gone, or held back", |world| world.is_empty() || held(world)).await;
     remove_endpoint(world, FOREIGN);
     eventually(world, PATIENCE, "gone", World::is_empty).await;
+    middle
 }
 
 fn is_stalled(world: &World, plural: &str, name: &str) -> bool {
@@ -203,15 +219,16 @@ async fn do_what_is_called_for(world: &World) {
     }
 }
 
-async fn run(plan: Surprise) -> World {
+async fn run(plan: Surprise, undisturbed: Arc<Value>) -> World {
     let mut world = plan.begin();
     let (operator, mut reaper) = death::start_met(&mut world, (plan.write.clone(), Moment::AfterEffect));
     let surprise = async {
         reaper.arrives().await;
         plan.deed.is_done(&world).await;
     };
-    let ((), surprised) = tokio::join!(is_mended(&world), tokio::time::timeout(2 * PATIENCE, surprise));
+    let (middle, surprised) = tokio::join!(is_mended(&world), tokio::time::timeout(2 * PATIENCE, surprise));
     surprised.unwrap_or_else(|_| panic!("the point was never reached"));
+    assert_eq!(middle, *undisturbed);
     delete_what_is_there(&world);
     world.pass(MINUTE).await;
     oracle::silence(&world).await;
@@ -231,12 +248,13 @@ async fn run(plan: Surprise) -> World {
 
 fn surprises(removes: bool, dialect: Dialect) -> Vec<Plan> {
     let any = Surprise { write: Write { what: String::new(), nth: 0 }, deed: Deed::ServiceMade, removes, dialect };
-    let writes = alone(|| record(any)).unwrap();
+    let (writes, undisturbed) = alone(|| record(any)).unwrap();
+    let undisturbed = Arc::new(undisturbed);
     let mut plans = Vec::new();
     for write in writes {
         for deed in Deed::ALL {
             let one = Surprise { write: write.clone(), deed, removes, dialect };
-            plans.push(Plan::new(one.data(), move || run(one.clone())));
+            plans.push(Plan::compared(one.data(), one, &undisturbed, run));
         }
     }
     plans

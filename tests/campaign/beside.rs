@@ -5,7 +5,8 @@ use crate::{
     Group,
     events::{self, Event, delete_what_is_there},
     harness::{
-        alone::{eventually, says_ready},
+        alone::{alone, eventually, says_ready},
+        course::{Course, Deeds},
         life::{RESYNC, delete_all, ours, with_neighbours},
         looks::{FOREIGN, MINUTE, foreign_endpoint},
         oracle,
@@ -20,7 +21,7 @@ use atlas_privatelink_operator::{
     testbed::simulator::{Change, Fault, Provider, Rule},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
 const ENDPOINT: &str = "orders-a";
@@ -202,8 +203,7 @@ async fn happens(world: &World, plan: Happening) {
 }
 
 /// What is compared of two runs.
-fn outcome(world: &World, plan: Happening) -> Value {
-    let mut outcome = oracle::outcome(world);
+fn compared(mut outcome: Value, plan: Happening) -> Value {
     if plan.is_other() {
         let kinds = outcome.as_object_mut().unwrap().values_mut();
         let objects = kinds.flat_map(|kind| kind.as_array_mut().unwrap().iter_mut());
@@ -226,33 +226,53 @@ async fn well(world: &World, plan: Happening) {
     world.pass(RESYNC).await;
 }
 
-async fn run(plan: Happening) -> World {
-    let reference = async {
+/// A life in which nothing happened.
+struct Undisturbed {
+    middle: Value,
+    deeds: Deeds,
+}
+
+impl Undisturbed {
+    async fn of(state: State, dialect: Dialect) -> Self {
+        let calm = |state| life(Happening { state, event: Event::Nothing, dialect });
+        let (_, _, Course { middle, deeds }) = calm(state).await;
         // What is being deleted is well only as another.
-        let state = if plan.state == State::DeletionBlocked { State::WaitingForEndpointId } else { plan.state };
-        let plan = Happening { state, ..plan };
-        let (world, _operator) = reach(plan.state, plan.dialect).await;
-        world.pass(5 * MINUTE).await;
-        well(&world, Happening { event: Event::Edited, ..plan }).await;
-        outcome(&world, plan)
-    };
-    let expected = if plan.ends() { Value::Null } else { reference.await };
+        let blocked = state == State::DeletionBlocked;
+        Self { middle: if blocked { calm(State::WaitingForEndpointId).await.2.middle } else { middle }, deeds }
+    }
+}
+
+/// From the state to the end of all, and how all looked in the middle, if there was one.
+async fn life(plan: Happening) -> (World, Running, Course) {
     let (world, operator) = reach(plan.state, plan.dialect).await;
     happens(&world, plan).await;
-    let leaves_behind = plan.state == State::DeletionBlocked && plan.event == Event::FinalizersStripped;
+    let mut middle = Value::Null;
     if plan.ends() {
         heals(&world, plan);
         eventually(&world, PATIENCE, "gone", |world| uids(world, plan.state).iter().all(Option::is_none)).await;
     } else {
         world.pass(40 * MINUTE).await;
         well(&world, plan).await;
-        assert_eq!(outcome(&world, plan), expected);
+        middle = oracle::outcome(&world);
         oracle::quiet_hour(&world).await;
     }
     delete_all(&world);
     eventually(&world, PATIENCE, "all gone", World::is_empty).await;
+    let course = Course::of(middle, &world);
+    (world, operator, course)
+}
+
+async fn run(plan: Happening, undisturbed: Arc<Undisturbed>) -> World {
+    let (world, operator, course) = life(plan).await;
+    if !plan.ends() {
+        assert_eq!(compared(course.middle, plan), compared(undisturbed.middle.clone(), plan));
+    }
+    let leaves_behind = plan.state == State::DeletionBlocked && plan.event == Event::FinalizersStripped;
     if !leaves_behind {
         oracle::nothing_left(&world);
+    }
+    if plan.event.is_harmless() && !leaves_behind {
+        assert_eq!(course.deeds, undisturbed.deeds, "what was made and unmade in Atlas");
     }
     oracle::silence(&world).await;
     oracle::always(&world);
@@ -264,8 +284,15 @@ async fn run(plan: Happening) -> World {
 }
 
 fn all(states: impl IntoIterator<Item = State>, dialect: Dialect) -> Vec<Plan> {
-    let of = |state| events::EVENTS.into_iter().map(move |event| Happening { state, event, dialect });
-    states.into_iter().flat_map(of).map(|one| Plan::new(one.data(), move || run(one))).collect()
+    let mut plans = Vec::new();
+    for state in states {
+        let undisturbed = Arc::new(alone(|| Undisturbed::of(state, dialect)).unwrap());
+        for event in events::EVENTS {
+            let one = Happening { state, event, dialect };
+            plans.push(Plan::compared(one.data(), one, &undisturbed, run));
+        }
+    }
+    plans
 }
 
 pub const GROUPS: [Group; 2] =

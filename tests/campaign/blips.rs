@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::eventually,
+        course::Course,
         life::{both_are_ready, first_half},
         oracle,
         world::*,
@@ -143,7 +144,7 @@ fn judge(said: &[(Timestamp, String, String)], tells: &Tells, confirmed: Timesta
 
 async fn blip(plan: Blip) -> World {
     let (world, operator) = first_half(Dialect::V2).await;
-    let outcome = oracle::outcome(&world);
+    let before = Course::of(oracle::outcome(&world), &world);
     let (list, get) = (confirmed(&world, Operation::ListServices), confirmed(&world, Operation::GetEndpoint));
     let struck = world.clock.now();
     strike(&world, &plan);
@@ -165,8 +166,7 @@ async fn blip(plan: Blip) -> World {
     world.atlas.clear_faults();
     eventually(&world, 7 * MINUTE, "both Ready again", both_are_ready).await;
     world.pass(20 * MINUTE).await;
-    assert_eq!(oracle::outcome(&world), outcome);
-    oracle::created(&world, 1, 1);
+    assert_eq!(Course::of(oracle::outcome(&world), &world), before);
     oracle::quiet_hour(&world).await;
     oracle::always(&world);
     oracle::no_storm(&world, 40);

@@ -8,7 +8,7 @@ use crate::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
         death::{self, Moment, Write},
-        life::{BOTH, RESYNC, begin, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
+        life::{BOTH, RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
         looks::says,
         oracle,
         world::*,
@@ -19,7 +19,7 @@ use crate::{
 use atlas_privatelink_operator::{
     api,
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, EndpointState, Provider, ServiceFailure, ServiceState, Standing},
+    testbed::simulator::{Change, EndpointState, Provider, ServiceFailure, ServiceState, Standing, Switches},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -55,29 +55,40 @@ impl Meanwhile {
         Self::ServiceLost,
         Self::Broken,
     ];
+
+    /// Those in which what is there is made for once only.
+    const PLAIN: [Self; 4] = [Self::Nothing, Self::Hours, Self::Edited, Self::Recreated];
 }
 
-/// Whether Atlas makes everything at the first try.
+/// Whether Atlas makes everything at the first try, and refuses what is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Luck {
     Good,
     /// The service fails once, the endpoint is rejected once.
     Bad,
+    /// Atlas would make a second service of a region: no refusal keeps anybody from it.
+    Lenient,
 }
 
 impl Luck {
     /// How many services and endpoints are made in one life.
     fn made(self) -> usize {
         match self {
-            Self::Good => 1,
+            Self::Good | Self::Lenient => 1,
             Self::Bad => 2,
         }
     }
 
-    fn befalls(self, world: &World) {
-        if self == Self::Good {
-            return;
+    fn begin(self, dialect: Dialect) -> World {
+        let switches = Switches { duplicate_services: self == Self::Lenient, ..Switches::default() };
+        let world = begin_in(Nature { switches, ..Nature::of(dialect) });
+        if self == Self::Bad {
+            Self::fails_once(&world);
         }
+        world
+    }
+
+    fn fails_once(world: &World) {
         world.change(Change::FailServices(ServiceFailure {
             provider: Provider::Aws,
             region: "US_EAST_1".to_owned(),
@@ -108,12 +119,6 @@ impl Crash {
     }
 }
 
-fn prepared(luck: Luck, dialect: Dialect) -> World {
-    let world = begin(dialect);
-    luck.befalls(&world);
-    world
-}
-
 /// The life that is cut off.
 async fn whole_life(world: &World) -> Course {
     get_ready(world).await;
@@ -126,7 +131,7 @@ async fn whole_life(world: &World) -> Course {
 
 /// Every write of a life without a crash, and how that went.
 async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Course) {
-    let mut world = prepared(luck, dialect);
+    let mut world = luck.begin(dialect);
     let (operator, reaper) = death::start(&mut world, None);
     let course = whole_life(&world).await;
     oracle::created(&world, luck.made(), luck.made());
@@ -136,7 +141,7 @@ async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Course) {
 }
 
 async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
-    let mut world = prepared(plan.luck, plan.dialect);
+    let mut world = plan.luck.begin(plan.dialect);
     let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
     tokio::select! {
         () = reaper.kill(&world, operator) => {}
@@ -158,7 +163,7 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
         }
         (true, _) | (_, Meanwhile::Deleted) => end(&world).await,
         (false, Meanwhile::ServiceLost) => settles(&world).await,
-        (false, Meanwhile::Broken) => is_mended(&world).await,
+        (false, Meanwhile::Broken) => drop(is_mended(&world).await),
         (false, Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited) => {
             lives_on(&world, &faultless).await;
             same_deeds(&world, &faultless);
@@ -293,9 +298,11 @@ fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) -> Vec<Plan> {
     plans
 }
 
-pub const GROUPS: [Group; 4] = [
+pub const GROUPS: [Group; 6] = [
     || crashes(Luck::Good, Dialect::V2, &Meanwhile::ALL),
     || crashes(Luck::Good, Dialect::V1, &Meanwhile::ALL),
     || crashes(Luck::Bad, Dialect::V2, &Meanwhile::ALL),
     || crashes(Luck::Bad, Dialect::V1, &Meanwhile::ALL),
+    || crashes(Luck::Lenient, Dialect::V2, &Meanwhile::PLAIN),
+    || crashes(Luck::Lenient, Dialect::V1, &Meanwhile::PLAIN),
 ];

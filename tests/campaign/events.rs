@@ -5,6 +5,7 @@ use crate::{
     Group,
     harness::{
         alone::{alone, eventually},
+        course::{Deeds, deeds},
         hands::NEW,
         life::{BOTH, RESYNC, delete_both, end, first_half, get_ready, make_again, uids},
         looks::writes_to_atlas,
@@ -25,6 +26,8 @@ const ROTATED: &str = "canary-private-key-0123456789-rotated";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// That of the life that others are compared with.
+    Nothing,
     Edited,
     Deleted,
     Recreated,
@@ -68,6 +71,23 @@ struct Happening {
     dialect: Dialect,
 }
 
+impl Event {
+    /// Whether it leaves what is to be made and unmade in Atlas as it is.
+    pub fn is_harmless(self) -> bool {
+        match self {
+            Self::Nothing
+            | Self::Edited
+            | Self::SecretGone
+            | Self::SecretRotatedLate
+            | Self::SecretRotated
+            | Self::FinalizersStripped
+            | Self::ReconcileRequested
+            | Self::Suspended => true,
+            Self::Deleted | Self::Recreated | Self::SecretGoneForGood | Self::EndpointLost | Self::ServiceLost => false,
+        }
+    }
+}
+
 impl Happening {
     fn data(&self) -> Data {
         data("pair", &self.state, self.event, self.dialect)
@@ -77,6 +97,11 @@ impl Happening {
         let recreated = self.event == Event::Recreated;
         [Event::Deleted, Event::SecretGoneForGood].contains(&self.event)
             || (self.state == State::Deleting && !recreated)
+    }
+
+    /// Whether nobody is left who could delete what is in Atlas.
+    fn leaves_behind(&self) -> bool {
+        self.state == State::Deleting && self.event == Event::FinalizersStripped
     }
 
     /// How many services and endpoints are made at most.
@@ -140,6 +165,7 @@ async fn happens(world: &World, plan: Happening) {
 /// What is the same in every state.
 pub async fn happens_everywhere(world: &World, event: Event) {
     match event {
+        Event::Nothing => {}
         Event::Edited => patch_both(world, &json!({"spec": {"suspend": false}})),
         Event::Deleted | Event::Recreated => delete_what_is_there(world),
         Event::SecretGone => lose_secret(world),
@@ -193,10 +219,11 @@ fn is_refused(world: &World) -> bool {
     objects.into_iter().any(|object| object["status"]["conditions"][0]["reason"] == "CredentialsRefused")
 }
 
-/// How a life looks in its middle in which nothing happened.
+/// How a life looks in its middle in which nothing happened, and what it comes to from each state.
 struct Undisturbed {
     made: Value,
     adopted: Value,
+    deeds: Vec<(State, Deeds)>,
 }
 
 impl Undisturbed {
@@ -204,7 +231,18 @@ impl Undisturbed {
         let (world, _operator) = first_half(dialect).await;
         let made = oracle::outcome(&world);
         let (world, _operator) = State::Adopted.reach(dialect).await;
-        Self { made, adopted: oracle::outcome(&world) }
+        let adopted = oracle::outcome(&world);
+        let mut all = Vec::new();
+        for state in STATES.into_iter().filter(|state| state.exists_in(dialect)) {
+            let (world, _operator, _) = life(Happening { state, event: Event::Nothing, dialect }).await;
+            all.push((state, deeds(&world)));
+        }
+        Self { made, adopted, deeds: all }
+    }
+
+    fn deeds(&self, from: State) -> Deeds {
+        let found = self.deeds.iter().find(|(state, _)| *state == from);
+        found.map(|(_, deeds)| deeds.clone()).unwrap_or_default()
     }
 
     /// What is lost is made anew, and then it is ours.
@@ -220,18 +258,30 @@ impl Undisturbed {
     }
 }
 
-async fn event(plan: Happening, undisturbed: Arc<Undisturbed>) -> World {
+/// From the state to the end of both; how both looked in the middle, if there was one.
+async fn life(plan: Happening) -> (World, Running, Option<Value>) {
     let (world, operator) = plan.state.reach(plan.dialect).await;
     let writes = writes_to_atlas(&world);
     happens(&world, plan).await;
     if plan.ends() {
         ends(&world, plan, writes).await;
-    } else {
-        goes_on(&world, plan, writes).await;
-        assert_eq!(oracle::outcome(&world), undisturbed.after(plan));
-        oracle::quiet_hour(&world).await;
-        delete_both(&world);
-        end(&world).await;
+        return (world, operator, None);
+    }
+    goes_on(&world, plan, writes).await;
+    let middle = oracle::outcome(&world);
+    oracle::quiet_hour(&world).await;
+    delete_both(&world);
+    end(&world).await;
+    (world, operator, Some(middle))
+}
+
+async fn event(plan: Happening, undisturbed: Arc<Undisturbed>) -> World {
+    let (world, operator, middle) = life(plan).await;
+    if let Some(middle) = middle {
+        assert_eq!(middle, undisturbed.after(plan));
+    }
+    if plan.event.is_harmless() && !plan.leaves_behind() {
+        assert_eq!(deeds(&world), undisturbed.deeds(plan.state), "what was made and unmade in Atlas");
     }
     oracle::silence(&world).await;
     oracle::always(&world);
@@ -258,8 +308,7 @@ async fn ends(world: &World, plan: Happening, writes: usize) {
     }
     plan.state.lets_go(world);
     eventually(world, PATIENCE, "both gone", World::is_empty).await;
-    let leaves_behind = plan.state == State::Deleting && plan.event == Event::FinalizersStripped;
-    if !leaves_behind {
+    if !plan.leaves_behind() {
         oracle::nothing_left(world);
     }
 }

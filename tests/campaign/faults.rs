@@ -6,14 +6,14 @@ use crate::{
     harness::{
         alone::alone,
         course::{Course, same_deeds},
-        life::{RESYNC, delete_both, end, get_ready},
+        life::{RESYNC, begin_in, delete_both, end, get_ready},
         oracle,
         way::Way,
         world::*,
     },
     plan::{Campaign, Data, Plan},
 };
-use atlas_privatelink_operator::testbed::simulator::{Change, Fault, Operation, Rule};
+use atlas_privatelink_operator::testbed::simulator::{Change, Fault, Operation, Rule, Switches};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long a fault lasts that doesn't go away by itself.
@@ -46,6 +46,14 @@ fn times(way: Way, operation: Operation, fault: &Fault) -> &'static [Times] {
     }
 }
 
+/// Whether Atlas refuses to make what is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uniqueness {
+    Guarded,
+    /// It would make a second service of a region.
+    Lenient,
+}
+
 #[derive(Clone)]
 struct Disturbance {
     half: Half,
@@ -53,12 +61,17 @@ struct Disturbance {
     fault: Fault,
     times: Times,
     way: Way,
+    uniqueness: Uniqueness,
 }
 
 impl Disturbance {
     fn data(&self) -> Data {
-        let Self { half, operation, fault, times, way } = self;
-        let scenario = if *way == Way::ServiceAccount { "service account" } else { "plain" };
+        let Self { half, operation, fault, times, way, uniqueness } = self;
+        let scenario = match (way, uniqueness) {
+            (_, Uniqueness::Lenient) => "lenient",
+            (Way::ServiceAccount, Uniqueness::Guarded) => "service account",
+            (Way::KeyInV2 | Way::KeyInV1, Uniqueness::Guarded) => "plain",
+        };
         Data::new(Campaign::Atlas, scenario, way.dialect())
             .at(format!("{half:?} {operation:?}"))
             .fault(format!("{} {times:?}", fault.name()))
@@ -121,7 +134,13 @@ async fn faultless(way: Way) -> (Course, BTreeSet<Operation>, BTreeSet<Operation
 }
 
 async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
-    let mut world = plan.way.begin();
+    let mut world = match plan.uniqueness {
+        Uniqueness::Guarded => plan.way.begin(),
+        Uniqueness::Lenient => begin_in(Nature {
+            switches: Switches { duplicate_services: true, ..Switches::default() },
+            ..Nature::of(plan.way.dialect())
+        }),
+    };
     let operator = world.start();
     if plan.half == Half::Making {
         plan.strike(&world);
@@ -163,8 +182,13 @@ fn faults(way: Way) -> Vec<Plan> {
         for operation in operations {
             for fault in Fault::all() {
                 for times in times(way, operation, &fault) {
-                    let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way };
-                    plans.push(Plan::compared(one.data(), one, &undisturbed, life_with));
+                    let uniqueness = Uniqueness::Guarded;
+                    let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way, uniqueness };
+                    plans.push(Plan::compared(one.data(), one.clone(), &undisturbed, life_with));
+                    if half == Half::Making && way != Way::ServiceAccount && *times != Times::Five {
+                        let one = Disturbance { uniqueness: Uniqueness::Lenient, ..one };
+                        plans.push(Plan::compared(one.data(), one, &undisturbed, life_with));
+                    }
                 }
             }
         }

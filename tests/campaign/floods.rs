@@ -144,28 +144,44 @@ impl Transport for Cursed {
     }
 }
 
-/// How long a pair takes to get Ready, and to go.
-async fn pace(world: &World) -> (Duration, Duration) {
+/// How long a pair takes to get Ready, and to go, and how it looked between.
+#[derive(Clone)]
+struct Pace {
+    ready: Duration,
+    gone: Duration,
+    pair: Vec<Value>,
+}
+
+async fn pace(world: &World) -> Pace {
     let start = Instant::now();
     world.apply(link("orders"));
     world.apply(endpoint("orders-a", "orders", VPCE));
     world.until(HOUR, "both Ready", both_are_ready).await;
     let ready = start.elapsed();
+    let pair = pair(world);
     let start = Instant::now();
     delete_both(world);
     let gone = |world: &World| world.find_link(NAMESPACE, "orders").is_none();
     world.until(HOUR, "both gone", gone).await;
-    (ready, start.elapsed())
+    Pace { ready, gone: start.elapsed(), pair }
 }
 
-async fn undisturbed() -> (Duration, Duration) {
+/// How both look, among all the others.
+fn pair(world: &World) -> Vec<Value> {
+    let outcome = oracle::outcome(world);
+    let objects =
+        outcome.as_object().into_iter().flat_map(|kinds| kinds.values()).filter_map(Value::as_array).flatten();
+    objects.filter(|object| object["name"].as_str().is_some_and(|name| name.starts_with("orders"))).cloned().collect()
+}
+
+async fn undisturbed() -> Pace {
     let mut world = World::new(Nature::default());
     world.credentials();
     world.start();
     pace(&world).await
 }
 
-async fn run(trouble: Trouble, alone: (Duration, Duration)) -> World {
+async fn run(trouble: Trouble, alone: Arc<Pace>) -> World {
     let mut world = World::new(Nature::default());
     world.credentials();
     if trouble == Trouble::ProjectIsNotFound {
@@ -176,14 +192,16 @@ async fn run(trouble: Trouble, alone: (Duration, Duration)) -> World {
     let operator =
         if trouble == Trouble::ReconcilePanics { world.start_over(Arc::new(Cursed(transport))) } else { world.start() };
     world.pass(Duration::from_secs(60)).await;
-    let (ready, gone) = tokio::select! {
+    let Pace { ready, gone, pair } = tokio::select! {
         pace = pace(&world) => pace,
         () = trouble.goes_on(&world) => unreachable!("it goes on for ever"),
     };
     // A tenth more, and a moment for the looks of this test.
     let most = |alone: Duration| alone.mul_f64(1.1) + Duration::from_secs(1);
-    assert!(ready <= most(alone.0), "Ready after {ready:?}, and after {:?} alone", alone.0);
-    assert!(gone <= most(alone.1), "gone after {gone:?}, and after {:?} alone", alone.1);
+    assert!(ready <= most(alone.ready), "Ready after {ready:?}, and after {:?} alone", alone.ready);
+    assert!(gone <= most(alone.gone), "gone after {gone:?}, and after {:?} alone", alone.gone);
+    assert_eq!(pair, alone.pair);
+    assert_eq!(made_for_the_pair(&world), (1, 1), "services and endpoints made for the pair");
     assert!(!operator.has_ended(), "the operator has died");
     if trouble == Trouble::ReconcilePanics {
         oracle::although_it_panics(&world)
@@ -194,11 +212,19 @@ async fn run(trouble: Trouble, alone: (Duration, Duration)) -> World {
     world
 }
 
+/// How many services and endpoints requests have made in the pair's project and region.
+fn made_for_the_pair(world: &World) -> (usize, usize) {
+    let ledger = world.ledger();
+    let creates = ledger.creates();
+    let of_region = creates.iter().filter(|((project, _, region, _), _)| project == PROJECT && region == "US_EAST_1");
+    (of_region.map(|(_, count)| count).sum(), ledger.endpoint_adds().len())
+}
+
 fn floods() -> Vec<Plan> {
-    let alone = alone(undisturbed).unwrap();
+    let alone = Arc::new(alone(undisturbed).unwrap());
     let plan = |trouble: Trouble| {
         let data = Data::new(Campaign::Flood, "pair", Dialect::V2).meanwhile(format!("{trouble:?}"));
-        Plan::new(data, move || run(trouble, alone))
+        Plan::compared(data, trouble, &alone, run)
     };
     Trouble::ALL.into_iter().map(plan).collect()
 }

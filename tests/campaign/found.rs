@@ -119,6 +119,7 @@ fn reason(world: &World, plural: &str, name: &str) -> String {
 async fn over(world: World, operator: Running) -> World {
     oracle::silence(&world).await;
     oracle::always(&world);
+    oracle::no_storm(&world, 120);
     operator.stop().await;
     world
 }

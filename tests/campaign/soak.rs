@@ -28,6 +28,16 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const STEPS: usize = 30;
 const LINK_NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const ENDPOINT_NAMES: [&str; 4] = ["a-1", "a-2", "b-1", "c-1"];
+const OBJECTS: [(&str, &str); 8] = [
+    (LINKS, LINK_NAMES[0]),
+    (LINKS, LINK_NAMES[1]),
+    (LINKS, LINK_NAMES[2]),
+    (LINKS, LINK_NAMES[3]),
+    (ENDPOINTS, ENDPOINT_NAMES[0]),
+    (ENDPOINTS, ENDPOINT_NAMES[1]),
+    (ENDPOINTS, ENDPOINT_NAMES[2]),
+    (ENDPOINTS, ENDPOINT_NAMES[3]),
+];
 const IDS: [&str; 3] = [VPCE, NEW, "vpce-0a0a0a0a0a0a0a0a0"];
 const OTHER: &str = "5df264b8f10fab7d2cad2f0e";
 
@@ -48,6 +58,8 @@ struct Life {
     dice: SmallRng,
     operator: Option<Running>,
     way: Way,
+    /// Whether `b` only ever adopts: what a link has made is not deleted for one that was told later to adopt only.
+    shares: bool,
 }
 
 /// How the operator proves itself.
@@ -60,7 +72,7 @@ enum Way {
 impl Way {
     /// v1.0 takes no service account.
     fn of(seed: u64, dialect: Dialect) -> Self {
-        if seed.is_multiple_of(4) && dialect == Dialect::V2 { Self::ServiceAccount } else { Self::Key }
+        if seed.is_multiple_of(5) && dialect == Dialect::V2 { Self::ServiceAccount } else { Self::Key }
     }
 
     /// Its name, and the secrets that it has one after the other.
@@ -88,18 +100,28 @@ impl Life {
     }
 
     /// The manifest of a link: `a` and `b` are rivals for one service.
-    fn link(name: &str) -> Value {
+    fn link(&mut self, name: &str) -> Value {
         let change = match name {
             "a" | "b" => json!({}),
             "c" => json!({"spec": {"region": "us-west-2"}}),
             _ => json!({"spec": {"projectId": OTHER}}),
         };
-        with(link(name), change)
+        let policies = if name == "b" && self.shares {
+            json!({"adoptionPolicy": "AdoptOnly"})
+        } else {
+            json!({"adoptionPolicy": self.policy("CreateOnly"), "deletionPolicy": self.policy("Delete")})
+        };
+        with(with(link(name), change), json!({"spec": policies}))
     }
 
     fn endpoint(&mut self, name: &str) -> Value {
         let id = self.pick(&IDS);
-        endpoint(name, &name[..1], id)
+        with(endpoint(name, &name[..1], id), json!({"spec": {"deletionPolicy": self.policy("Delete")}}))
+    }
+
+    /// Most often the one that a manifest has which says nothing.
+    fn policy(&mut self, other: &'static str) -> Option<&'static str> {
+        self.dice.random_ratio(1, 5).then_some(other)
     }
 
     async fn step(&mut self) {
@@ -107,7 +129,10 @@ impl Life {
         let world = world.clone();
         let chosen = self.dice.random_range(0..12);
         match chosen {
-            0..=2 => world.apply(Self::link(self.pick(&LINK_NAMES))),
+            0..=2 => {
+                let name = self.pick(&LINK_NAMES);
+                world.apply(self.link(name));
+            }
             3 | 4 => {
                 let name = self.pick(&ENDPOINT_NAMES);
                 // An edit of one that is being deleted is refused in vain.
@@ -118,7 +143,8 @@ impl Life {
             6 => drop(world.kube.delete(LINKS, NAMESPACE, self.pick(&LINK_NAMES))),
             7 => {
                 let suspend = json!({"spec": {"suspend": if self.dice.random() { json!(true) } else { Value::Null }}});
-                drop(world.kube.patch(LINKS, NAMESPACE, self.pick(&LINK_NAMES), suspend));
+                let (plural, name) = self.pick(&OBJECTS);
+                drop(world.kube.patch(plural, NAMESPACE, name, suspend));
             }
             8 => self.crash().await,
             9 => {
@@ -182,8 +208,8 @@ impl Life {
     fn heal(&mut self) {
         self.world.atlas.clear_faults();
         self.world.kube.lift_all();
-        for name in LINK_NAMES {
-            drop(self.world.kube.patch(LINKS, NAMESPACE, name, json!({"spec": {"suspend": null}})));
+        for (plural, name) in OBJECTS {
+            drop(self.world.kube.patch(plural, NAMESPACE, name, json!({"spec": {"suspend": null}})));
         }
     }
 }
@@ -224,12 +250,17 @@ async fn comes_to_rest(world: &World) {
 
 async fn run(seed: u64, dialect: Dialect) -> World {
     let dice = SmallRng::seed_from_u64(seed);
-    let switches = Switches { auto_remove_service: seed.is_multiple_of(2), ..Switches::default() };
+    let switches = Switches {
+        auto_remove_service: seed.is_multiple_of(2),
+        // One operator lives at a time.
+        duplicate_services: seed.is_multiple_of(7),
+        ..Switches::default()
+    };
     let mut world = World::new(Nature { switches, seed, ..Nature::of(dialect) });
     let way = Way::of(seed, dialect);
     world.secret(NAMESPACE, "atlas-credentials", &way.entries(way.credentials().1[0]));
     let operator = Some(world.start());
-    let mut life = Life { world: world.clone(), dice, operator, way };
+    let mut life = Life { world: world.clone(), dice, operator, way, shares: seed.is_multiple_of(11) };
     for _ in 0..STEPS {
         life.step().await;
     }

@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 enum Past {
     /// How it stands at the point, for so many seconds.
     StandsStill(u64),
+    /// The same of links alone, for half an hour, while what is told of endpoints is the present.
+    LinksStandStill,
+    EndpointsStandStill,
     /// To the next operator: how it stood at the first write.
     FromTheStart,
     /// To the next operator: how it stood one write before.
@@ -32,9 +35,28 @@ enum Past {
 }
 
 impl Past {
-    const ALL: [Self; 4] = [Self::StandsStill(30), Self::StandsStill(1800), Self::FromTheStart, Self::OneWriteAgo];
+    const ALL: [Self; 6] = [
+        Self::StandsStill(30),
+        Self::StandsStill(1800),
+        Self::LinksStandStill,
+        Self::EndpointsStandStill,
+        Self::FromTheStart,
+        Self::OneWriteAgo,
+    ];
     /// How long the next operator is shown the past.
     const TRAVEL: Duration = Duration::from_secs(300);
+
+    /// What the operator at work is shown of itself, and for how long; `None`: the next one is shown something.
+    fn standstill(self, operator: &str) -> Option<(View, Duration)> {
+        let all = View::of(operator);
+        let half_an_hour = Duration::from_secs(1800);
+        match self {
+            Self::StandsStill(seconds) => Some((all, Duration::from_secs(seconds))),
+            Self::LinksStandStill => Some((all.resource(LINKS), half_an_hour)),
+            Self::EndpointsStandStill => Some((all.resource(ENDPOINTS), half_an_hour)),
+            Self::FromTheStart | Self::OneWriteAgo => None,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -83,16 +105,13 @@ fn revisions(world: &World) -> Vec<u64> {
 /// What happens at the point; gives the operator that works from then on.
 async fn deluded(mut world: World, past: Past, operator: Running) -> Running {
     let seen = revisions(&world);
-    let earlier = match past {
-        Past::StandsStill(seconds) => {
-            world.kube.freeze(View::of(&operator.name));
-            world.pass(Duration::from_secs(seconds)).await;
-            world.kube.release(&operator.name);
-            return operator;
-        }
-        Past::FromTheStart => seen.first(),
-        Past::OneWriteAgo => seen.iter().rev().nth(1).or(seen.first()),
-    };
+    if let Some((view, time)) = past.standstill(&operator.name) {
+        world.kube.freeze(view);
+        world.pass(time).await;
+        world.kube.release(&operator.name);
+        return operator;
+    }
+    let earlier = if past == Past::FromTheStart { seen.first() } else { seen.iter().rev().nth(1).or(seen.first()) };
     operator.kill().await;
     world.kube.on_request_clear();
     let name = world.next_operator();

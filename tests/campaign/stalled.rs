@@ -7,6 +7,7 @@ use crate::{
     events::{self, EVENTS, Event, delete_what_is_there, lose_secret, new_secret, replace_endpoint, rotate},
     harness::{
         alone::{alone, eventually},
+        course::{Course, same_deeds},
         life::{RESYNC, both_are_ready, delete_both, end, first_half, get_ready, ours, uids, with_neighbours},
         looks::says,
         oracle, past,
@@ -334,18 +335,30 @@ async fn happens(world: &World, plan: Happening) {
     }
 }
 
-async fn run(plan: Happening, undisturbed: Arc<Value>) -> World {
+/// From the state to the end of both, and how both looked in the middle, if there was one.
+async fn life(plan: Happening) -> (World, Running, Course) {
     let (world, operator) = plan.state.reach(plan.dialect).await;
     happens(&world, plan).await;
+    let mut middle = Value::Null;
     if plan.ends() {
         ends(&world, plan).await;
     } else {
         goes_on(&world, plan).await;
-        assert_eq!(oracle::outcome(&world), *undisturbed);
+        middle = oracle::outcome(&world);
         oracle::quiet_hour(&world).await;
         delete_both(&world);
     }
     end(&world).await;
+    let course = Course::of(middle, &world);
+    (world, operator, course)
+}
+
+async fn run(plan: Happening, undisturbed: Arc<Course>) -> World {
+    let (world, operator, course) = life(plan).await;
+    assert!(plan.ends() || course.middle == undisturbed.middle, "{:#}\n{:#}", course.middle, undisturbed.middle);
+    if plan.event.is_harmless() {
+        same_deeds(&world, &undisturbed);
+    }
     oracle::silence(&world).await;
     oracle::always(&world);
     oracle::no_storm(&world, 60);
@@ -381,13 +394,16 @@ async fn goes_on(world: &World, plan: Happening) {
 }
 
 fn all(dialect: Dialect, states: impl IntoIterator<Item = State>) -> Vec<Plan> {
-    let undisturbed = alone(|| async {
+    let plain = alone(|| async {
         let (world, _operator) = first_half(dialect).await;
         oracle::outcome(&world)
     });
-    let undisturbed = Arc::new(undisturbed.unwrap());
+    let plain = plain.unwrap();
     let mut plans = Vec::new();
     for state in states {
+        let calm = Happening { state, event: Event::Nothing, dialect };
+        let undisturbed = Arc::new(alone(|| async { life(calm).await.2 }).unwrap());
+        assert_eq!(undisturbed.middle, plain, "{state:?} ends otherwise than a life that never was in it");
         for event in EVENTS {
             let one = Happening { state, event, dialect };
             plans.push(Plan::compared(one.data(), one, &undisturbed, run));

@@ -154,6 +154,7 @@ async fn run(plan: Touched, faultless: Arc<Course>) -> World {
     oracle::silence(&world).await;
     oracle::created(&world, 1, 1);
     oracle::always(&world);
+    oracle::no_storm(&world, 60);
     operator.stop().await;
     world
 }

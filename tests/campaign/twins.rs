@@ -1,6 +1,6 @@
 //! Two operators on the same objects, with a Lease between them or without one; and at every write of the first one it is
 //! killed, or stands still for two minutes and goes on with what it had in hand (a zombie), or cannot reach Atlas or the
-//! API server for five. Nothing is made twice, nothing is left behind, and both fall silent.
+//! API server for five, or loses its Lease to somebody who deletes it, or to a clock that is too fast. Nothing is made twice, nothing is left behind, and both fall silent.
 
 use crate::{
     Group,
@@ -19,6 +19,7 @@ use atlas_privatelink_operator::{
         dialect::Dialect,
         transport::{Transport, TransportError},
     },
+    lease,
     testbed::kubernetes::{Decision, Fault, Matcher, Rule},
 };
 use bytes::Bytes;
@@ -42,10 +43,30 @@ enum Fate {
     Zombie,
     WithoutAtlas,
     WithoutKubernetes,
+    /// Somebody deletes the Lease.
+    WithoutLease,
+    /// It stands still for less than its Lease lasts, while the other one's clock runs twice as fast: for that one the
+    /// Lease is over.
+    Outpaced,
 }
 
 impl Fate {
-    const ALL: [Self; 4] = [Self::Killed, Self::Zombie, Self::WithoutAtlas, Self::WithoutKubernetes];
+    const ALL: [Self; 6] =
+        [Self::Killed, Self::Zombie, Self::WithoutAtlas, Self::WithoutKubernetes, Self::WithoutLease, Self::Outpaced];
+
+    /// Whether there must be a Lease for it to befall anybody.
+    fn concerns(self, between: Between) -> bool {
+        between == Between::Lease || ![Self::WithoutLease, Self::Outpaced].contains(&self)
+    }
+
+    /// How long the first operator stands still.
+    fn standstill(self) -> Duration {
+        match self {
+            Self::Zombie => STANDSTILL,
+            Self::Outpaced => by_lease().timing.duration() * 3 / 4,
+            Self::Killed | Self::WithoutAtlas | Self::WithoutKubernetes | Self::WithoutLease => Duration::ZERO,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,11 +170,13 @@ async fn befall(world: &World, operator: Running, fate: Fate, between: Between, 
             world.kube.on_request_clear();
             return None;
         }
-        Fate::Zombie => {
-            *gate.shut.lock().unwrap() = Shut::Until(now + STANDSTILL);
-            stand_still(world, &operator.name, now + STANDSTILL);
-            world.pass(STANDSTILL).await;
+        Fate::Zombie | Fate::Outpaced => {
+            let end = now + fate.standstill();
+            *gate.shut.lock().unwrap() = Shut::Until(end);
+            stand_still(world, &operator.name, end);
+            world.pass(fate.standstill()).await;
         }
+        Fate::WithoutLease => world.kube.delete("leases", NAMESPACE, "operator").unwrap(),
         Fate::WithoutAtlas => {
             *gate.shut.lock().unwrap() = Shut::LosesUntil(now + PARTITION);
             world.pass(PARTITION).await;
@@ -186,17 +209,26 @@ async fn beside_each_other<T>(
     }
 }
 
+/// To whose clock everything lasts half as long, if that is the first one's fate.
+fn start_second(world: &mut World, fate: Fate) -> Running {
+    if fate != Fate::Outpaced {
+        return world.start();
+    }
+    let timing = lease::Timing::of(by_lease().timing.duration() / 2);
+    let ordinary = world.nature.election.replace(lease::Settings { timing, ..by_lease() });
+    let second = world.start();
+    world.nature.election = ordinary;
+    second
+}
+
 async fn run(plan: Pair, faultless: Arc<Course>) -> World {
     let mut world = prepared(plan.between, plan.dialect);
     let gate = Gate { inner: world.atlas.transport(), shut: Arc::new(Mutex::new(Shut::No)) };
     let point = (plan.write.clone(), plan.moment);
-    let waits = if plan.fate == Fate::Zombie { STANDSTILL } else { Duration::ZERO };
-    let (first, mut reaper) = death::start_met_over(&mut world, point, waits, Arc::new(gate.clone()));
-    let second = {
-        // The first one gets the Lease, and most often the work.
-        world.pass(Duration::from_millis(100)).await;
-        world.start()
-    };
+    let (first, mut reaper) = death::start_met_over(&mut world, point, plan.fate.standstill(), Arc::new(gate.clone()));
+    // The first one gets the Lease, and most often the work.
+    world.pass(Duration::from_millis(100)).await;
+    let second = start_second(&mut world, plan.fate);
     let fated = async {
         reaper.arrives().await;
         befall(&world, first, plan.fate, plan.between, &gate).await
@@ -215,6 +247,7 @@ async fn run(plan: Pair, faultless: Arc<Course>) -> World {
     oracle::nothing_left(&world);
     oracle::created(&world, 1, 1);
     oracle::always(&world);
+    oracle::no_storm(&world, 120);
     heir.kill().await;
     world
 }
@@ -225,7 +258,7 @@ fn pairs(between: Between, dialect: Dialect) -> Vec<Plan> {
     let mut plans = Vec::new();
     for write in &writes {
         for moment in [Moment::BeforeEffect, Moment::AfterEffect] {
-            for fate in Fate::ALL {
+            for fate in Fate::ALL.into_iter().filter(|fate| fate.concerns(between)) {
                 let one = Pair { write: write.clone(), moment, fate, between, dialect };
                 plans.push(Plan::compared(one.data(), one, &faultless, run));
             }

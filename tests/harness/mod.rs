@@ -8,6 +8,7 @@ pub mod canary;
 pub mod capture;
 pub mod course;
 pub mod death;
+pub mod grounds;
 pub mod hands;
 pub mod life;
 pub mod looks;

@@ -22,6 +22,7 @@ pub fn always(world: &World) {
 /// The same, where a panic is part of the plan.
 pub fn although_it_panics(world: &World) {
     only_ours_is_deleted(world);
+    only_owners_delete(world);
     foreign_things_stand(world);
     sound(world);
 }
@@ -37,6 +38,7 @@ fn sound(world: &World) {
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
     assert_eq!(world.atlas.replays(), 0, "requests that overlap have shared a nonce");
     assert_eq!(world.turns.overlaps(), Vec::<String>::new(), "writes of one project at once");
+    assert_eq!(world.grounds.groundless(), Vec::<String>::new(), "made without a look");
     no_secret_is_shown(world);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
@@ -71,6 +73,20 @@ fn only_ours_is_deleted(world: &World) {
             }
             _ => {}
         }
+    }
+}
+
+/// What requests have made ends for an object that has it: whose status says that it has created it, or has it and was
+/// told to delete whatever it has, or whose attempt to make it was recorded.
+fn only_owners_delete(world: &World) {
+    let all = past::objects_everywhere(world);
+    for entry in world.ledger().iter().filter(|entry| entry.request().is_some()) {
+        let what = match &entry.effect {
+            Effect::ServiceDeleteRequested { service, .. } => (service.clone(), None),
+            Effect::EndpointDeleteRequested { service, endpoint, .. } => (service.clone(), Some(endpoint.clone())),
+            _ => continue,
+        };
+        assert!(past::has_owner(&all, &what, entry.at), "{what:?} was deleted at {}, and no object had it", entry.at);
     }
 }
 

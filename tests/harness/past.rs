@@ -1,9 +1,12 @@
 //! What was the case when: the past of the objects, and the past of Atlas by its ledger.
 
 use super::world::*;
-use atlas_privatelink_operator::testbed::{
-    kubernetes::{Change, Version},
-    simulator::{Cause, Effect, EndpointState, ServiceState},
+use atlas_privatelink_operator::{
+    api::ATTEMPT_ANNOTATION,
+    testbed::{
+        kubernetes::{ApiServer, Change, Version},
+        simulator::{Cause, Effect, EndpointState, ServiceState},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -12,10 +15,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A service, or one of its endpoints.
 pub type What = (String, Option<String>);
 
+/// Objects by plural and name, each with its versions.
+pub type Objects = Vec<((String, String), Vec<Version>)>;
+
 /// Every version of every object that the operators ever asked for, by plural and name.
-pub fn objects(world: &World) -> Vec<((String, String), Vec<Version>)> {
-    let names: BTreeSet<_> = world
-        .kube
+pub fn objects(world: &World) -> Objects {
+    objects_of(&world.kube)
+}
+
+/// The same in all clusters on this Atlas.
+pub fn objects_everywhere(world: &World) -> Objects {
+    world.clusters.lock().unwrap().iter().flat_map(objects_of).collect()
+}
+
+fn objects_of(kube: &ApiServer) -> Objects {
+    let names: BTreeSet<_> = kube
         .log()
         .0
         .into_iter()
@@ -25,7 +39,7 @@ pub fn objects(world: &World) -> Vec<((String, String), Vec<Version>)> {
     names
         .into_iter()
         .map(|(plural, namespace, name)| {
-            let versions = world.kube.history(&plural, &namespace, &name);
+            let versions = kube.history(&plural, &namespace, &name);
             ((plural, name), versions)
         })
         .collect()
@@ -43,7 +57,7 @@ pub fn is_let_go(version: &Version) -> bool {
 }
 
 /// Whether a live object says at this instant that it has created it.
-pub fn is_owned(all: &[((String, String), Vec<Version>)], what: &What, at: Timestamp) -> bool {
+pub fn is_owned(all: &Objects, what: &What, at: Timestamp) -> bool {
     all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last()).any(
         |version| {
             let (object, status) = (&version.object, &version.object["status"]);
@@ -54,6 +68,33 @@ pub fn is_owned(all: &[((String, String), Vec<Version>)], what: &What, at: Times
             live && (owned(status) || retiring.into_iter().any(owned))
         },
     )
+}
+
+/// Whether an object, live or on its way out, has it at this instant, and may delete it: it has created it, or was told
+/// to delete whatever it has, or has recorded that it is about to make it.
+pub fn has_owner(all: &Objects, what: &What, at: Timestamp) -> bool {
+    let current = all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last());
+    current.filter(|version| version.change != Change::Deleted).any(|Version { object, .. }| {
+        let status = &object["status"];
+        let retiring = status["retiring"].as_array().into_iter().flatten();
+        let has = |thing: &&Value| attachment(thing) == *what;
+        let created = retiring.chain([status]).filter(has).any(|thing| thing["origin"] == "Created");
+        let told = has(&status) && object["spec"]["deletionPolicy"] == "Delete";
+        created || told || is_being_made(object, what)
+    })
+}
+
+/// Whether an object says in its record that it is about to make this.
+fn is_being_made(object: &Value, (service, endpoint): &What) -> bool {
+    let record = object["metadata"]["annotations"][ATTEMPT_ANNOTATION].as_str();
+    let record: Value = record.and_then(|record| serde_json::from_str(record).ok()).unwrap_or_default();
+    match endpoint {
+        // What the service will be called nobody knows before it is there.
+        None => record["write"] == "CreateService",
+        Some(endpoint) => {
+            record["write"] == "AddEndpoint" && record["service"] == **service && record["endpoint"] == **endpoint
+        }
+    }
 }
 
 /// That something is Ready.

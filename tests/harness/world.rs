@@ -1,7 +1,7 @@
 //! A world in simulated time: a Kubernetes API server, an Atlas, and any number of operators between them, all in this
 //! process, on tokio's paused clock. Hours pass in milliseconds, and every run is repeatable.
 
-use super::{canary::Told, turns::Turns};
+use super::{canary::Told, grounds::Grounds, turns::Turns};
 use atlas_privatelink_operator::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
     atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
@@ -93,11 +93,15 @@ pub struct World {
     /// What operators that are started from now on take for the time.
     pub operator_clock: Clock,
     pub kube: ApiServer,
+    /// The API servers of all clusters on this Atlas.
+    pub clusters: Arc<Mutex<Vec<ApiServer>>>,
     pub atlas: Simulator,
     /// What operators show of secrets.
     pub told: Told,
     /// How operators take turns in writing.
     pub turns: Turns,
+    /// What operators had seen before they made something.
+    pub grounds: Grounds,
     /// When operators were killed, by this world's time.
     pub deaths: Arc<Mutex<Vec<Timestamp>>>,
     operators: u32,
@@ -132,9 +136,11 @@ impl World {
             nature,
             clock,
             operator_clock: clock,
+            clusters: Arc::new(Mutex::new(vec![kube.clone()])),
             kube,
             told: Told::default(),
             turns: Turns::default(),
+            grounds: Grounds::default(),
             deaths: Arc::default(),
             operators: 0,
         }
@@ -143,7 +149,9 @@ impl World {
     /// Another Kubernetes cluster on the same Atlas.
     pub fn beside(&self) -> Self {
         let other = Self::new(Nature { seed: self.nature.seed + 1, ..self.nature.clone() });
+        self.clusters.lock().unwrap().push(other.kube.clone());
         Self {
+            clusters: self.clusters.clone(),
             atlas: self.atlas.clone(),
             clock: self.clock,
             operator_clock: self.operator_clock,
@@ -184,7 +192,7 @@ impl World {
         };
         Parts {
             client: self.kube.client_as(&name),
-            transport: self.turns.over(self.told.over(transport)),
+            transport: self.turns.over(self.grounds.over(self.told.over(transport))),
             atlas,
             settings: self.nature.settings.clone(),
             clock: self.operator_clock,

@@ -11,12 +11,17 @@ use std::{
 };
 pub use table::MUTANTS;
 
-/// One small change of the product, and where it is looked for.
-pub struct Mutant {
-    pub name: &'static str,
+/// A text of the product, and what stands there instead.
+pub struct Edit {
     pub file: &'static str,
     pub old: &'static str,
     pub new: &'static str,
+}
+
+/// One small change of the product, at two places where a rule has two guards; and where it is looked for.
+pub struct Mutant {
+    pub name: &'static str,
+    pub edits: &'static [Edit],
     /// Plans whose id contains this are run until one fails.
     pub only: &'static str,
 }
@@ -36,12 +41,14 @@ fn repository() -> &'static Path {
 
 /// What is wrong with the table: a text that is not there, or there more than once.
 pub fn stale() -> Vec<String> {
-    let occurrences = |mutant: &Mutant| {
-        let text = std::fs::read_to_string(repository().join(mutant.file)).unwrap_or_default();
-        text.matches(mutant.old).count()
+    let occurrences = |edit: &Edit| {
+        let text = std::fs::read_to_string(repository().join(edit.file)).unwrap_or_default();
+        text.matches(edit.old).count()
     };
-    let told = MUTANTS.iter().map(|mutant| (mutant, occurrences(mutant))).filter(|(_, count)| *count != 1);
-    told.map(|(mutant, count)| format!("{}: what it changes stands {count} times in {}", mutant.name, mutant.file))
+    let edits = MUTANTS.iter().flat_map(|mutant| mutant.edits.iter().map(move |edit| (mutant.name, edit)));
+    let counted = edits.map(|(name, edit)| (name, edit, occurrences(edit))).filter(|(.., count)| *count != 1);
+    counted
+        .map(|(name, edit, count)| format!("{name}: what it changes stands {count} times in {}", edit.file))
         .collect()
 }
 
@@ -72,7 +79,7 @@ pub fn run(only: &str) -> Vec<String> {
 /// it is a copy of, and goes.
 fn copy() -> PathBuf {
     let folder = repository().join("target/mutants/tree");
-    for file in MUTANTS.iter().map(|mutant| mutant.file) {
+    for file in MUTANTS.iter().flat_map(|mutant| mutant.edits).map(|edit| edit.file) {
         let same = std::fs::read(folder.join(file)).ok() == std::fs::read(repository().join(file)).ok();
         if !same {
             // There may be no copy yet.
@@ -93,11 +100,15 @@ fn copy() -> PathBuf {
 }
 
 fn try_out(folder: &Path, mutant: &Mutant) -> Fate {
-    let (file, original) = (folder.join(mutant.file), repository().join(mutant.file));
-    let text = std::fs::read_to_string(&original).expect("the file");
-    std::fs::write(&file, text.replacen(mutant.old, mutant.new, 1)).expect("written");
+    for Edit { file, old, new } in mutant.edits {
+        let text = std::fs::read_to_string(folder.join(file)).expect("the file");
+        std::fs::write(folder.join(file), text.replacen(old, new, 1)).expect("written");
+    }
     let fate = built(folder).map_or_else(Fate::Stillborn, |()| caught(folder, mutant));
-    std::fs::write(&file, text).expect("written");
+    for Edit { file, .. } in mutant.edits {
+        let original = std::fs::read(repository().join(file)).expect("the file");
+        std::fs::write(folder.join(file), original).expect("written");
+    }
     fate
 }
 
