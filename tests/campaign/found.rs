@@ -68,10 +68,12 @@ enum Found {
     InheritedWithoutLink,
     /// What was attached for a younger one, and is gone just when an older one is edited to want it, is attached again.
     WantedByAnElder,
+    /// An endpoint that was adopted, and is to be deleted all the same, needs its link for that: the link waits for it.
+    AdoptedToBeDeleted,
 }
 
 impl Found {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -86,6 +88,7 @@ impl Found {
         Self::AskedForByAnother,
         Self::InheritedWithoutLink,
         Self::WantedByAnElder,
+        Self::AdoptedToBeDeleted,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -104,6 +107,7 @@ impl Found {
             Self::AskedForByAnother => asked_for_by_another(dialect).await,
             Self::InheritedWithoutLink => inherited_without_link(dialect).await,
             Self::WantedByAnElder => wanted_by_an_elder(dialect).await,
+            Self::AdoptedToBeDeleted => adopted_to_be_deleted(dialect).await,
         }
     }
 }
@@ -393,6 +397,28 @@ async fn wanted_by_an_elder(dialect: Dialect) -> World {
     delete_both(&world);
     end(&world).await;
     over(world, operator).await
+}
+
+async fn adopted_to_be_deleted(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    make_behind_the_back(&world).await;
+    world.apply(link("orders"));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), json!({"spec": {"deletionPolicy": "Delete"}})));
+    let operator = world.start();
+    get_ready(&world).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let held = |world: &World| reason(world, LINKS, "orders") == "DeletionBlocked";
+    eventually(&world, PATIENCE, "held by its endpoint", held).await;
+    operator.kill().await;
+    let operator = world.start();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "both gone", World::is_empty).await;
+    assert_eq!(deletes(&world).len(), 1, "the endpoint was to be deleted, and nothing else: {:?}", deletes(&world));
+    oracle::silence(&world).await;
+    oracle::told_to_delete(&world);
+    operator.stop().await;
+    world
 }
 
 fn found() -> Vec<Plan> {

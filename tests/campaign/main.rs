@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `plan` | what a plan is: data and an id |
 //! | `run`, `command` | running plans on all cores; the command line |
+//! | `story` | lives that take other turns than that of a plain pair |
 //! | `crashes`, `stories`, `beaten` | the operator is killed at every write |
 //! | `faults`, `later_faults`, `blips` | Atlas, at every call of it |
 //! | `own_calls` | the Kubernetes API, at every call of it |
@@ -49,6 +50,7 @@ mod stale;
 mod stalled;
 mod states;
 mod stories;
+mod story;
 mod touched;
 mod twins;
 mod ways;

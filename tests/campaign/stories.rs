@@ -1,173 +1,36 @@
-//! The operator is killed at every single write of lives that take other turns: an endpoint's id changes, things are
-//! adopted, a service account asks, the cloud is another, manifests are renamed or moved. Whoever tells the story goes on
-//! meanwhile.
+//! The operator is killed at every single write of each [`Story`], and another one takes over.
 
 use crate::{
     Group,
     harness::{
-        alone::{alone, eventually},
+        alone::alone,
         course::Course,
         death::{self, Moment, Write},
-        hands::{NEW, change_id, is_at, make_behind_the_back},
-        life::{RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
-        looks::{deletes, only_service},
-        moving::{HandOver, Move, When},
+        moving::{HandOver, Move},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
+    story::{PATIENCE, Story},
 };
 use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator::Provider};
-use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 const SHORT: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_secs(600);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Story {
-    /// The endpoint gets another id (safety rule 6).
-    IdChanges,
-    /// Service and endpoint are there already, and are kept.
-    Adopts,
-    /// They are there already, and the manifests say `deletionPolicy: Delete`.
-    AdoptsAndDeletes,
-    /// An ordinary life with the credential of a service account.
-    ServiceAccount,
-    /// That of a link alone, in another cloud; v2 only.
-    Plain(Provider),
-    /// New manifests take the place of the old ones (safety rule 7). Told from there on.
-    HandsOver(HandOver),
-}
-
-impl Story {
-    async fn begin(self, dialect: Dialect) -> World {
-        let world = match self {
-            Self::IdChanges => return begin_with(dialect, &KEY),
-            Self::ServiceAccount => return begin_with(dialect, &ACCOUNT),
-            Self::Plain(provider) => return begin_in_cloud(dialect, provider),
-            Self::HandsOver(_) => {
-                let mut world = begin_with(dialect, &KEY);
-                let operator = world.start();
-                get_ready(&world).await;
-                operator.stop().await;
-                return world;
-            }
-            Self::Adopts | Self::AdoptsAndDeletes => with_neighbours(dialect),
-        };
-        make_behind_the_back(&world).await;
-        let policy = if self == Self::Adopts { json!({}) } else { json!({"spec": {"deletionPolicy": "Delete"}}) };
-        world.credentials();
-        world.apply(with(link("orders"), policy.clone()));
-        world.apply(with(endpoint("orders-a", "orders", VPCE), policy));
-        world
+/// For how long no operator runs.
+fn pauses(story: Story) -> &'static [Duration] {
+    match story {
+        Story::HandsOver(_) => &[SHORT],
+        Story::Plain(_)
+        | Story::ServiceAccount
+        | Story::ServiceFails
+        | Story::EndpointIsRejected
+        | Story::IdChanges
+        | Story::Adopts
+        | Story::AdoptsAndDeletes => &[SHORT, LONG],
     }
-
-    /// From the first write to the last.
-    async fn goes_on(self, world: &World) -> Course {
-        eventually(world, PATIENCE, "all Ready", all_are_ready).await;
-        self.takes_its_turn(world).await;
-        world.pass(RESYNC).await;
-        let outcome = oracle::outcome(world);
-        let origin = if self.adopts() { "Adopted" } else { "Created" };
-        let stand = all_objects(world).iter().all(|(_, object)| object["status"]["origin"] == origin);
-        assert!(stand && all_are_ready(world), "{outcome:#}");
-        oracle::quiet_hour(world).await;
-        delete_all(world);
-        eventually(world, PATIENCE, "all gone", World::is_empty).await;
-        Course::of(outcome, world)
-    }
-
-    async fn takes_its_turn(self, world: &World) {
-        match self {
-            Self::IdChanges => {
-                change_id(world, NEW);
-                eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
-            }
-            Self::HandsOver(hand_over) => {
-                hand_over.happens(world, PATIENCE).await;
-                eventually(world, PATIENCE, "handed over", |world| hand_over.change.is_done(world)).await;
-                assert_eq!(deletes(world), Vec::<String>::new(), "a DELETE reached Atlas");
-            }
-            Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount | Self::Plain(_) => {}
-        }
-    }
-
-    fn adopts(self) -> bool {
-        match self {
-            Self::Adopts | Self::AdoptsAndDeletes => true,
-            Self::IdChanges | Self::ServiceAccount | Self::Plain(_) | Self::HandsOver(_) => false,
-        }
-    }
-
-    /// What Atlas has made and lost once all is over.
-    fn ends(self, world: &World) {
-        let (services, endpoints) = match self {
-            Self::IdChanges => (1, 2),
-            Self::ServiceAccount | Self::HandsOver(_) => (1, 1),
-            Self::Plain(_) => (1, 0),
-            Self::Adopts | Self::AdoptsAndDeletes => (0, 0),
-        };
-        oracle::created(world, services, endpoints);
-        match self {
-            Self::IdChanges | Self::ServiceAccount | Self::Plain(_) | Self::HandsOver(_) => {
-                oracle::nothing_left(world);
-                oracle::always(world);
-            }
-            Self::Adopts => {
-                assert_eq!(deletes(world), Vec::<String>::new());
-                oracle::always(world);
-            }
-            Self::AdoptsAndDeletes => {
-                assert_eq!(ours(world), Vec::<Value>::new(), "the manifests said Delete");
-                // Whoever comes after a crash may ask again for what is on its way out.
-                let ledger = world.ledger();
-                let removed = ledger.endpoint_deletes();
-                assert!(!removed.is_empty() && removed.iter().all(|endpoint| *endpoint == VPCE), "{removed:?}");
-                assert!(!only_service(world).is_empty(), "the neighbours are still there");
-                oracle::told_to_delete(world);
-            }
-        }
-    }
-
-    fn name(self) -> String {
-        match self {
-            Self::IdChanges | Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount => format!("{self:?}"),
-            Self::Plain(_) => "plain".to_owned(),
-            Self::HandsOver(HandOver { change, when, first }) => {
-                let when = if when == When::Soon { "at once" } else { "after Ready" };
-                if change.old().len() == 1 {
-                    format!("{change:?} {when}")
-                } else {
-                    format!("{change:?} {when} {first:?} first")
-                }
-            }
-        }
-    }
-
-    fn provider(self) -> Provider {
-        match self {
-            Self::Plain(provider) => provider,
-            Self::IdChanges | Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount | Self::HandsOver(_) => {
-                Provider::Aws
-            }
-        }
-    }
-
-    /// For how long no operator runs.
-    fn pauses(self) -> &'static [Duration] {
-        match self {
-            Self::HandsOver(_) => &[SHORT],
-            Self::IdChanges | Self::Adopts | Self::AdoptsAndDeletes | Self::ServiceAccount | Self::Plain(_) => {
-                &[SHORT, LONG]
-            }
-        }
-    }
-}
-
-fn all_are_ready(world: &World) -> bool {
-    all_objects(world).iter().all(|(_, object)| object["status"]["conditions"][0]["status"] == "True")
 }
 
 #[derive(Clone)]
@@ -228,7 +91,7 @@ fn crashes(story: Story, dialect: Dialect) -> Vec<Plan> {
     let mut plans = Vec::new();
     for write in &writes {
         for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            for pause in story.pauses() {
+            for pause in pauses(story) {
                 let one = Crash { story, dialect, write: write.clone(), moment, pause: *pause };
                 plans.push(Plan::compared(one.data(), one, &faultless, crash));
             }

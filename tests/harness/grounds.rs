@@ -184,7 +184,7 @@ impl Sent {
         let Some(answer) = answer else { return };
         // A refusal has made nothing.
         self.makes &= !answer.status().is_client_error();
-        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let Ok(body) = serde_json::from_slice::<Value>(answer.body()) else { return };
         let seen = match &self.about {
             About::List(..) => Some(body).filter(|_| answer.status() == StatusCode::OK),
             About::Endpoint(..) if answer.status() == StatusCode::NOT_FOUND && body["errorCode"].is_string() => {

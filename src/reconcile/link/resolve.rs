@@ -2,7 +2,7 @@
 
 use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
 use crate::{
-    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Reason, Verdict},
+    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, DeletionPolicy, Origin, Reason, Verdict},
     atlas::{ids::ServiceId, inventory::Need, region::Region},
     controller::{
         context::{Care, Context, Watched},
@@ -119,7 +119,9 @@ fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
     let subject = Subject::of(endpoint, false);
     let status = endpoint.status.clone().unwrap_or_default();
     let origins = status.origin.into_iter().chain(status.retiring.iter().map(|old| old.origin));
-    let recorded = origins.map(|origin| claimed(endpoint, origin)).any(|origin| origin == Origin::Created);
+    // Told to delete whatever it has, it takes away what it adopted, too.
+    let takes_all = endpoint.spec.deletion_policy == Some(DeletionPolicy::Delete);
+    let recorded = origins.map(|origin| claimed(endpoint, origin)).any(|origin| takes_all || origin == Origin::Created);
     let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid)
         .is_some_and(|attempt| attempt.refusal.is_none());
     subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))

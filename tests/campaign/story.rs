@@ -1,0 +1,205 @@
+//! Lives that take other turns than that of a plain pair: a service fails once, an endpoint is rejected once, an endpoint's
+//! id changes, things are adopted, a service account asks, the cloud is another, manifests are renamed or moved. Whoever
+//! tells the story goes on, whatever befalls the operator.
+
+use crate::harness::{
+    alone::eventually,
+    course::Course,
+    hands::{NEW, change_id, fails, is_at, make_behind_the_back},
+    life::{RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
+    looks::{deletes, only_service},
+    moving::{HandOver, When},
+    oracle,
+    world::*,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Provider, Standing},
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// No step of a story takes longer.
+pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Story {
+    /// That of an ordinary pair; in another cloud than AWS, of a link alone (v2 only).
+    Plain(Provider),
+    /// The same with the credential of a service account.
+    ServiceAccount,
+    /// The service fails once.
+    ServiceFails,
+    /// The endpoint is rejected once.
+    EndpointIsRejected,
+    /// The endpoint gets another id (safety rule 6).
+    IdChanges,
+    /// Service and endpoint are there already, and are kept.
+    Adopts,
+    /// They are there already, and the manifests say `deletionPolicy: Delete`.
+    AdoptsAndDeletes,
+    /// New manifests take the place of the old ones (safety rule 7). Told from there on.
+    HandsOver(HandOver),
+}
+
+impl Story {
+    /// The world as it is when the operator of the story starts.
+    pub async fn begin(self, dialect: Dialect) -> World {
+        match self {
+            Self::Plain(Provider::Aws) | Self::IdChanges => begin_with(dialect, &KEY),
+            Self::Plain(provider) => begin_in_cloud(dialect, provider),
+            Self::ServiceAccount => begin_with(dialect, &ACCOUNT),
+            Self::ServiceFails => {
+                let world = begin_with(dialect, &KEY);
+                fails(&world, 1);
+                world
+            }
+            Self::EndpointIsRejected => {
+                let world = begin_with(dialect, &KEY);
+                let standing = Standing::RejectedTimes(1);
+                world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
+                world
+            }
+            Self::HandsOver(_) => {
+                let mut world = begin_with(dialect, &KEY);
+                let operator = world.start();
+                get_ready(&world).await;
+                operator.stop().await;
+                world
+            }
+            Self::Adopts => begin_behind(dialect, &json!({})).await,
+            Self::AdoptsAndDeletes => begin_behind(dialect, &json!({"spec": {"deletionPolicy": "Delete"}})).await,
+        }
+    }
+
+    /// From the first write to the last.
+    pub async fn goes_on(self, world: &World) -> Course {
+        eventually(world, PATIENCE, "all Ready", all_are_ready).await;
+        self.takes_its_turn(world).await;
+        world.pass(RESYNC).await;
+        let outcome = oracle::outcome(world);
+        let origin = if self.adopts() { "Adopted" } else { "Created" };
+        let stand = all_objects(world).iter().all(|(_, object)| object["status"]["origin"] == origin);
+        assert!(stand && all_are_ready(world), "{outcome:#}");
+        oracle::quiet_hour(world).await;
+        delete_all(world);
+        eventually(world, PATIENCE, "all gone", World::is_empty).await;
+        Course::of(outcome, world)
+    }
+
+    async fn takes_its_turn(self, world: &World) {
+        match self {
+            Self::IdChanges => {
+                change_id(world, NEW);
+                eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+            }
+            Self::HandsOver(hand_over) => {
+                hand_over.happens(world, PATIENCE).await;
+                eventually(world, PATIENCE, "handed over", |world| hand_over.change.is_done(world)).await;
+                assert_eq!(deletes(world), Vec::<String>::new(), "a DELETE reached Atlas");
+            }
+            Self::Plain(_)
+            | Self::ServiceAccount
+            | Self::ServiceFails
+            | Self::EndpointIsRejected
+            | Self::Adopts
+            | Self::AdoptsAndDeletes => {}
+        }
+    }
+
+    fn adopts(self) -> bool {
+        match self {
+            Self::Adopts | Self::AdoptsAndDeletes => true,
+            Self::Plain(_)
+            | Self::ServiceAccount
+            | Self::ServiceFails
+            | Self::EndpointIsRejected
+            | Self::IdChanges
+            | Self::HandsOver(_) => false,
+        }
+    }
+
+    /// What Atlas has made and lost once all is over.
+    pub fn ends(self, world: &World) {
+        let (services, endpoints) = match self {
+            Self::Plain(Provider::Aws) | Self::ServiceAccount | Self::HandsOver(_) => (1, 1),
+            Self::Plain(_) => (1, 0),
+            Self::ServiceFails => (2, 1),
+            Self::EndpointIsRejected | Self::IdChanges => (1, 2),
+            Self::Adopts | Self::AdoptsAndDeletes => (0, 0),
+        };
+        oracle::created(world, services, endpoints);
+        match self {
+            Self::Plain(_)
+            | Self::ServiceAccount
+            | Self::ServiceFails
+            | Self::EndpointIsRejected
+            | Self::IdChanges
+            | Self::HandsOver(_) => {
+                oracle::nothing_left(world);
+                oracle::always(world);
+            }
+            Self::Adopts => {
+                assert_eq!(deletes(world), Vec::<String>::new());
+                oracle::always(world);
+            }
+            Self::AdoptsAndDeletes => {
+                assert_eq!(ours(world), Vec::<Value>::new(), "the manifests said Delete");
+                // Whoever comes after a crash may ask again for what is on its way out.
+                let ledger = world.ledger();
+                let removed = ledger.endpoint_deletes();
+                assert!(!removed.is_empty() && removed.iter().all(|endpoint| *endpoint == VPCE), "{removed:?}");
+                assert!(!only_service(world).is_empty(), "the neighbours are still there");
+                oracle::told_to_delete(world);
+            }
+        }
+    }
+
+    /// Its words in the ids of plans.
+    pub fn name(self) -> String {
+        match self {
+            Self::Plain(_) => "plain".to_owned(),
+            Self::ServiceAccount
+            | Self::ServiceFails
+            | Self::EndpointIsRejected
+            | Self::IdChanges
+            | Self::Adopts
+            | Self::AdoptsAndDeletes => format!("{self:?}"),
+            Self::HandsOver(HandOver { change, when, first }) => {
+                let when = if when == When::Soon { "at once" } else { "after Ready" };
+                if change.old().len() == 1 {
+                    format!("{change:?} {when}")
+                } else {
+                    format!("{change:?} {when} {first:?} first")
+                }
+            }
+        }
+    }
+
+    pub fn provider(self) -> Provider {
+        match self {
+            Self::Plain(provider) => provider,
+            Self::ServiceAccount
+            | Self::ServiceFails
+            | Self::EndpointIsRejected
+            | Self::IdChanges
+            | Self::Adopts
+            | Self::AdoptsAndDeletes
+            | Self::HandsOver(_) => Provider::Aws,
+        }
+    }
+}
+
+/// Both manifests, over a service and an endpoint that somebody else has made.
+async fn begin_behind(dialect: Dialect, policy: &Value) -> World {
+    let world = with_neighbours(dialect);
+    make_behind_the_back(&world).await;
+    world.credentials();
+    world.apply(with(link("orders"), policy.clone()));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), policy.clone()));
+    world
+}
+
+fn all_are_ready(world: &World) -> bool {
+    all_objects(world).iter().all(|(_, object)| object["status"]["conditions"][0]["status"] == "True")
+}
