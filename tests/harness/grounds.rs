@@ -142,6 +142,11 @@ fn names(service: &Value, region: &str) -> bool {
         || name.contains(&format!(".{}.", plain(region)))
 }
 
+/// Whether each service of a list tells its id: no process takes anything from a list in which one doesn't.
+fn is_readable(list: &Value) -> bool {
+    list.as_array().is_some_and(|services| services.iter().all(|service| service["id"].is_string()))
+}
+
 struct Watched {
     inner: Arc<dyn Transport>,
     memory: Arc<Mutex<Memory>>,
@@ -186,7 +191,7 @@ impl Sent {
         self.makes &= !answer.status().is_client_error();
         let Ok(body) = serde_json::from_slice::<Value>(answer.body()) else { return };
         let seen = match &self.about {
-            About::List(..) => Some(body).filter(|_| answer.status() == StatusCode::OK),
+            About::List(..) => Some(body).filter(|body| answer.status() == StatusCode::OK && is_readable(body)),
             About::Endpoint(..) if answer.status() == StatusCode::NOT_FOUND && body["errorCode"].is_string() => {
                 Some(Value::Null)
             }

@@ -8,7 +8,7 @@ use atlas_privatelink_operator::testbed::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every read of a Secret.
 pub fn reads(world: &World) -> Vec<RequestRecord> {
@@ -98,20 +98,20 @@ pub fn project_in(path: &str) -> Option<&str> {
 /// was started since does not know of it.
 pub fn pauses_are_kept(world: &World) {
     let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
-    let mut told: Option<(Timestamp, SignedDuration, &str)> = None;
+    let mut told: BTreeMap<&str, (Timestamp, SignedDuration)> = BTreeMap::new();
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
         let Some(project) = project(request) else { continue };
-        if let Some((since, pause, paused)) = told.as_ref().filter(|(.., paused)| *paused == project) {
+        if let Some((since, pause)) = told.get(project) {
             let died = deaths.iter().any(|death| since <= death && *death <= at);
             let kept = at <= *since + WAY || at >= *since + *pause || died;
             assert!(
                 kept,
-                "{} {} at {at}, though {paused} was to be left alone since {since}",
+                "{} {} at {at}, though {project} was to be left alone since {since}",
                 request.method, request.path
             );
         }
         if let Some(pause) = request.fault.and_then(pause) {
-            told = Some((at, pause, project));
+            told.insert(project, (at, pause));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a plan for a link may look at, and what it can read from it. Pure.
 
-use super::{Desired, Facts, Observed, Plan, Step};
+use super::{Desired, Facts, Observed, Plan, Sharer, Step};
 use crate::{
     api::{Origin, Reason, Verdict},
     atlas::{
@@ -32,8 +32,17 @@ impl<'a> Case<'a> {
     /// The service that stands for this key in Atlas, one that is not going away before one that is.
     pub(super) fn candidate(&self) -> Option<&'a Service> {
         let all = self.observed.services.value.iter();
-        all.filter(|service| stands_for(service, &self.desired.region))
+        all.filter(|service| stands_for(service, &self.desired.region) || self.is_named_by_another(service))
             .min_by_key(|service| service.state == ServiceState::Deleting)
+    }
+
+    /// v1.0: a service without a name doesn't tell its region, but another link of this region, which has listed the
+    /// project with its own credentials, records it.
+    fn is_named_by_another(&self, service: &Service) -> bool {
+        let records = |other: &Sharer| other.service == Some(service.id) && other.claim.heard == Heard::Listed;
+        service.provider == self.desired.region.provider()
+            && service.region.is_none()
+            && self.observed.others.iter().any(records)
     }
 
     /// The attempt to create a service, unless it is known what came of it.

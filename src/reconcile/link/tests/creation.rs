@@ -12,7 +12,7 @@ use crate::{
             Facts, Step,
             fixture::{Scene, creation, id, region, scene, service, sharer, unnamed},
         },
-        ownership::Heard,
+        ownership::{Claim, Heard},
     },
 };
 
@@ -241,6 +241,18 @@ fn v1_after_a_conflict_or_a_lost_answer_an_unnamed_service_is_waited_for() {
             it.observed.recorded_elsewhere.insert(id());
         });
         assert_ne!(says(&recorded.plan()).1, Reason::RegionUnknown);
+    }
+}
+
+#[test]
+fn v1_an_unnamed_service_is_of_the_region_if_another_link_of_it_says_so() {
+    let leaving = |heard| Claim { live: false, heard, ..claim("a", Some(Origin::Created)) };
+    let rival =
+        |heard| scene().listing([unnamed(id(), ServiceState::Initiating)]).sharing([sharer(leaving(heard), id())]);
+    assert_eq!(origin(&rival(Heard::Listed)), Some(Origin::Adopted));
+    // Whose credentials never listed the project may say what it likes.
+    for heard in [Heard::Nothing, Heard::Lacking] {
+        created(&rival(heard).plan());
     }
 }
 

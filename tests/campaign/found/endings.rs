@@ -1,0 +1,122 @@
+//! Lives in which an object that is deleted came to no end, or left something behind.
+
+use super::{MINUTE, PATIENCE, is_gone, over, reason};
+use crate::{
+    harness::{
+        alone::eventually,
+        death::{self, Moment, Write},
+        hands::{NEW, change_id, is_at, make_behind_the_back},
+        life::{begin, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
+        looks::deletes,
+        oracle,
+        world::*,
+    },
+    states::{make_vpc_endpoint, remove_services},
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{self},
+};
+use serde_json::json;
+
+pub(super) async fn through_a_leaving_link(dialect: Dialect, id: &str) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let blocked = |world: &World| reason(world, LINKS, "orders") == "DeletionBlocked";
+    eventually(&world, PATIENCE, "held by its endpoint", blocked).await;
+    world.apply(endpoint("late", "orders", id));
+    let waits = |world: &World| reason(world, ENDPOINTS, "late") == "WaitingForLink";
+    eventually(&world, PATIENCE, "the late one waits", waits).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "the endpoint is gone", is_gone(ENDPOINTS, "orders-a")).await;
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "late").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn service_replaced(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    remove_services(&world);
+    let replaced = |world: &World| reason(world, ENDPOINTS, "orders-a") == "ServiceReplaced";
+    eventually(&world, PATIENCE, "its service was replaced", replaced).await;
+    // Somebody has made another VPC endpoint, and got the same id.
+    make_vpc_endpoint(&world);
+    world.apply(endpoint("next", "orders", VPCE));
+    eventually(&world, PATIENCE, "the next one is Ready", |world| world.endpoint_ready("next")).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "next").unwrap();
+    eventually(&world, PATIENCE, "the next one is gone", is_gone(ENDPOINTS, "next")).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// Two links for one region, in an Atlas that takes seconds for what takes it minutes: there all is gone before the request
+/// of the dead operator arrives.
+pub(super) async fn arrives_at_the_end(dialect: Dialect) -> World {
+    let nature = Nature::of(dialect);
+    let atlas = simulator::Settings { time_scale: 200.0, ..nature.atlas.clone() };
+    let mut world = with_neighbours_in(Nature { atlas, ..nature });
+    world.credentials();
+    world.apply(link("orders"));
+    let point = Write { what: "Atlas POST service".to_owned(), nth: 1 };
+    let (operator, mut reaper) = death::start(&mut world, Some((point, Moment::EffectComesLate)));
+    reaper.kill(&world, operator).await;
+    world.apply(link("rival"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    for name in ["rival", "orders"] {
+        world.kube.delete(LINKS, NAMESPACE, name).unwrap();
+    }
+    eventually(&world, PATIENCE, "both gone", |world| world.kube.list(LINKS).is_empty()).await;
+    world.pass(3 * MINUTE).await;
+    oracle::nothing_left(&world);
+    over(world, operator).await
+}
+
+pub(super) async fn inherited_without_link(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.apply(link("other"));
+    world.apply(endpoint("heir", "other", VPCE));
+    eventually(&world, PATIENCE, "the heir is Ready", |world| world.endpoint_ready("heir")).await;
+    world.kube.delete(LINKS, NAMESPACE, "other").unwrap();
+    eventually(&world, PATIENCE, "its link is gone", is_gone(LINKS, "other")).await;
+    change_id(&world, NEW);
+    eventually(&world, PATIENCE, "handed over", |world| is_at(world, NEW)).await;
+    operator.kill().await;
+    let operator = world.start();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
+    eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn adopted_to_be_deleted(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    make_behind_the_back(&world).await;
+    world.apply(link("orders"));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), json!({"spec": {"deletionPolicy": "Delete"}})));
+    let operator = world.start();
+    get_ready(&world).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let held = |world: &World| reason(world, LINKS, "orders") == "DeletionBlocked";
+    eventually(&world, PATIENCE, "held by its endpoint", held).await;
+    operator.kill().await;
+    let operator = world.start();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "both gone", World::is_empty).await;
+    assert_eq!(deletes(&world).len(), 1, "the endpoint was to be deleted, and nothing else: {:?}", deletes(&world));
+    oracle::silence(&world).await;
+    oracle::told_to_delete(&world);
+    operator.stop().await;
+    world
+}

@@ -1,0 +1,125 @@
+//! What random lives, the model and the mutants have found, each told again as the shortest life in which it shows.
+
+mod endings;
+mod others;
+mod processes;
+mod rivals;
+
+use crate::{
+    Group,
+    harness::{hands::NEW, looks::says, oracle, world::*},
+    plan::{Campaign, Data, Plan},
+};
+use atlas_privatelink_operator::atlas::dialect::Dialect;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// One that waits for a link which is being deleted shares nothing through it: nobody waits for it.
+    WaitsForLeavingLink,
+    /// The same, of one that wants the very endpoint that is to be detached.
+    WantsItThroughLeavingLink,
+    /// An endpoint that was made for a service which is gone is never attached to the next one: nobody waits for it.
+    ServiceReplaced,
+    /// A dead operator's request arrives when all that stood for it is deleted: what it makes is deleted, too.
+    ArrivesAtTheEnd,
+    /// Two links for one region, over an Atlas that would make a second service: one of them asks for one.
+    RivalsWithoutRefusal,
+    /// What two share is not deleted before the other one has heard from Atlas, however long that takes.
+    HeardFirst,
+    /// An operator that stood still before it asked for a service, while another one got it, over an Atlas that would make
+    /// a second one: what it had seen is too old to rest a request on.
+    ZombieWithoutRefusal,
+    /// Trouble with the API server that is over does not make the next one last longer.
+    TroubleIsForgotten,
+    /// Two operators, one of which cannot reach Atlas any more, do not answer each other.
+    TwoOpinions,
+    /// What somebody makes hours after an operator died over its request is theirs.
+    MadeLongAfter,
+    /// What somebody makes in the place of a service that is gone is theirs, also when its link is deleted then.
+    AnotherInItsPlace,
+    /// What somebody has just asked for in the same region is waited for, after one refusal at most, until Atlas names it.
+    AskedForByAnother,
+    /// An endpoint whose link is gone inherits another's, and is deleted by an operator that never knew that link: another
+    /// link of the same service is the way.
+    InheritedWithoutLink,
+    /// What was attached for a younger one, and is gone just when an older one is edited to want it, is attached again.
+    WantedByAnElder,
+    /// An endpoint that was adopted, and is to be deleted all the same, needs its link for that: the link waits for it.
+    AdoptedToBeDeleted,
+    /// A link that comes while another one of its region is deleted, over an Atlas that would make a second service: the
+    /// service has no name yet, but the other one knows what it is.
+    RecordedBeforeItIsNamed,
+}
+
+impl Found {
+    const ALL: [Self; 16] = [
+        Self::WaitsForLeavingLink,
+        Self::WantsItThroughLeavingLink,
+        Self::ServiceReplaced,
+        Self::ArrivesAtTheEnd,
+        Self::RivalsWithoutRefusal,
+        Self::HeardFirst,
+        Self::ZombieWithoutRefusal,
+        Self::TroubleIsForgotten,
+        Self::TwoOpinions,
+        Self::MadeLongAfter,
+        Self::AnotherInItsPlace,
+        Self::AskedForByAnother,
+        Self::InheritedWithoutLink,
+        Self::WantedByAnElder,
+        Self::AdoptedToBeDeleted,
+        Self::RecordedBeforeItIsNamed,
+    ];
+
+    async fn is_lived(self, dialect: Dialect) -> World {
+        match self {
+            Self::WaitsForLeavingLink => endings::through_a_leaving_link(dialect, NEW).await,
+            Self::WantsItThroughLeavingLink => endings::through_a_leaving_link(dialect, VPCE).await,
+            Self::ServiceReplaced => endings::service_replaced(dialect).await,
+            Self::ArrivesAtTheEnd => endings::arrives_at_the_end(dialect).await,
+            Self::RivalsWithoutRefusal => rivals::rivals_without_refusal(dialect).await,
+            Self::HeardFirst => rivals::heard_first(dialect).await,
+            Self::ZombieWithoutRefusal => processes::zombie_without_refusal(dialect).await,
+            Self::TroubleIsForgotten => processes::trouble_is_forgotten(dialect).await,
+            Self::TwoOpinions => processes::two_opinions(dialect).await,
+            Self::MadeLongAfter => others::made_long_after(dialect).await,
+            Self::AnotherInItsPlace => others::another_in_its_place(dialect).await,
+            Self::AskedForByAnother => others::asked_for_by_another(dialect).await,
+            Self::InheritedWithoutLink => endings::inherited_without_link(dialect).await,
+            Self::WantedByAnElder => rivals::wanted_by_an_elder(dialect).await,
+            Self::AdoptedToBeDeleted => endings::adopted_to_be_deleted(dialect).await,
+            Self::RecordedBeforeItIsNamed => rivals::recorded_before_it_is_named(dialect).await,
+        }
+    }
+}
+
+fn is_gone(plural: &'static str, name: &'static str) -> impl Fn(&World) -> bool {
+    move |world| world.kube.get(plural, NAMESPACE, name).is_none()
+}
+
+fn reason(world: &World, plural: &str, name: &str) -> String {
+    says(world, plural, name).1
+}
+
+async fn over(world: World, operator: Running) -> World {
+    oracle::silence(&world).await;
+    oracle::always(&world);
+    oracle::no_storm(&world, 120);
+    operator.stop().await;
+    world
+}
+
+fn found() -> Vec<Plan> {
+    let plan = |found: Found, dialect| {
+        let data = Data::new(Campaign::State, "found", dialect).meanwhile(format!("{found:?}"));
+        Plan::new(data, move || found.is_lived(dialect))
+    };
+    let of = |dialect| Found::ALL.into_iter().map(move |found| plan(found, dialect));
+    [Dialect::V2, Dialect::V1].into_iter().flat_map(of).collect()
+}
+
+pub const GROUPS: [Group; 1] = [found];

@@ -1,0 +1,70 @@
+//! Lives in which somebody else makes a service.
+
+use super::{MINUTE, PATIENCE, is_gone, over};
+use crate::{
+    harness::{
+        alone::eventually,
+        death::{self, Moment, Write},
+        hands::make_behind_the_back,
+        life::with_neighbours,
+        looks::deletes,
+        world::*,
+    },
+    states::remove_services,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Change, Operation, Provider},
+};
+
+/// The link is deleted, and what stands in Atlas stays, for it is somebody else's.
+async fn goes_alone(world: World, operator: Running) -> World {
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
+}
+
+pub(super) async fn made_long_after(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let recorded = Write { what: "Patch atlasprivatelinks".to_owned(), nth: 1 };
+    let (operator, mut reaper) = death::start(&mut world, Some((recorded, Moment::AfterEffect)));
+    reaper.kill(&world, operator).await;
+    world.pass(120 * MINUTE).await;
+    make_behind_the_back(&world).await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    goes_alone(world, operator).await
+}
+
+pub(super) async fn another_in_its_place(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    operator.kill().await;
+    remove_services(&world);
+    world.pass(30 * MINUTE).await;
+    make_behind_the_back(&world).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it is somebody else's");
+    over(world, operator).await
+}
+
+pub(super) async fn asked_for_by_another(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+    let asked = Change::CreateService { project, provider: Provider::Aws, region, port_mapped: false, ready: false };
+    world.change(asked).unwrap();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    assert!(world.calls(Operation::CreateService) <= 1, "{}", world.picture());
+    goes_alone(world, operator).await
+}

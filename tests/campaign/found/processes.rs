@@ -1,0 +1,93 @@
+//! Lives of operators that stand still, hear nothing, or are refused by the API server.
+
+use super::{MINUTE, PATIENCE, over};
+use crate::{
+    harness::{
+        alone::eventually,
+        death::{self, Moment, Write},
+        life::{begin, delete_both, end, get_ready, with_neighbours_in},
+        oracle,
+        world::*,
+    },
+    states::request,
+    ways::Severable,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::{
+        kubernetes::{self, Matcher, Verb},
+        simulator::Switches,
+    },
+};
+use http::StatusCode;
+use jiff::SignedDuration;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+pub(super) async fn zombie_without_refusal(dialect: Dialect) -> World {
+    let switches = Switches { duplicate_services: true, ..Switches::default() };
+    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    world.credentials();
+    world.apply(link("orders"));
+    let recorded = (Write { what: "Patch atlasprivatelinks".to_owned(), nth: 1 }, Moment::AfterEffect);
+    let atlas = world.atlas.transport();
+    let (zombie, mut reaper) = death::start_met_over(&mut world, recorded, 2 * MINUTE, atlas);
+    reaper.arrives().await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    world.pass(3 * MINUTE).await;
+    oracle::created(&world, 1, 0);
+    zombie.kill().await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn trouble_is_forgotten(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    let refused = kubernetes::Fault::status(StatusCode::INTERNAL_SERVER_ERROR);
+    let rule = kubernetes::Rule::new(Matcher::any().resource(LINKS).verb(Verb::Update), refused);
+    world.kube.inject(rule.clone().times(8));
+    get_ready(&world).await;
+    // Whatever wakes the object meanwhile, it is the pauses that bring it through.
+    let refusing = world.kube.inject(rule.always());
+    request(&world);
+    world.pass(MINUTE / 12).await;
+    world.kube.lift(refusing);
+    world.pass(MINUTE / 2).await;
+    let log = world.kube.log().matching(|record| record.resource == LINKS && record.verb == Verb::Update);
+    let failed = log.0.iter().rposition(|record| record.code == Some(500)).expect("a write failed");
+    let next = log.0.get(failed + 1).expect("it was tried again soon");
+    let pause = next.at.duration_since(log.0[failed].at);
+    assert!(pause < SignedDuration::from_secs(10), "tried again only after {pause:#}");
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn two_opinions(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let cut = Arc::<AtomicBool>::default();
+    let deaf = world.start_over(Arc::new(Severable { inner: world.atlas.transport(), cut: cut.clone() }));
+    let operator = world.start();
+    get_ready(&world).await;
+    world.pass(30 * MINUTE).await;
+    cut.store(true, Ordering::SeqCst);
+    let before = world.operator_writes().len();
+    // Three resync intervals after the other one has spoken, the deaf one may say that it hears nothing (design.md).
+    for minute in 1..=180 {
+        world.pass(MINUTE).await;
+        let written = world.operator_writes().len() - before;
+        assert!(written <= 20, "they wrote {written} times in {minute} minutes");
+    }
+    deaf.kill().await;
+    delete_both(&world);
+    end(&world).await;
+    oracle::silence(&world).await;
+    oracle::always(&world);
+    operator.stop().await;
+    world
+}

@@ -1,0 +1,110 @@
+//! Lives of several objects that want the same.
+
+use super::{MINUTE, PATIENCE, is_gone, over};
+use crate::{
+    harness::{
+        alone::eventually,
+        hands::NEW,
+        life::{delete_both, end, with_neighbours, with_neighbours_in},
+        looks::{deletes, status},
+        oracle,
+        world::*,
+    },
+    states::{make_vpc_endpoint, remove_endpoint},
+    ways::Slow,
+};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Secret, Switches},
+};
+use serde_json::json;
+use std::sync::Arc;
+
+pub(super) async fn rivals_without_refusal(dialect: Dialect) -> World {
+    let switches = Switches { duplicate_services: true, ..Switches::default() };
+    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    world.credentials();
+    for name in ["orders", "rival", "third"] {
+        world.apply(link(name));
+    }
+    let operator = world.start();
+    let ready = |world: &World| ["orders", "rival", "third"].into_iter().all(|name| world.link_ready(name));
+    eventually(&world, PATIENCE, "all Ready", ready).await;
+    oracle::created(&world, 1, 0);
+    for name in ["orders", "rival", "third"] {
+        world.kube.delete(LINKS, NAMESPACE, name).unwrap();
+        eventually(&world, PATIENCE, "gone", is_gone(LINKS, name)).await;
+    }
+    oracle::nothing_left(&world);
+    oracle::created(&world, 1, 0);
+    over(world, operator).await
+}
+
+pub(super) async fn heard_first(dialect: Dialect) -> World {
+    const OTHER_KEY: (&str, &str) = ("secondpb", "canary-private-key-of-the-rival");
+    let nature = Nature::of(dialect);
+    let mut atlas = nature.atlas.clone();
+    atlas.api_keys.push(Secret::new(OTHER_KEY.0, OTHER_KEY.1));
+    let mut world = with_neighbours_in(Nature { atlas, ..nature });
+    world.credentials();
+    world.secret(NAMESPACE, "rivals", &[("publicKey", OTHER_KEY.0), ("privateKey", OTHER_KEY.1)]);
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
+    world.apply(with(link("rival"), json!({"spec": {"credentialsRef": {"name": "rivals"}}})));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    operator.kill().await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let slow = Slow { inner: world.atlas.transport(), caller: OTHER_KEY.0 };
+    let operator = world.start_over(Arc::new(slow));
+    eventually(&world, PATIENCE, "the owner is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "the rival uses it");
+    // Nothing is ever written that rests on so slow a look.
+    operator.kill().await;
+    let operator = world.start();
+    world.pass(MINUTE).await;
+    assert!(world.link_ready("rival"), "{}", world.picture());
+    world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn recorded_before_it_is_named(dialect: Dialect) -> World {
+    let switches = Switches { duplicate_services: true, ..Switches::default() };
+    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    let recorded = |world: &World| status(world, LINKS, "orders")["privateLinkId"].is_string();
+    eventually(&world, PATIENCE, "recorded", recorded).await;
+    world.apply(link("rival"));
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn wanted_by_an_elder(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    world.apply(endpoint("elder", "orders", NEW));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the elder is Ready", |world| world.endpoint_ready("elder")).await;
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    eventually(&world, PATIENCE, "the younger is Ready", |world| world.endpoint_ready("orders-a")).await;
+    remove_endpoint(&world, VPCE);
+    make_vpc_endpoint(&world);
+    let edit = json!({"spec": {"interfaceEndpointId": VPCE}});
+    world.kube.patch(ENDPOINTS, NAMESPACE, "elder", edit).unwrap();
+    let shared = |world: &World| {
+        let at = &status(world, ENDPOINTS, "elder")["interfaceEndpointId"];
+        at == VPCE && world.endpoint_ready("elder") && world.endpoint_ready("orders-a")
+    };
+    eventually(&world, PATIENCE, "both Ready", shared).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "elder").unwrap();
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
