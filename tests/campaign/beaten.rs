@@ -6,7 +6,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
-        death::{self, Moment, Write},
+        death::{self, Moment, Point, Write},
         life::{RESYNC, begin, delete_both, get_ready, ours},
         oracle,
         world::*,
@@ -56,7 +56,7 @@ impl Transport for Outrun {
 }
 
 /// An operator on that way, which dies at that point.
-fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, death::Reaper) {
+fn start(world: &mut World, victim: Option<Point>) -> (Running, death::Reaper) {
     let outrun = Outrun { inner: world.atlas.transport(), atlas: world.atlas.clone(), done: AtomicBool::default() };
     death::start_over(world, victim, Arc::new(outrun))
 }
@@ -81,21 +81,20 @@ async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
 
 #[derive(Clone)]
 struct Death {
-    write: Write,
-    moment: Moment,
+    point: Point,
     dialect: Dialect,
 }
 
 impl Death {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, moment, dialect } = self;
-        Data::new(Campaign::Crash, "beaten", *dialect).at(format!("{what} {nth}")).fault(format!("{moment:?}"))
+        let Self { point, dialect } = self;
+        Data::new(Campaign::Crash, "beaten", *dialect).struck(point)
     }
 }
 
 async fn run(plan: Death, undisturbed: Arc<Course>) -> World {
     let mut world = begin(plan.dialect);
-    let (operator, mut reaper) = start(&mut world, Some((plan.write, plan.moment)));
+    let (operator, mut reaper) = start(&mut world, Some(plan.point));
     tokio::select! {
         () = reaper.kill(&world, operator) => {}
         _ = whole_life(&world) => panic!("the point was never reached"),
@@ -120,24 +119,21 @@ async fn run(plan: Death, undisturbed: Arc<Course>) -> World {
 
 /// The points from the one on at which the refusal is recorded: before that nobody can know of it, and rule 2 takes what
 /// it finds for the operator's own.
-fn points(writes: Vec<Write>) -> impl Iterator<Item = (Write, Moment)> {
+fn points(writes: &[Write]) -> impl Iterator<Item = Point> {
     let refused = writes.iter().position(|write| write.what == "Atlas POST service").expect("it is asked for") + 1;
-    let later = writes.into_iter().skip(refused).enumerate();
-    later.flat_map(|(index, write)| {
-        let known = move |moment: &Moment| index > 0 || *moment != Moment::BeforeEffect;
-        let moments = Moment::ALL.into_iter().filter(move |moment| known(moment));
-        moments.filter(|moment| moment.concerns(&write)).map(|moment| (write.clone(), moment)).collect::<Vec<_>>()
-    })
+    let recording = writes[refused].clone();
+    let known = move |(write, moment): &Point| *write != recording || *moment != Moment::BeforeEffect;
+    death::points(&writes[refused..]).into_iter().filter(known)
 }
 
 fn beaten(dialect: Dialect) -> Vec<Plan> {
     let (writes, undisturbed) = alone(|| record(dialect)).unwrap();
     let undisturbed = Arc::new(undisturbed);
-    let plan = |(write, moment)| {
-        let death = Death { write, moment, dialect };
+    let plan = |point| {
+        let death = Death { point, dialect };
         Plan::compared(death.data(), death, &undisturbed, run)
     };
-    points(writes).map(plan).collect()
+    points(&writes).map(plan).collect()
 }
 
 pub const GROUPS: [Group; 2] = [|| beaten(Dialect::V2), || beaten(Dialect::V1)];

@@ -123,9 +123,9 @@ struct Surprise {
 
 impl Surprise {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, deed, removes, dialect } = self;
+        let Self { write, deed, removes, dialect } = self;
         let scenario = if *removes { "service goes with its last endpoint" } else { "service stays" };
-        Data::new(Campaign::Behind, scenario, *dialect).at(format!("{what} {nth}")).meanwhile(format!("{deed:?}"))
+        Data::new(Campaign::Behind, scenario, *dialect).at(write).meanwhile(format!("{deed:?}"))
     }
 
     fn begin(&self) -> World {

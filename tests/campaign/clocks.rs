@@ -6,7 +6,7 @@ use crate::{
     harness::{
         alone::alone,
         course::Course,
-        death::{self, Moment, Write},
+        death::{self, Point, Write},
         life::{RESYNC, delete_both, end, get_ready},
         oracle,
         way::Way,
@@ -54,19 +54,17 @@ const CLOCKS: [(Time, Time); 6] = [
 
 #[derive(Clone)]
 struct Crash {
-    write: Write,
-    moment: Moment,
+    point: Point,
     clocks: (Time, Time),
     way: Way,
 }
 
 impl Crash {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, moment, clocks: (first, second), way } = self;
+        let Self { point, clocks: (first, second), way } = self;
         let scenario = if *way == Way::ServiceAccount { "service account" } else { "plain" };
         Data::new(Campaign::Clock, scenario, way.dialect())
-            .at(format!("{what} {nth}"))
-            .fault(format!("{moment:?}"))
+            .struck(point)
             .meanwhile(format!("{first:?} then {second:?}"))
     }
 }
@@ -92,7 +90,7 @@ async fn record(way: Way) -> (Vec<Write>, Course) {
 async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let mut world = plan.way.begin();
     plan.clocks.0.set(&mut world);
-    let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
+    let (operator, mut reaper) = death::start(&mut world, Some(plan.point.clone()));
     let mut afterwards = world.clone();
     let successor = async {
         reaper.kill(&world, operator).await;
@@ -117,12 +115,10 @@ fn crashes(way: Way) -> Vec<Plan> {
     let (writes, faultless) = alone(|| record(way)).unwrap();
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
-    for write in writes.iter().filter(|write| write.what.starts_with("Atlas")) {
-        for moment in Moment::ALL {
-            for clocks in CLOCKS {
-                let one = Crash { write: write.clone(), moment, clocks, way };
-                plans.push(Plan::compared(one.data(), one, &faultless, crash));
-            }
+    for point in death::points(&writes).into_iter().filter(|(write, _)| write.what.starts_with("Atlas")) {
+        for clocks in CLOCKS {
+            let one = Crash { point: point.clone(), clocks, way };
+            plans.push(Plan::compared(one.data(), one, &faultless, crash));
         }
     }
     plans

@@ -7,7 +7,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
-        death::{self, Moment, Write},
+        death::{self, Point, Write},
         hands::NEW,
         life::{RESYNC, begin, both_are_ready, delete_all},
         looks::ready_as,
@@ -35,16 +35,13 @@ enum First {
 struct Crash {
     first: First,
     dialect: Dialect,
-    write: Write,
-    moment: Moment,
+    point: Point,
 }
 
 impl Crash {
     fn data(&self) -> Data {
-        let Self { first, dialect, write: Write { what, nth }, moment } = self;
-        Data::new(Campaign::Twins, &format!("two clusters, {first:?} ends first"), *dialect)
-            .at(format!("{what} {nth}"))
-            .fault(format!("{moment:?}"))
+        let Self { first, dialect, point } = self;
+        Data::new(Campaign::Twins, &format!("two clusters, {first:?} ends first"), *dialect).struck(point)
     }
 }
 
@@ -105,7 +102,7 @@ async fn record(first: First, dialect: Dialect) -> (Vec<Write>, Course) {
 
 async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let (mut here, mut there) = clusters(plan.dialect);
-    let (operator, mut reaper) = death::start(&mut here, Some((plan.write, plan.moment)));
+    let (operator, mut reaper) = death::start(&mut here, Some(plan.point));
     let other = there.start();
     let mut afterwards = here.clone();
     let successor = async {
@@ -132,14 +129,11 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
 fn crashes(first: First, dialect: Dialect) -> Vec<Plan> {
     let (writes, faultless) = alone(|| record(first, dialect)).unwrap();
     let faultless = Arc::new(faultless);
-    let mut plans = Vec::new();
-    for write in &writes {
-        for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            let one = Crash { first, dialect, write: write.clone(), moment };
-            plans.push(Plan::compared(one.data(), one, &faultless, crash));
-        }
-    }
-    plans
+    let plan = |point| {
+        let one = Crash { first, dialect, point };
+        Plan::compared(one.data(), one, &faultless, crash)
+    };
+    death::points(&writes).into_iter().map(plan).collect()
 }
 
 pub const GROUPS: [Group; 4] = [

@@ -7,7 +7,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
-        death::{self, Moment, Write},
+        death::{self, Point, Write},
         life::{BOTH, RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
         looks::says,
         oracle,
@@ -102,8 +102,7 @@ impl Luck {
 
 #[derive(Clone)]
 struct Crash {
-    write: Write,
-    moment: Moment,
+    point: Point,
     meanwhile: Meanwhile,
     luck: Luck,
     dialect: Dialect,
@@ -111,10 +110,9 @@ struct Crash {
 
 impl Crash {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, moment, meanwhile, luck, dialect } = self;
+        let Self { point, meanwhile, luck, dialect } = self;
         Data::new(Campaign::Crash, &format!("{luck:?} luck"), *dialect)
-            .at(format!("{what} {nth}"))
-            .fault(format!("{moment:?}"))
+            .struck(point)
             .meanwhile(format!("{meanwhile:?}"))
     }
 }
@@ -142,7 +140,7 @@ async fn record(luck: Luck, dialect: Dialect) -> (Vec<Write>, Course) {
 
 async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let mut world = plan.luck.begin(plan.dialect);
-    let (operator, mut reaper) = death::start(&mut world, Some((plan.write.clone(), plan.moment)));
+    let (operator, mut reaper) = death::start(&mut world, Some(plan.point.clone()));
     tokio::select! {
         () = reaper.kill(&world, operator) => {}
         _ = whole_life(&world) => panic!("the point was never reached"),
@@ -287,12 +285,10 @@ fn crashes(luck: Luck, dialect: Dialect, all: &[Meanwhile]) -> Vec<Plan> {
     assert!(writes.len() >= 10, "{writes:?}");
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
-    for write in &writes {
-        for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            for meanwhile in all {
-                let one = Crash { write: write.clone(), moment, meanwhile: *meanwhile, luck, dialect };
-                plans.push(Plan::compared(one.data(), one, &faultless, crash));
-            }
+    for point in death::points(&writes) {
+        for meanwhile in all {
+            let one = Crash { point: point.clone(), meanwhile: *meanwhile, luck, dialect };
+            plans.push(Plan::compared(one.data(), one, &faultless, crash));
         }
     }
     plans

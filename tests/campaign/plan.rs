@@ -1,6 +1,6 @@
 //! What a plan is: data, an id that stays the same as long as the plan does, and the run that it stands for.
 
-use crate::harness::world::World;
+use crate::harness::{death::Point, world::World};
 use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator::Provider};
 use futures::future::{FutureExt, LocalBoxFuture};
 use std::{fmt, sync::Arc};
@@ -76,6 +76,11 @@ impl Data {
 
     pub fn fault(self, fault: impl fmt::Display) -> Self {
         Self { fault: words(&fault.to_string()), ..self }
+    }
+
+    /// At that write, and that moment of it.
+    pub fn struck(self, (write, moment): &Point) -> Self {
+        self.at(write).fault(format!("{moment:?}"))
     }
 
     pub fn meanwhile(self, meanwhile: impl fmt::Display) -> Self {

@@ -68,8 +68,8 @@ struct Delusion {
 
 impl Delusion {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, past, dialect } = self;
-        Data::new(Campaign::Stale, "id changes", *dialect).at(format!("{what} {nth}")).fault(format!("{past:?}"))
+        let Self { write, past, dialect } = self;
+        Data::new(Campaign::Stale, "id changes", *dialect).at(write).fault(format!("{past:?}"))
     }
 }
 

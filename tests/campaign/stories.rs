@@ -5,7 +5,7 @@ use crate::{
     harness::{
         alone::alone,
         course::Course,
-        death::{self, Moment, Write},
+        death::{self, Point, Write},
         moving::{HandOver, Move},
         oracle,
         world::*,
@@ -37,18 +37,16 @@ fn pauses(story: Story) -> &'static [Duration] {
 struct Crash {
     story: Story,
     dialect: Dialect,
-    write: Write,
-    moment: Moment,
+    point: Point,
     pause: Duration,
 }
 
 impl Crash {
     fn data(&self) -> Data {
-        let Self { story, dialect, write: Write { what, nth }, moment, pause } = self;
+        let Self { story, dialect, point, pause } = self;
         Data::new(Campaign::Crash, &story.name(), *dialect)
             .of(story.provider())
-            .at(format!("{what} {nth}"))
-            .fault(format!("{moment:?}"))
+            .struck(point)
             .meanwhile(format!("{pause:?}"))
     }
 }
@@ -65,7 +63,7 @@ async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Course) {
 
 async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     let mut world = plan.story.begin(plan.dialect).await;
-    let (operator, mut reaper) = death::start(&mut world, Some((plan.write, plan.moment)));
+    let (operator, mut reaper) = death::start(&mut world, Some(plan.point));
     let mut afterwards = world.clone();
     let successor = async {
         reaper.kill(&world, operator).await;
@@ -89,12 +87,10 @@ fn crashes(story: Story, dialect: Dialect) -> Vec<Plan> {
     assert!(writes.len() >= 4, "{writes:?}");
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
-    for write in &writes {
-        for moment in Moment::ALL.into_iter().filter(|moment| moment.concerns(write)) {
-            for pause in pauses(story) {
-                let one = Crash { story, dialect, write: write.clone(), moment, pause: *pause };
-                plans.push(Plan::compared(one.data(), one, &faultless, crash));
-            }
+    for point in death::points(&writes) {
+        for pause in pauses(story) {
+            let one = Crash { story, dialect, point: point.clone(), pause: *pause };
+            plans.push(Plan::compared(one.data(), one, &faultless, crash));
         }
     }
     plans

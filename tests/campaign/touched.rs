@@ -70,8 +70,8 @@ struct Touched {
 
 impl Touched {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, touch, dialect } = self;
-        Data::new(Campaign::Kubernetes, "touched", *dialect).at(format!("{what} {nth}")).meanwhile(format!("{touch:?}"))
+        let Self { write, touch, dialect } = self;
+        Data::new(Campaign::Kubernetes, "touched", *dialect).at(write).meanwhile(format!("{touch:?}"))
     }
 
     /// The kind and the name of what the write concerns.

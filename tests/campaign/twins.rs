@@ -7,7 +7,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::Course,
-        death::{self, Moment, Write},
+        death::{self, Moment, Point, Write},
         life::{RESYNC, begin_in, both_are_ready, by_lease, delete_both, end},
         oracle,
         world::*,
@@ -77,8 +77,7 @@ enum Between {
 
 #[derive(Clone)]
 struct Pair {
-    write: Write,
-    moment: Moment,
+    point: Point,
     fate: Fate,
     between: Between,
     dialect: Dialect,
@@ -86,10 +85,9 @@ struct Pair {
 
 impl Pair {
     fn data(&self) -> Data {
-        let Self { write: Write { what, nth }, moment, fate, between, dialect } = self;
+        let Self { point, fate, between, dialect } = self;
         Data::new(Campaign::Twins, &format!("{between:?} between"), *dialect)
-            .at(format!("{what} {nth}"))
-            .fault(format!("{moment:?}"))
+            .struck(point)
             .meanwhile(format!("{fate:?}"))
     }
 }
@@ -224,7 +222,7 @@ fn start_second(world: &mut World, fate: Fate) -> Running {
 async fn run(plan: Pair, faultless: Arc<Course>) -> World {
     let mut world = prepared(plan.between, plan.dialect);
     let gate = Gate { inner: world.atlas.transport(), shut: Arc::new(Mutex::new(Shut::No)) };
-    let point = (plan.write.clone(), plan.moment);
+    let point = plan.point.clone();
     let (first, mut reaper) = death::start_met_over(&mut world, point, plan.fate.standstill(), Arc::new(gate.clone()));
     // The first one gets the Lease, and most often the work.
     world.pass(Duration::from_millis(100)).await;
@@ -256,12 +254,11 @@ fn pairs(between: Between, dialect: Dialect) -> Vec<Plan> {
     let (writes, faultless) = alone(|| record(between, dialect)).unwrap();
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
-    for write in &writes {
-        for moment in [Moment::BeforeEffect, Moment::AfterEffect] {
-            for fate in Fate::ALL.into_iter().filter(|fate| fate.concerns(between)) {
-                let one = Pair { write: write.clone(), moment, fate, between, dialect };
-                plans.push(Plan::compared(one.data(), one, &faultless, run));
-            }
+    let moments = [Moment::BeforeEffect, Moment::AfterEffect];
+    for point in death::points(&writes).into_iter().filter(|(_, moment)| moments.contains(moment)) {
+        for fate in Fate::ALL.into_iter().filter(|fate| fate.concerns(between)) {
+            let one = Pair { point: point.clone(), fate, between, dialect };
+            plans.push(Plan::compared(one.data(), one, &faultless, run));
         }
     }
     plans

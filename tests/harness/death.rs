@@ -12,6 +12,7 @@ use futures::future::{BoxFuture, pending};
 use http::{Method, Request, Response, header};
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -30,7 +31,7 @@ pub enum Moment {
 impl Moment {
     pub const ALL: [Self; 4] = [Self::BeforeEffect, Self::AfterEffect, Self::AfterAnswer, Self::EffectComesLate];
 
-    pub fn concerns(self, write: &Write) -> bool {
+    fn concerns(self, write: &Write) -> bool {
         self != Self::EffectComesLate || write.what.starts_with("Atlas")
     }
 }
@@ -40,6 +41,24 @@ impl Moment {
 pub struct Write {
     pub what: String,
     pub nth: usize,
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(text, "{} {}", self.what, self.nth)
+    }
+}
+
+/// Where in its life an operator is met.
+pub type Point = (Write, Moment);
+
+/// Every point of these writes.
+pub fn points(writes: &[Write]) -> Vec<Point> {
+    let of = |write: &Write| {
+        let moments = Moment::ALL.into_iter().filter(|moment| moment.concerns(write));
+        moments.map(|moment| (write.clone(), moment)).collect::<Vec<_>>()
+    };
+    writes.iter().flat_map(of).collect()
 }
 
 /// What becomes of the request that is met.
@@ -62,7 +81,7 @@ pub struct Reaper {
 struct Eye {
     writes: Arc<Mutex<Vec<Write>>>,
     counts: Mutex<BTreeMap<String, usize>>,
-    victim: Option<(Write, Moment)>,
+    victim: Option<Point>,
     then: Then,
     reached: UnboundedSender<Moment>,
 }
@@ -92,22 +111,18 @@ impl Eye {
 }
 
 /// Starts an operator that dies at that point, or none, and counts its writes.
-pub fn start(world: &mut World, victim: Option<(Write, Moment)>) -> (Running, Reaper) {
+pub fn start(world: &mut World, victim: Option<Point>) -> (Running, Reaper) {
     let transport = world.atlas.transport();
     watched(world, victim, Then::Hangs, transport)
 }
 
 /// The same, of an operator that reaches Atlas that way.
-pub fn start_over(
-    world: &mut World,
-    victim: Option<(Write, Moment)>,
-    transport: Arc<dyn Transport>,
-) -> (Running, Reaper) {
+pub fn start_over(world: &mut World, victim: Option<Point>, transport: Arc<dyn Transport>) -> (Running, Reaper) {
     watched(world, victim, Then::Hangs, transport)
 }
 
 /// Starts an operator that goes on at that point, and has it told.
-pub fn start_met(world: &mut World, point: (Write, Moment)) -> (Running, Reaper) {
+pub fn start_met(world: &mut World, point: Point) -> (Running, Reaper) {
     let transport = world.atlas.transport();
     watched(world, Some(point), Then::GoesOn, transport)
 }
@@ -115,19 +130,14 @@ pub fn start_met(world: &mut World, point: (Write, Moment)) -> (Running, Reaper)
 /// The same, of an operator that reaches Atlas that way. What it sends to Kubernetes there waits for so long.
 pub fn start_met_over(
     world: &mut World,
-    point: (Write, Moment),
+    point: Point,
     waits: Duration,
     transport: Arc<dyn Transport>,
 ) -> (Running, Reaper) {
     watched(world, Some(point), Then::Waits(waits), transport)
 }
 
-fn watched(
-    world: &mut World,
-    victim: Option<(Write, Moment)>,
-    then: Then,
-    transport: Arc<dyn Transport>,
-) -> (Running, Reaper) {
+fn watched(world: &mut World, victim: Option<Point>, then: Then, transport: Arc<dyn Transport>) -> (Running, Reaper) {
     let writes = Arc::<Mutex<Vec<Write>>>::default();
     let (sender, reached) = unbounded_channel();
     let eye = Arc::new(Eye { writes: writes.clone(), counts: Mutex::default(), victim, then, reached: sender });
