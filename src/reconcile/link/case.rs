@@ -32,14 +32,19 @@ impl<'a> Case<'a> {
     /// The service that stands for this key in Atlas, one that is not going away before one that is.
     pub(super) fn candidate(&self) -> Option<&'a Service> {
         let all = self.observed.services.value.iter();
-        all.filter(|service| stands_for(service, &self.desired.region) || self.is_named_by_another(service))
+        all.filter(|service| stands_for(service, &self.desired.region) || self.is_told_by(service, Heard::Listed))
             .min_by_key(|service| service.state == ServiceState::Deleting)
     }
 
-    /// v1.0: a service without a name doesn't tell its region, but another link of this region, which has listed the
-    /// project with its own credentials, records it.
-    fn is_named_by_another(&self, service: &Service) -> bool {
-        let records = |other: &Sharer| other.service == Some(service.id) && other.claim.heard == Heard::Listed;
+    /// v1.0: a service without a name that another link of this region records, which may be believed once its own
+    /// credentials have listed the project.
+    pub(super) fn told_by_unheard(&self) -> Option<&'a Service> {
+        self.observed.services.value.iter().find(|service| self.is_told_by(service, Heard::Nothing))
+    }
+
+    /// v1.0: whether a service without a name is recorded by another link of this region of which so much is heard.
+    fn is_told_by(&self, service: &Service, heard: Heard) -> bool {
+        let records = |other: &Sharer| other.service == Some(service.id) && other.claim.heard == heard;
         service.provider == self.desired.region.provider()
             && service.region.is_none()
             && self.observed.others.iter().any(records)

@@ -52,10 +52,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// v1.0: services without a name don't tell their region. One of them may be this region's: Atlas answered 409 to the
-    /// making of another, or an unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until it
-    /// has a name.
+    /// v1.0: services without a name don't tell their region. One of them may be this region's: another link of it records
+    /// it, for which this process has not heard from Atlas yet; or Atlas answered 409 to the making of another, or an
+    /// unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until that is known.
     pub(super) fn unnamed(&self) -> Option<Plan> {
+        if let Some(service) = self.told_by_unheard() {
+            return Some(self.region_unknown(&service.id.to_string()));
+        }
         let conflict = self.unsettled_attempt()?.refusal.as_ref().is_some_and(|refusal| refusal.conflict);
         let suspects = if conflict { self.unnamed_services().collect() } else { self.unnamed_and_perhaps_made() };
         let first = suspects.first()?;
@@ -67,9 +70,13 @@ impl<'a> Case<'a> {
             );
             return Some(self.saying(Verdict::stalled(Reason::Failed, message), self.vanished(), Look::Resync));
         }
+        Some(self.region_unknown(&ids))
+    }
+
+    fn region_unknown(&self, ids: &str) -> Plan {
         let message =
             format!("Atlas does not tell the region of {ids} until it is named; it may be the one of this region");
-        Some(self.saying(Verdict::reconciling(Reason::RegionUnknown, message), self.vanished(), Look::Poll))
+        self.saying(Verdict::reconciling(Reason::RegionUnknown, message), self.vanished(), Look::Poll)
     }
 
     pub(super) fn refused_for_good(&self) -> Option<Plan> {

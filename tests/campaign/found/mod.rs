@@ -53,10 +53,12 @@ enum Found {
     /// A link that comes while another one of its region is deleted, over an Atlas that would make a second service: the
     /// service has no name yet, but the other one knows what it is.
     RecordedBeforeItIsNamed,
+    /// The same, where the other one is not heard yet: it is waited for.
+    UnheardBeforeItIsNamed,
 }
 
 impl Found {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -73,6 +75,7 @@ impl Found {
         Self::WantedByAnElder,
         Self::AdoptedToBeDeleted,
         Self::RecordedBeforeItIsNamed,
+        Self::UnheardBeforeItIsNamed,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -93,6 +96,7 @@ impl Found {
             Self::WantedByAnElder => rivals::wanted_by_an_elder(dialect).await,
             Self::AdoptedToBeDeleted => endings::adopted_to_be_deleted(dialect).await,
             Self::RecordedBeforeItIsNamed => rivals::recorded_before_it_is_named(dialect).await,
+            Self::UnheardBeforeItIsNamed => rivals::unheard_before_it_is_named(dialect).await,
         }
     }
 }

@@ -17,7 +17,7 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Secret, Switches},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn rivals_without_refusal(dialect: Dialect) -> World {
@@ -40,18 +40,28 @@ pub(super) async fn rivals_without_refusal(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
-pub(super) async fn heard_first(dialect: Dialect) -> World {
-    const OTHER_KEY: (&str, &str) = ("secondpb", "canary-private-key-of-the-rival");
-    let nature = Nature::of(dialect);
+/// Another key, and the Secret that holds it.
+const OTHER_KEY: (&str, &str) = ("secondpb", "canary-private-key-of-the-rival");
+
+fn with_two_keys(nature: Nature) -> World {
     let mut atlas = nature.atlas.clone();
     atlas.api_keys.push(Secret::new(OTHER_KEY.0, OTHER_KEY.1));
-    let mut world = with_neighbours_in(Nature { atlas, ..nature });
+    let world = with_neighbours_in(Nature { atlas, ..nature });
     world.credentials();
     world.secret(NAMESPACE, "rivals", &[("publicKey", OTHER_KEY.0), ("privateKey", OTHER_KEY.1)]);
+    world
+}
+
+fn with_other_key(name: &str) -> Value {
+    with(link(name), json!({"spec": {"credentialsRef": {"name": "rivals"}}}))
+}
+
+pub(super) async fn heard_first(dialect: Dialect) -> World {
+    let mut world = with_two_keys(Nature::of(dialect));
     world.apply(link("orders"));
     let operator = world.start();
     eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
-    world.apply(with(link("rival"), json!({"spec": {"credentialsRef": {"name": "rivals"}}})));
+    world.apply(with_other_key("rival"));
     eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
     operator.kill().await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
@@ -105,6 +115,29 @@ pub(super) async fn wanted_by_an_elder(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "both Ready", shared).await;
     world.kube.delete(ENDPOINTS, NAMESPACE, "elder").unwrap();
     delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn unheard_before_it_is_named(dialect: Dialect) -> World {
+    let switches = Switches { duplicate_services: true, ..Switches::default() };
+    let mut world = with_two_keys(Nature { switches, ..Nature::of(dialect) });
+    world.apply(with_other_key("orders"));
+    let operator = world.start();
+    let recorded = |world: &World| status(world, LINKS, "orders")["privateLinkId"].is_string();
+    eventually(&world, PATIENCE, "recorded", recorded).await;
+    operator.kill().await;
+    world.apply(link("rival"));
+    let slow = Slow { inner: world.atlas.transport(), caller: OTHER_KEY.0 };
+    let operator = world.start_over(Arc::new(slow));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    oracle::created(&world, 1, 0);
+    // Nothing is ever written that rests on so slow a look.
+    operator.kill().await;
+    let operator = world.start();
+    for name in ["rival", "orders"] {
+        world.kube.delete(LINKS, NAMESPACE, name).unwrap();
+    }
     end(&world).await;
     over(world, operator).await
 }
