@@ -124,11 +124,10 @@ impl Memory {
             }
             About::Attach { project, provider, service, endpoint } => {
                 let alone = self.read(&About::Endpoint(service.clone(), endpoint.clone()), since);
-                let listed = list(project, provider).into_iter().flatten();
-                let without = |listed: &Value| {
-                    listed["id"] == service.as_str() && !listed.to_string().contains(&format!("{endpoint:?}"))
+                let has = |listed: &Value| {
+                    listed["id"] == service.as_str() && listed.to_string().contains(&format!("{endpoint:?}"))
                 };
-                alone.is_some_and(Value::is_null) || listed.into_iter().any(without)
+                alone.is_some_and(Value::is_null) || list(project, provider).is_some_and(|all| !all.iter().any(has))
             }
         }
     }
