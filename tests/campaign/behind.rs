@@ -224,7 +224,7 @@ async fn run(plan: Surprise, undisturbed: Arc<Value>) -> World {
     let (operator, mut reaper) = death::start_met(&mut world, (plan.write.clone(), Moment::AfterEffect));
     let surprise = async {
         reaper.arrives().await;
-        plan.deed.is_done(&world).await;
+        world.befalls(plan.deed.is_done(&world)).await;
     };
     let (middle, surprised) = tokio::join!(is_mended(&world), tokio::time::timeout(2 * PATIENCE, surprise));
     surprised.unwrap_or_else(|_| panic!("the point was never reached"));

@@ -75,8 +75,7 @@ impl Happening {
             State::Azure | State::Gcp => 0,
             State::AdoptOnlyWaiting | State::WaitingForEndpointId | State::DeletionBlocked | State::Throttled => 1,
         };
-        let more = usize::from(self.is_other());
-        (1 + more, endpoints + more)
+        (1 + usize::from(self.is_other()), endpoints + self.event.attaches())
     }
 }
 
@@ -245,7 +244,7 @@ impl Undisturbed {
 /// From the state to the end of all, and how all looked in the middle, if there was one.
 async fn life(plan: Happening) -> (World, Running, Course) {
     let (world, operator) = reach(plan.state, plan.dialect).await;
-    happens(&world, plan).await;
+    world.befalls(happens(&world, plan)).await;
     let mut middle = Value::Null;
     if plan.ends() {
         heals(&world, plan);
@@ -267,7 +266,7 @@ async fn run(plan: Happening, undisturbed: Arc<Undisturbed>) -> World {
     if !plan.ends() {
         assert_eq!(compared(course.middle, plan), compared(undisturbed.middle.clone(), plan));
     }
-    let leaves_behind = plan.state == State::DeletionBlocked && plan.event == Event::FinalizersStripped;
+    let leaves_behind = plan.state == State::DeletionBlocked && plan.event.lets_go();
     if !leaves_behind {
         oracle::nothing_left(&world);
     }

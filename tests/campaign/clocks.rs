@@ -1,4 +1,4 @@
-//! Clocks that are wrong: the operator is killed at every write, and each of both operators takes another time for the
+//! Clocks that are wrong: the operator is killed at every write to Atlas, and each of both operators takes another time for the
 //! right one. The end is that of a life with right clocks: what is compared with Atlas' time is corrected by Atlas' `Date`.
 
 use crate::{

@@ -56,6 +56,11 @@ impl Meanwhile {
         Self::Broken,
     ];
 
+    /// Whether anybody does anything.
+    fn changes(self) -> bool {
+        ![Self::Nothing, Self::Hours].contains(&self)
+    }
+
     /// Those in which what is there is made for once only.
     const PLAIN: [Self; 4] = [Self::Nothing, Self::Hours, Self::Edited, Self::Recreated];
 }
@@ -147,7 +152,11 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     }
     let leaving = world.find_link(NAMESPACE, "orders").is_none_or(|link| link.metadata.deletion_timestamp.is_some());
     let old = uids(&world);
-    happens(&world, plan.meanwhile).await;
+    if plan.meanwhile.changes() {
+        world.befalls(happens(&world, plan.meanwhile)).await;
+    } else {
+        happens(&world, plan.meanwhile).await;
+    }
     let operator = world.start();
     match (leaving, plan.meanwhile) {
         (_, Meanwhile::Recreated) => {

@@ -13,7 +13,7 @@ use crate::{
         world::*,
     },
     plan::{Campaign, Data, Plan},
-    states::{STATES, State, patch_both, remove_endpoint, remove_services, request},
+    states::{STATES, State, patch_both, remove_endpoint, remove_services, request, set_id},
 };
 use atlas_privatelink_operator::{api::Standing, atlas::dialect::Dialect, testbed::simulator::Change};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
+/// Another endpoint than any that the states know.
+const OTHER: &str = "vpce-0abcdef0123456789";
 /// Contains the old one, which no object may show.
 const ROTATED: &str = "canary-private-key-0123456789-rotated";
 
@@ -41,15 +43,19 @@ pub enum Event {
     SecretRotated,
     FinalizersStripped,
     ReconcileRequested,
-    /// For twenty minutes.
+    /// For twenty minutes, as are the next two.
     Suspended,
+    /// The policy is Retain.
+    Retained,
+    /// The endpoint is to have another id.
+    IdEdited,
     /// In Atlas, behind the operator's back.
     EndpointLost,
     /// With its endpoint.
     ServiceLost,
 }
 
-pub const EVENTS: [Event; 12] = [
+pub const EVENTS: [Event; 14] = [
     Event::Edited,
     Event::Deleted,
     Event::Recreated,
@@ -60,6 +66,8 @@ pub const EVENTS: [Event; 12] = [
     Event::FinalizersStripped,
     Event::ReconcileRequested,
     Event::Suspended,
+    Event::Retained,
+    Event::IdEdited,
     Event::EndpointLost,
     Event::ServiceLost,
 ];
@@ -72,6 +80,31 @@ struct Happening {
 }
 
 impl Event {
+    /// Whether what is on its way out goes at once, whatever is left in Atlas.
+    pub fn lets_go(self) -> bool {
+        [Self::FinalizersStripped, Self::Retained].contains(&self)
+    }
+
+    /// How many endpoints it makes the operator attach beyond those of a life without it.
+    pub fn attaches(self) -> usize {
+        match self {
+            // Another one, and the first one again.
+            Self::IdEdited => 2,
+            Self::EndpointLost | Self::ServiceLost | Self::Recreated => 1,
+            Self::Nothing
+            | Self::Edited
+            | Self::Deleted
+            | Self::SecretGone
+            | Self::SecretGoneForGood
+            | Self::SecretRotatedLate
+            | Self::SecretRotated
+            | Self::FinalizersStripped
+            | Self::ReconcileRequested
+            | Self::Suspended
+            | Self::Retained => 0,
+        }
+    }
+
     /// Whether it leaves what is to be made and unmade in Atlas as it is.
     pub fn is_harmless(self) -> bool {
         match self {
@@ -82,8 +115,14 @@ impl Event {
             | Self::SecretRotated
             | Self::FinalizersStripped
             | Self::ReconcileRequested
-            | Self::Suspended => true,
-            Self::Deleted | Self::Recreated | Self::SecretGoneForGood | Self::EndpointLost | Self::ServiceLost => false,
+            | Self::Suspended
+            | Self::Retained => true,
+            Self::Deleted
+            | Self::Recreated
+            | Self::SecretGoneForGood
+            | Self::IdEdited
+            | Self::EndpointLost
+            | Self::ServiceLost => false,
         }
     }
 }
@@ -101,7 +140,7 @@ impl Happening {
 
     /// Whether nobody is left who could delete what is in Atlas.
     fn leaves_behind(&self) -> bool {
-        self.state == State::Deleting && self.event == Event::FinalizersStripped
+        self.state == State::Deleting && self.event.lets_go()
     }
 
     /// How many services and endpoints are made at most.
@@ -109,9 +148,7 @@ impl Happening {
         let (services, endpoints) = self.state.most();
         let lost = self.event == Event::ServiceLost;
         let more = usize::from(lost || self.event == Event::Recreated);
-        // A rejected one that is lost is tried as often again.
-        let again = if self.event == Event::EndpointLost { 1 } else { more };
-        (services + more, endpoints + again)
+        (services + more, endpoints + self.event.attaches())
     }
 }
 
@@ -193,6 +230,19 @@ pub async fn happens_everywhere(world: &World, event: Event) {
         }
         Event::ReconcileRequested => request(world),
         Event::Suspended => is_suspended(world).await,
+        Event::Retained => {
+            patch_both(world, &json!({"spec": {"deletionPolicy": "Retain"}}));
+            world.pass(20 * MINUTE).await;
+            patch_both(world, &json!({"spec": {"deletionPolicy": null}}));
+        }
+        Event::IdEdited => {
+            // One that is read from elsewhere is nobody's to edit.
+            let endpoint = world.kube.get(ENDPOINTS, NAMESPACE, "orders-a").unwrap_or_default();
+            let Some(id) = endpoint["spec"]["interfaceEndpointId"].as_str() else { return };
+            set_id(world, OTHER);
+            world.pass(20 * MINUTE).await;
+            set_id(world, id);
+        }
         Event::EndpointLost => [VPCE, NEW].iter().for_each(|endpoint| remove_endpoint(world, endpoint)),
         Event::ServiceLost => remove_services(world),
     }
@@ -262,7 +312,7 @@ impl Undisturbed {
 async fn life(plan: Happening) -> (World, Running, Option<Value>) {
     let (world, operator) = plan.state.reach(plan.dialect).await;
     let writes = writes_to_atlas(&world);
-    happens(&world, plan).await;
+    world.befalls(happens(&world, plan)).await;
     if plan.ends() {
         ends(&world, plan, writes).await;
         return (world, operator, None);

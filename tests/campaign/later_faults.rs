@@ -115,7 +115,7 @@ fn in_hand_overs() -> Vec<Plan> {
     HandOver::all().into_iter().flat_map(|one| faults_in(Story::HandsOver(one), Dialect::V2)).collect()
 }
 
-pub const GROUPS: [Group; 12] = [
+pub const GROUPS: [Group; 14] = [
     || faults_in(Story::Plain(Provider::Aws), Dialect::V2),
     || faults_in(Story::ServiceFails, Dialect::V2),
     || faults_in(Story::ServiceFails, Dialect::V1),
@@ -127,5 +127,7 @@ pub const GROUPS: [Group; 12] = [
     || faults_in(Story::Plain(Provider::Gcp), Dialect::V2),
     || faults_in(Story::Adopts, Dialect::V2),
     || faults_in(Story::AdoptsAndDeletes, Dialect::V2),
+    || faults_in(Story::AdoptsOnly, Dialect::V2),
+    || faults_in(Story::Retains, Dialect::V2),
     in_hand_overs,
 ];

@@ -7,7 +7,7 @@
 //! | `run`, `command` | running plans on all cores; the command line |
 //! | `story` | lives that take other turns than that of a plain pair |
 //! | `crashes`, `stories`, `beaten` | the operator is killed at every write |
-//! | `faults`, `later_faults`, `blips` | Atlas, at every call of it |
+//! | `faults`, `later_faults`, `blips`, `scarce` | Atlas, at every call of it |
 //! | `own_calls` | the Kubernetes API, at every call of it |
 //! | `touched` | somebody else writes, at every write to the Kubernetes API |
 //! | `stale` | the operator is shown the past |
@@ -22,8 +22,9 @@
 //! | `mutants` | whether the plans notice a broken rule |
 //! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
-//! Where something strikes is not listed by hand: each module lets a life pass without a disturbance first, and what the
-//! operator asked for in it are the points. The end of that life is what the disturbed ones are compared with; what must
+//! Where a fault strikes is not listed by hand: a module lets a life pass without a disturbance first, and what the
+//! operator asked for in it are the points. The states in which people and others do something, the blips, floods and
+//! what was found are listed. What an undisturbed life came to is what the disturbed ones are compared with; what must
 //! hold after any of them is in `harness::oracle`.
 
 mod beaten;
@@ -45,6 +46,7 @@ mod mutants;
 mod own_calls;
 mod plan;
 mod run;
+mod scarce;
 mod soak;
 mod stale;
 mod stalled;
@@ -63,13 +65,14 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 18] = [
+    let suites: [&[Group]; 19] = [
         &crashes::GROUPS,
         &stories::GROUPS,
         &beaten::GROUPS,
         &faults::GROUPS,
         &later_faults::GROUPS,
         &blips::GROUPS,
+        &scarce::GROUPS,
         &own_calls::GROUPS,
         &touched::GROUPS,
         &stale::GROUPS,

@@ -44,6 +44,10 @@ enum Mishap {
     HungBefore,
     /// An effect and no answer.
     HungAfter,
+    /// An effect, and 504.
+    GatewayTimeout,
+    /// 410 to a list that goes on where an earlier one ended.
+    Gone,
     /// The watch ends, as after its time.
     WatchClosed,
     WatchSevered,
@@ -54,7 +58,7 @@ enum Mishap {
 }
 
 impl Mishap {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Conflict,
         Self::TooManyRequests,
         Self::InternalError,
@@ -63,6 +67,8 @@ impl Mishap {
         Self::Dropped,
         Self::HungBefore,
         Self::HungAfter,
+        Self::GatewayTimeout,
+        Self::Gone,
         Self::WatchClosed,
         Self::WatchSevered,
         Self::WatchExpired,
@@ -79,6 +85,8 @@ impl Mishap {
             Self::Dropped => Fault::dropped(),
             Self::HungBefore => Fault::hang_before(),
             Self::HungAfter => Fault::hang_after(),
+            Self::GatewayTimeout => Fault::status_after_effect(StatusCode::GATEWAY_TIMEOUT),
+            Self::Gone => Fault::status(StatusCode::GONE),
             Self::WatchClosed => Fault::Watch(WatchFault::Close),
             Self::WatchSevered => Fault::Watch(WatchFault::Sever),
             Self::WatchExpired => Fault::Watch(WatchFault::Expire),
@@ -90,7 +98,8 @@ impl Mishap {
     /// long a list or a watch may hang is the HTTP client's business, which isn't there in process.
     fn befalls(self, verb: Verb) -> bool {
         match self {
-            Self::Conflict | Self::Lost | Self::HungAfter => verb.writes(),
+            Self::Conflict | Self::Lost | Self::HungAfter | Self::GatewayTimeout => verb.writes(),
+            Self::Gone => verb == Verb::List,
             Self::TooManyRequests | Self::InternalError | Self::Unavailable | Self::Dropped => true,
             Self::HungBefore => verb.writes() || verb == Verb::Get,
             Self::WatchClosed | Self::WatchSevered | Self::WatchExpired | Self::WatchSilent => verb == Verb::Watch,
@@ -259,9 +268,9 @@ fn disturbances(office: Office, call: &Call, made: u64) -> Vec<Disturbance> {
     let mut all = Vec::new();
     let mut add = |mishap, times| all.push(Disturbance { office, call: call.clone(), mishap, times });
     for mishap in Mishap::ALL.into_iter().filter(|mishap| mishap.befalls(call.verb)) {
-        let (hangs, last) = (matches!(mishap, Mishap::HungBefore | Mishap::HungAfter), made.min(6));
+        let hangs = matches!(mishap, Mishap::HungBefore | Mishap::HungAfter);
         let later = matches!(mishap, Mishap::Conflict | Mishap::Lost | Mishap::Dropped | Mishap::WatchExpired);
-        (1..=if later { last } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
+        (1..=if later { made } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
         if !hangs {
             add(mishap, Times::Ten);
         }

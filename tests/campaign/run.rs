@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{
-        alone::alone,
+        alone::{a_panic_told, alone},
         canary::{Reader, tells},
         course::{Deeds, deeds},
         oracle,
@@ -13,7 +13,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     collections::VecDeque,
-    sync::{Mutex, mpsc},
+    sync::{Mutex, atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -21,14 +21,20 @@ use std::{
 /// What two runs of one plan must have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// How the objects look that are left, without times and invented names.
-    end: Value,
+    /// How the objects looked where they are compared with others, and those that are left, without times and invented
+    /// names.
+    looks: Vec<Value>,
     deeds: Deeds,
+    /// What was to befall this world found nothing to befall.
+    spared: bool,
 }
 
 impl Summary {
     fn of(world: &World) -> Self {
-        Self { end: interchangeable(oracle::outcome(world)), deeds: deeds(world) }
+        let mut looks = world.middles.lock().unwrap().clone();
+        looks.push(oracle::outcome(world));
+        let looks = looks.into_iter().map(interchangeable).collect();
+        Self { looks, deeds: deeds(world), spared: world.spared.load(Ordering::SeqCst) }
     }
 }
 
@@ -53,11 +59,19 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// Whether the plan ran its course without anything having befallen its world.
+    pub fn was_spared(&self) -> bool {
+        self.verdict.as_ref().is_ok_and(|summary| summary.spared)
+    }
+}
+
 fn once(plan: Plan) -> Outcome {
     let start = Instant::now();
     let (verdict, told) = Reader::beside(|| alone(|| async { Summary::of(&plan.run().await) }));
     let verdict = match verdict {
         Err(why) if tells(&why) => Err("a panic tells a secret".to_owned()),
+        _ if a_panic_told() => Err("a panic that was caught tells a secret".to_owned()),
         Ok(_) if !told.is_empty() => Err(format!("the log tells a secret: {told:?}")),
         other => other,
     };

@@ -149,8 +149,15 @@ impl Life {
             8 => self.crash().await,
             9 => {
                 let fault = Fault::all().choose(&mut self.dice).unwrap().clone();
-                let operations =
-                    [Operation::ListServices, Operation::CreateService, Operation::GetEndpoint, Operation::AddEndpoint];
+                let operations = [
+                    Operation::ListServices,
+                    Operation::CreateService,
+                    Operation::DeleteService,
+                    Operation::GetEndpoint,
+                    Operation::AddEndpoint,
+                    Operation::DeleteEndpoint,
+                    Operation::Token,
+                ];
                 let times = self.dice.random_range(1..6);
                 world.atlas.inject(Rule::always(self.pick(&operations), fault).times(times));
             }
@@ -162,7 +169,7 @@ impl Life {
                     kubernetes::Fault::dropped(),
                 ];
                 let fault = faults.choose(&mut self.dice).unwrap().clone();
-                let verb = self.pick(&[Verb::Patch, Verb::Update, Verb::Get]);
+                let verb = self.pick(&[Verb::Patch, Verb::Update, Verb::Create, Verb::Get, Verb::List, Verb::Watch]);
                 let times = self.dice.random_range(1..4);
                 world.kube.inject(kubernetes::Rule::new(Matcher::any().verb(verb), fault).times(times));
             }
@@ -273,6 +280,7 @@ async fn run(seed: u64, dialect: Dialect) -> World {
     oracle::silence(&world).await;
     oracle::nothing_left(&world);
     oracle::always(&world);
+    oracle::no_storm(&world, 120);
     if let Some(operator) = life.operator.take() {
         assert!(!operator.has_ended(), "the operator has died");
         operator.stop().await;

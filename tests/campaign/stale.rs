@@ -5,20 +5,18 @@
 use crate::{
     Group,
     harness::{
-        alone::{alone, eventually},
+        alone::alone,
         course::Course,
         death::{self, Moment, Write, essential},
-        hands::{NEW, change_id, is_at},
-        life::{RESYNC, begin, both_are_ready, delete_both, end},
+        moving::{HandOver, Move},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
+    story::{PATIENCE, Story},
 };
 use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::kubernetes::View};
 use std::{sync::Arc, time::Duration};
-
-const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 
 /// What is shown from the point on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +59,7 @@ impl Past {
 
 #[derive(Clone)]
 struct Delusion {
+    story: Story,
     write: Write,
     past: Past,
     dialect: Dialect,
@@ -68,29 +67,15 @@ struct Delusion {
 
 impl Delusion {
     fn data(&self) -> Data {
-        let Self { write, past, dialect } = self;
-        Data::new(Campaign::Stale, "id changes", *dialect).at(write).fault(format!("{past:?}"))
+        let Self { story, write, past, dialect } = self;
+        Data::new(Campaign::Stale, &story.name(), *dialect).at(write).fault(format!("{past:?}"))
     }
 }
 
-/// Both get Ready, the endpoint's id changes, both are deleted.
-async fn whole_life(world: &World) -> Course {
-    eventually(world, PATIENCE, "both Ready", both_are_ready).await;
-    change_id(world, NEW);
-    eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
-    world.pass(RESYNC).await;
-    let outcome = oracle::outcome(world);
-    oracle::quiet_hour(world).await;
-    delete_both(world);
-    eventually(world, PATIENCE, "both gone", World::is_empty).await;
-    end(world).await;
-    Course::of(outcome, world)
-}
-
-async fn record(dialect: Dialect) -> (Vec<Write>, Course) {
-    let mut world = begin(dialect);
+async fn record(story: Story, dialect: Dialect) -> (Vec<Write>, Course) {
+    let mut world = story.begin(dialect).await;
     let (operator, reaper) = death::start(&mut world, None);
-    let course = whole_life(&world).await;
+    let course = story.goes_on(&world).await;
     operator.stop().await;
     (reaper.writes(), course)
 }
@@ -125,36 +110,45 @@ async fn deluded(mut world: World, past: Past, operator: Running) -> Running {
 }
 
 async fn run(plan: Delusion, faultless: Arc<Course>) -> World {
-    let mut world = begin(plan.dialect);
+    let mut world = plan.story.begin(plan.dialect).await;
     let (operator, mut reaper) = death::start_met(&mut world, (plan.write.clone(), Moment::AfterAnswer));
     let there = world.clone();
     let delusion = async {
         reaper.arrives().await;
         deluded(there, plan.past, operator).await
     };
-    let (course, operator) = tokio::join!(whole_life(&world), tokio::time::timeout(2 * PATIENCE, delusion));
+    let (course, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(2 * PATIENCE, delusion));
     assert_eq!(course, *faultless);
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     oracle::silence(&world).await;
-    oracle::created(&world, 1, 2);
-    oracle::nothing_left(&world);
-    oracle::always(&world);
+    plan.story.ends(&world);
     oracle::no_storm(&world, 60);
     operator.stop().await;
     world
 }
 
-fn delusions(dialect: Dialect) -> Vec<Plan> {
-    let (writes, faultless) = alone(|| record(dialect)).unwrap();
+fn delusions(story: Story, dialect: Dialect) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(story, dialect)).unwrap();
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     for write in writes {
         for past in Past::ALL {
-            let one = Delusion { write: write.clone(), past, dialect };
+            let one = Delusion { story, write: write.clone(), past, dialect };
             plans.push(Plan::compared(one.data(), one, &faultless, run));
         }
     }
     plans
 }
 
-pub const GROUPS: [Group; 2] = [|| delusions(Dialect::V2), || delusions(Dialect::V1)];
+fn hand_overs(change: Move) -> Vec<Plan> {
+    let all = HandOver::all().into_iter().filter(|one| one.change == change);
+    all.flat_map(|one| delusions(Story::HandsOver(one), Dialect::V2)).collect()
+}
+
+pub const GROUPS: [Group; 4] = [
+    || delusions(Story::IdChanges, Dialect::V2),
+    || delusions(Story::IdChanges, Dialect::V1),
+    // Of several objects that want the same each rests on what it sees of the others.
+    || hand_overs(Move::Rename),
+    || hand_overs(Move::RenameEndpoint),
+];

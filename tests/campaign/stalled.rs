@@ -292,8 +292,7 @@ impl Happening {
     fn most(&self) -> (usize, usize) {
         let already = usize::from(self.state == State::ServiceReplaced);
         let both = usize::from([Event::ServiceLost, Event::Recreated].contains(&self.event));
-        let again = usize::from(self.event == Event::EndpointLost);
-        (1 + already + both, 1 + already + both + again)
+        (1 + already + both, 1 + already + self.event.attaches())
     }
 
     fn heal(&self, world: &World) {
@@ -338,7 +337,7 @@ async fn happens(world: &World, plan: Happening) {
 /// From the state to the end of both, and how both looked in the middle, if there was one.
 async fn life(plan: Happening) -> (World, Running, Course) {
     let (world, operator) = plan.state.reach(plan.dialect).await;
-    happens(&world, plan).await;
+    world.befalls(happens(&world, plan)).await;
     let mut middle = Value::Null;
     if plan.ends() {
         ends(&world, plan).await;

@@ -29,7 +29,9 @@ fn pauses(story: Story) -> &'static [Duration] {
         | Story::EndpointIsRejected
         | Story::IdChanges
         | Story::Adopts
-        | Story::AdoptsAndDeletes => &[SHORT, LONG],
+        | Story::AdoptsAndDeletes
+        | Story::AdoptsOnly
+        | Story::Retains => &[SHORT, LONG],
     }
 }
 
@@ -102,13 +104,17 @@ fn hand_overs(dialect: Dialect) -> Vec<Plan> {
     all.flat_map(|one| crashes(Story::HandsOver(one), dialect)).collect()
 }
 
-pub const GROUPS: [Group; 11] = [
+pub const GROUPS: [Group; 15] = [
     || crashes(Story::IdChanges, Dialect::V2),
     || crashes(Story::IdChanges, Dialect::V1),
     || crashes(Story::Adopts, Dialect::V2),
     || crashes(Story::Adopts, Dialect::V1),
     || crashes(Story::AdoptsAndDeletes, Dialect::V2),
     || crashes(Story::AdoptsAndDeletes, Dialect::V1),
+    || crashes(Story::AdoptsOnly, Dialect::V2),
+    || crashes(Story::AdoptsOnly, Dialect::V1),
+    || crashes(Story::Retains, Dialect::V2),
+    || crashes(Story::Retains, Dialect::V1),
     || crashes(Story::ServiceAccount, Dialect::V2),
     || crashes(Story::Plain(Provider::Azure), Dialect::V2),
     || crashes(Story::Plain(Provider::Gcp), Dialect::V2),

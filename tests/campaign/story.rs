@@ -12,6 +12,7 @@ use crate::harness::{
     oracle,
     world::*,
 };
+use crate::states::patch_both;
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Provider, Standing},
@@ -38,6 +39,10 @@ pub enum Story {
     Adopts,
     /// They are there already, and the manifests say `deletionPolicy: Delete`.
     AdoptsAndDeletes,
+    /// They are there already, and the link says `adoptionPolicy: AdoptOnly`.
+    AdoptsOnly,
+    /// The manifests say `deletionPolicy: Retain`.
+    Retains,
     /// New manifests take the place of the old ones (safety rule 7). Told from there on.
     HandsOver(HandOver),
 }
@@ -67,8 +72,19 @@ impl Story {
                 operator.stop().await;
                 world
             }
-            Self::Adopts => begin_behind(dialect, &json!({})).await,
-            Self::AdoptsAndDeletes => begin_behind(dialect, &json!({"spec": {"deletionPolicy": "Delete"}})).await,
+            Self::Retains => {
+                let world = begin_with(dialect, &KEY);
+                patch_both(&world, &json!({"spec": {"deletionPolicy": "Retain"}}));
+                world
+            }
+            Self::Adopts => begin_behind(dialect, [json!({}), json!({})]).await,
+            Self::AdoptsAndDeletes => {
+                let told = json!({"spec": {"deletionPolicy": "Delete"}});
+                begin_behind(dialect, [told.clone(), told]).await
+            }
+            Self::AdoptsOnly => {
+                begin_behind(dialect, [json!({"spec": {"adoptionPolicy": "AdoptOnly"}}), json!({})]).await
+            }
         }
     }
 
@@ -103,18 +119,21 @@ impl Story {
             | Self::ServiceFails
             | Self::EndpointIsRejected
             | Self::Adopts
-            | Self::AdoptsAndDeletes => {}
+            | Self::AdoptsAndDeletes
+            | Self::AdoptsOnly
+            | Self::Retains => {}
         }
     }
 
     fn adopts(self) -> bool {
         match self {
-            Self::Adopts | Self::AdoptsAndDeletes => true,
+            Self::Adopts | Self::AdoptsAndDeletes | Self::AdoptsOnly => true,
             Self::Plain(_)
             | Self::ServiceAccount
             | Self::ServiceFails
             | Self::EndpointIsRejected
             | Self::IdChanges
+            | Self::Retains
             | Self::HandsOver(_) => false,
         }
     }
@@ -122,11 +141,11 @@ impl Story {
     /// What Atlas has made and lost once all is over.
     pub fn ends(self, world: &World) {
         let (services, endpoints) = match self {
-            Self::Plain(Provider::Aws) | Self::ServiceAccount | Self::HandsOver(_) => (1, 1),
+            Self::Plain(Provider::Aws) | Self::ServiceAccount | Self::Retains | Self::HandsOver(_) => (1, 1),
             Self::Plain(_) => (1, 0),
             Self::ServiceFails => (2, 1),
             Self::EndpointIsRejected | Self::IdChanges => (1, 2),
-            Self::Adopts | Self::AdoptsAndDeletes => (0, 0),
+            Self::Adopts | Self::AdoptsAndDeletes | Self::AdoptsOnly => (0, 0),
         };
         oracle::created(world, services, endpoints);
         match self {
@@ -139,8 +158,10 @@ impl Story {
                 oracle::nothing_left(world);
                 oracle::always(world);
             }
-            Self::Adopts => {
+            Self::Adopts | Self::AdoptsOnly | Self::Retains => {
                 assert_eq!(deletes(world), Vec::<String>::new());
+                let left: Vec<_> = ours(world).iter().map(|service| service["endpoints"][0]["id"].clone()).collect();
+                assert_eq!(left, [VPCE], "what is kept stands");
                 oracle::always(world);
             }
             Self::AdoptsAndDeletes => {
@@ -164,7 +185,9 @@ impl Story {
             | Self::EndpointIsRejected
             | Self::IdChanges
             | Self::Adopts
-            | Self::AdoptsAndDeletes => format!("{self:?}"),
+            | Self::AdoptsAndDeletes
+            | Self::AdoptsOnly
+            | Self::Retains => format!("{self:?}"),
             Self::HandsOver(HandOver { change, when, first }) => {
                 let when = if when == When::Soon { "at once" } else { "after Ready" };
                 if change.old().len() == 1 {
@@ -185,18 +208,20 @@ impl Story {
             | Self::IdChanges
             | Self::Adopts
             | Self::AdoptsAndDeletes
+            | Self::AdoptsOnly
+            | Self::Retains
             | Self::HandsOver(_) => Provider::Aws,
         }
     }
 }
 
-/// Both manifests, over a service and an endpoint that somebody else has made.
-async fn begin_behind(dialect: Dialect, policy: &Value) -> World {
+/// The link and the endpoint with these policies, over a service and an endpoint that somebody else has made.
+async fn begin_behind(dialect: Dialect, [of_link, of_endpoint]: [Value; 2]) -> World {
     let world = with_neighbours(dialect);
     make_behind_the_back(&world).await;
     world.credentials();
-    world.apply(with(link("orders"), policy.clone()));
-    world.apply(with(endpoint("orders-a", "orders", VPCE), policy.clone()));
+    world.apply(with(link("orders"), of_link));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), of_endpoint));
     world
 }
 

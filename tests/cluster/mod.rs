@@ -21,6 +21,7 @@ mod process;
 mod rbac;
 mod rules;
 mod running;
+mod shown;
 mod tls;
 pub(crate) mod world;
 

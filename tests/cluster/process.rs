@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
     process::{Command, ExitStatus},
     sync::OnceLock,
+    time::Duration,
 };
 
 /// A running operator, killed when it is dropped.
@@ -87,8 +88,19 @@ impl Operator {
     }
 
     fn listening(&self) -> Option<String> {
-        let text = self.log();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["message"] == "starting").find_map(|line| line["http"].as_str().map(str::to_owned))
+        address_in(&self.log())
     }
+}
+
+/// Where an operator's pages are, by its log.
+fn address_in(log: &str) -> Option<String> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"] == "starting").find_map(|line| line["http"].as_str().map(str::to_owned))
+}
+
+/// The metrics of the operator that writes this log; `None` if it lives no more, or stands still.
+pub async fn metrics(log: &str) -> Option<String> {
+    let address = address_in(log)?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");
+    client.get(format!("http://{address}/metrics")).send().await.ok()?.text().await.ok()
 }

@@ -3,13 +3,14 @@
 //! One control plane serves most tests, each in a namespace of its own; an Atlas is made for each.
 
 use super::fields;
-pub use super::{manifests::*, plane::*, process::Operator};
+use super::shown::Shown;
+pub use super::{manifests::*, plane::*, process::Operator, shown::no_secret_in};
 pub use crate::harness::world::{CLIENT_ID, CLIENT_SECRET, KEY, PRIVATE, PUBLIC};
 use atlas_privatelink_operator::{
     api::Standing,
     clock::Clock,
     testbed::{
-        control_plane::{Launch, tail},
+        control_plane::Launch,
         simulator::{self, Change, Ledger, Operation, Secret, Simulator},
     },
 };
@@ -61,6 +62,8 @@ pub struct World {
     pub namespace: String,
     pub nature: Nature,
     pub base_url: String,
+    /// What operators have sent that tells a secret.
+    pub shown: Shown,
     directory: TempDir,
     operators: AtomicUsize,
     _serving: DropGuard,
@@ -77,8 +80,17 @@ impl World {
         tokio::spawn(async move { serving.serve(listener, until).await });
         let directory = tempfile::tempdir().expect("a directory");
         let (namespace, operators) = (fresh("test"), AtomicUsize::new(0));
-        let world =
-            Self { client, atlas, namespace, nature, base_url, directory, operators, _serving: stop.drop_guard() };
+        let world = Self {
+            client,
+            atlas,
+            namespace,
+            nature,
+            base_url,
+            shown: Shown::default(),
+            directory,
+            operators,
+            _serving: stop.drop_guard(),
+        };
         world.create_namespace(&world.namespace).await;
         world
     }
@@ -93,6 +105,7 @@ impl World {
             namespace: fresh("beside"),
             nature,
             base_url: self.base_url.clone(),
+            shown: self.shown.clone(),
             directory: tempfile::tempdir().expect("a directory"),
             operators: AtomicUsize::new(0),
             _serving: CancellationToken::new().drop_guard(),
@@ -310,22 +323,6 @@ impl World {
         assert!(services.is_empty(), "left in Atlas: {services:#?}");
     }
 
-    /// What must hold after anything: nothing was created twice, no secret was shown, nothing crashed.
-    pub async fn always(&self) {
-        let twice = self.ledger().ever_more_than_one_live();
-        assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
-        let mut shown = String::new();
-        for plural in [LINKS, ENDPOINTS, EVENTS] {
-            self.list(plural).await.iter().for_each(|object| shown.push_str(&object.to_string()));
-        }
-        no_secret_in("the objects", &shown);
-        for log in self.logs() {
-            let text = std::fs::read_to_string(&log).expect("a log");
-            no_secret_in("a log", &text);
-            assert!(!text.contains("panicked"), "the operator panicked:\n{}", tail(&log, 40));
-        }
-    }
-
     /// Where files of this world may be put.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -357,19 +354,6 @@ impl World {
 fn telling(log: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().filter(|line| !line.contains(r#""level":"TRACE""#)).map(str::to_owned).collect()
-}
-
-/// None of the secrets, as they are, as they stand in Secrets, or in a header.
-pub fn no_secret_in(what: &str, text: &str) {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    for secret in [PRIVATE, CLIENT_SECRET] {
-        assert!(!text.contains(secret), "{what} show a secret");
-        assert!(!text.contains(&STANDARD.encode(secret)), "{what} show an encoded secret");
-    }
-    let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
-    for header in ["Digest username=", "Bearer ", "simulated.", &basic] {
-        assert!(!text.contains(header), "{what} show a header: {header}");
-    }
 }
 
 /// A name that nobody had before.

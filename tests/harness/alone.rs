@@ -1,9 +1,9 @@
 //! A run in a paused time of its own.
 
-use super::world::World;
+use super::{canary::tells, world::World};
 use std::{
     any::Any,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
@@ -21,6 +21,13 @@ pub fn alone<F: Future>(run: impl FnOnce() -> F) -> Result<F::Output, String> {
 thread_local! {
     /// Where this thread panicked last.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Whether the words of any panic of this thread told a secret, also of one that was caught.
+    static TOLD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread told a secret since this was asked last.
+pub fn a_panic_told() -> bool {
+    TOLD.with(|told| told.replace(false))
 }
 
 /// From now on nothing is printed when something panics: what is caught tells the words and the place.
@@ -28,6 +35,9 @@ pub fn panic_quietly() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         PLACE.with(|last| *last.borrow_mut() = place);
+        if tells(&words(panic.payload())) {
+            TOLD.with(|told| told.set(true));
+        }
     }));
 }
 

@@ -19,6 +19,7 @@ pub struct Course {
 impl Course {
     /// That of a life which looked like this in its middle, and is over now.
     pub fn of(middle: Value, world: &World) -> Self {
+        world.middles.lock().unwrap().push(middle.clone());
         Self { middle, deeds: deeds(world) }
     }
 }

@@ -10,6 +10,7 @@ use atlas_privatelink_operator::{
 use bytes::Bytes;
 use futures::future::{BoxFuture, pending};
 use http::{Method, Request, Response, header};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -76,6 +77,7 @@ pub struct Reaper {
     /// All writes so far, in order.
     writes: Arc<Mutex<Vec<Write>>>,
     reached: UnboundedReceiver<Moment>,
+    arrived: bool,
 }
 
 struct Eye {
@@ -143,7 +145,7 @@ fn watched(world: &mut World, victim: Option<Point>, then: Then, transport: Arc<
     let eye = Arc::new(Eye { writes: writes.clone(), counts: Mutex::default(), victim, then, reached: sender });
     watch_kubernetes(world, eye.clone());
     let operator = world.start_over(Arc::new(Watched { inner: transport, eye }));
-    (operator, Reaper { writes, reached })
+    (operator, Reaper { writes, reached, arrived: false })
 }
 
 impl Reaper {
@@ -152,9 +154,15 @@ impl Reaper {
         self.writes.lock().unwrap().clone()
     }
 
+    /// Whether the point was waited for, and reached.
+    pub fn has_arrived(&self) -> bool {
+        self.arrived
+    }
+
     /// Waits for the point.
     pub async fn arrives(&mut self) {
         let moment = self.reached.recv().await.unwrap();
+        self.arrived = true;
         if moment == Moment::AfterAnswer {
             // The answers of Kubernetes take 5 ms, those of Atlas are in.
             tokio::time::sleep(Duration::from_millis(6)).await;
@@ -192,10 +200,24 @@ fn watch_kubernetes(world: &World, eye: Arc<Eye>) {
     });
 }
 
-/// What a write of Kubernetes is called, Events apart.
+/// What a write of Kubernetes is called, Events apart: by the object, for which of two is written first is nobody's choice.
 pub fn essential(request: &RequestRecord) -> Option<String> {
-    let is_one = request.verb.writes() && [LINKS, ENDPOINTS].contains(&request.resource.as_str());
-    is_one.then(|| format!("{:?} {} {}", request.verb, request.resource, request.subresource).trim_end().to_owned())
+    let RequestRecord { verb, resource, subresource, namespace, name, .. } = request;
+    let is_one = verb.writes() && [LINKS, ENDPOINTS].contains(&resource.as_str());
+    let place = if namespace == NAMESPACE { String::new() } else { format!(" {namespace}") };
+    is_one.then(|| format!("{verb:?} {resource}{place} {name} {subresource}").trim_end().to_owned())
+}
+
+/// What a write of Atlas is called: an endpoint by its id; what a service will be called nobody knows.
+fn named(request: &Request<Bytes>) -> String {
+    let nouns = ["endpoint", "interfaceEndpoints"];
+    let mut parts = request.uri().path().split('/').skip_while(|part| !nouns.contains(part));
+    if parts.next().is_none() {
+        return format!("Atlas {} service", request.method());
+    }
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let told = ["id", "interfaceEndpointId"].into_iter().find_map(|field| body[field].as_str());
+    format!("Atlas {} endpoint {}", request.method(), parts.next().or(told).unwrap_or_default()).trim_end().to_owned()
 }
 
 /// The way to Atlas, watched.
@@ -213,10 +235,7 @@ impl Transport for Watched {
             if request.method() == Method::GET || !signed || !request.uri().path().contains("/groups/") {
                 return inner.send(request).await;
             }
-            let nouns = ["endpoint", "interfaceEndpoints"];
-            let of_endpoint = request.uri().path().split('/').any(|part| nouns.contains(&part));
-            let kind = if of_endpoint { "endpoint" } else { "service" };
-            let write = eye.counted(format!("Atlas {} {kind}", request.method()));
+            let write = eye.counted(named(&request));
             if eye.ends_here(&write, Moment::BeforeEffect) {
                 return pending().await;
             }

@@ -1,4 +1,4 @@
-//! What the tests in simulated time share: a world, lives in it, and what must hold after anything.
+//! What tests share, most of them in simulated time: a world, lives in it, and what must hold after anything.
 
 // Each of the binaries that include this uses a part of it.
 #![allow(dead_code)]

@@ -2,7 +2,7 @@
 
 use super::{canary::tells, looks::writes_to_atlas, past, sparing, world::*};
 use atlas_privatelink_operator::testbed::{
-    kubernetes::Version,
+    kubernetes::{RequestRecord, Version},
     simulator::{Cause, Effect, Operation},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -27,8 +27,13 @@ pub fn although_it_panics(world: &World) {
     sound(world);
 }
 
-/// The same, where a manifest says that what others have made is to be deleted.
+/// The same, where a manifest says that what others have made in its region is to be deleted: what the neighbours have in
+/// another one still stands.
 pub fn told_to_delete(world: &World) {
+    assert_eq!(world.told.panics(), 0, "reconciles that panicked");
+    only_owners_delete(world);
+    let theirs = |service: &Value| service["region"] == "EU_WEST_1" && service["endpoints"][0]["state"] == "AVAILABLE";
+    assert!(world.services().iter().any(theirs), "the neighbours were touched: {:#?}", world.services());
     sound(world);
 }
 
@@ -43,6 +48,7 @@ fn sound(world: &World) {
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
     no_status_lies(world);
+    ready_is_what_is_wanted(world);
     transitions_are_dated(world);
     no_generation_is_ahead(world);
     no_finalizer_goes_too_early(world);
@@ -54,6 +60,9 @@ fn no_secret_is_shown(world: &World) {
     let past = past::objects(world).into_iter().flat_map(|(_, versions)| versions).map(|version| version.object);
     let shown: BTreeSet<_> = past.chain(world.kube.list("events")).map(|object| object.to_string()).collect();
     assert!(!shown.iter().any(|object| tells(object)), "a secret is shown");
+    let said = world.kube.log().matching(|request| request.client.starts_with("operator"));
+    let told: Vec<_> = said.0.iter().filter(|request| tells(&format!("{request:?}"))).collect();
+    assert!(told.is_empty(), "the API server is told a secret: {told:#?}");
 }
 
 /// Every deletion concerns what requests have made.
@@ -121,6 +130,29 @@ fn no_status_lies(world: &World) {
     }
 }
 
+/// Whoever says Ready of a generation has what that generation wants. (What a suspended object says is as last seen.)
+fn ready_is_what_is_wanted(world: &World) {
+    for ((plural, name), versions) in past::objects(world) {
+        for Version { object, .. } in versions.iter().filter(|version| version.by.starts_with("operator")) {
+            let (spec, status, meta) = (&object["spec"], &object["status"], &object["metadata"]);
+            let ready = &status["conditions"][0];
+            let current = ready["observedGeneration"] == meta["generation"] && meta["deletionTimestamp"].is_null();
+            if ready["status"] != "True" || !current || spec["suspend"] == true {
+                continue;
+            }
+            let plain = |text: &Value| text.as_str().unwrap_or_default().to_ascii_lowercase().replace(['_', '-'], "");
+            let wanted = match plural.as_str() {
+                LINKS => spec["provider"] != "AWS" || plain(&spec["region"]) == plain(&status["regionName"]),
+                _ => {
+                    let id = &spec["interfaceEndpointId"];
+                    id.is_null() || *id == status["interfaceEndpointId"]
+                }
+            };
+            assert!(wanted, "{plural}/{name} says Ready, and has something else: {object:#}");
+        }
+    }
+}
+
 /// A condition's time of transition changes with its status, and with nothing else (API conventions, "Typical status
 /// properties").
 fn transitions_are_dated(world: &World) {
@@ -165,8 +197,8 @@ fn no_finalizer_goes_too_early(world: &World) {
     for ((plural, name), versions) in &all {
         for version in versions.iter().filter(|version| past::is_let_go(version)) {
             let status = &version.object["status"];
-            if status["origin"] == "Created" {
-                let what = past::attachment(status);
+            let retiring = status["retiring"].as_array().into_iter().flatten();
+            for what in retiring.chain([status]).filter(|thing| thing["origin"] == "Created").map(past::attachment) {
                 let kept = version.object["spec"]["deletionPolicy"] == "Retain";
                 let dealt_with = kept || !atlas.stands(&what, version.at) || past::is_owned(&all, &what, version.at);
                 assert!(dealt_with, "{plural}/{name} went at {} before {what:?}", version.at);
@@ -188,7 +220,13 @@ pub fn never_said(world: &World, reason: &str) {
 pub fn nothing_left(world: &World) {
     let foreign = past::foreign_services(world);
     let mut services = world.services();
-    services.retain(|service| !foreign.contains(service["id"].as_str().unwrap_or_default()));
+    services.retain(|service| {
+        let id = service["id"].as_str().unwrap_or_default();
+        let theirs = past::foreign_endpoints(world, id);
+        let attached = service["endpoints"].as_array().into_iter().flatten();
+        let ours = attached.filter(|endpoint| !theirs.contains(endpoint["id"].as_str().unwrap_or_default())).count();
+        !foreign.contains(id) || ours > 0
+    });
     assert!(services.is_empty(), "left in Atlas: {services:#?}");
 }
 
@@ -251,17 +289,24 @@ fn common(world: &World, object: &Value, own: Value) -> Value {
 
 /// For one hour nothing is written to Kubernetes, and Atlas is looked at only at resyncs.
 pub async fn quiet_hour(world: &World) {
-    let (writes, before) = (world.operator_writes().len(), world.ledger().len());
+    let (writes, before, events) = (world.operator_writes().len(), world.ledger().len(), events(world));
     let (reads, atlas_writes) = (world.calls(Operation::GetEndpoint), writes_to_atlas(world));
     world.pass(Duration::from_secs(3600)).await;
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes in a quiet hour: {:#?}", &written.0[writes..]);
+    assert_eq!(self::events(world), events, "events in a quiet hour");
     for (key, lists) in lists_by_key(world, before) {
         assert!(lists <= 5, "{lists} LISTs of {key:?} in a quiet hour");
     }
     let reads = world.calls(Operation::GetEndpoint) - reads;
     assert!(reads <= 5 * world.kube.list(ENDPOINTS).len(), "{reads} GETs of endpoints in a quiet hour");
     assert_eq!(writes_to_atlas(world), atlas_writes, "writes to Atlas in a quiet hour");
+}
+
+/// How often operators have written an Event.
+fn events(world: &World) -> usize {
+    let is_one = |request: &RequestRecord| request.resource == "events" && request.client.starts_with("operator");
+    world.kube.log().matching(|request| request.verb.writes() && is_one(request)).len()
 }
 
 /// The LISTs since the ledger had so many lines, by who asked for what: a project's services of a provider.

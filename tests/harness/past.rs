@@ -70,31 +70,26 @@ pub fn is_owned(all: &Objects, what: &What, at: Timestamp) -> bool {
     )
 }
 
-/// Whether an object, live or on its way out, has it at this instant, and may delete it: it has created it, or was told
-/// to delete whatever it has, or has recorded that it is about to make it.
+/// Whether an object that may delete this is about to, at this instant: it has created it, has recorded that it attaches it,
+/// or was told to delete whatever it has; and it is on its way out, has recorded that it takes this away to make it again,
+/// or lets it retire.
 pub fn has_owner(all: &Objects, what: &What, at: Timestamp) -> bool {
     let current = all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last());
     current.filter(|version| version.change != Change::Deleted).any(|Version { object, .. }| {
-        let status = &object["status"];
-        let retiring = status["retiring"].as_array().into_iter().flatten();
-        let has = |thing: &&Value| attachment(thing) == *what;
-        let created = retiring.chain([status]).filter(has).any(|thing| thing["origin"] == "Created");
-        let told = has(&status) && object["spec"]["deletionPolicy"] == "Delete";
-        created || told || is_being_made(object, what)
+        let (status, told) = (&object["status"], object["spec"]["deletionPolicy"] == "Delete");
+        let has = |thing: &Value| attachment(thing) == *what && (thing["origin"] == "Created" || told);
+        let leaves = !object["metadata"]["deletionTimestamp"].is_null();
+        let again = records(object, "DeleteService", what) || records(object, "RemoveEndpoint", what);
+        let retires = status["retiring"].as_array().into_iter().flatten().any(has);
+        has(status) && (leaves || again) || leaves && records(object, "AddEndpoint", what) || retires
     })
 }
 
-/// Whether an object says in its record that it is about to make this.
-fn is_being_made(object: &Value, (service, endpoint): &What) -> bool {
+/// Whether an object's record says that it is about to do this to that.
+fn records(object: &Value, write: &str, (service, endpoint): &What) -> bool {
     let record = object["metadata"]["annotations"][ATTEMPT_ANNOTATION].as_str();
     let record: Value = record.and_then(|record| serde_json::from_str(record).ok()).unwrap_or_default();
-    match endpoint {
-        // What the service will be called nobody knows before it is there.
-        None => record["write"] == "CreateService",
-        Some(endpoint) => {
-            record["write"] == "AddEndpoint" && record["service"] == **service && record["endpoint"] == **endpoint
-        }
-    }
+    record["write"] == write && record["service"] == **service && record["endpoint"].as_str() == endpoint.as_deref()
 }
 
 /// That something is Ready.

@@ -14,14 +14,17 @@ use atlas_privatelink_operator::{
     server::Health,
     testbed::{
         kubernetes::{ApiServer, Options, RequestLog},
-        simulator::{self, Change, Ledger, Operation, Secret, Simulator, Switches},
+        simulator::{self, Cause, Change, Ledger, Operation, Secret, Simulator, Switches},
     },
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -104,6 +107,10 @@ pub struct World {
     pub grounds: Grounds,
     /// When operators were killed, by this world's time.
     pub deaths: Arc<Mutex<Vec<Timestamp>>>,
+    /// How things looked at the points of a life that are compared.
+    pub middles: Arc<Mutex<Vec<Value>>>,
+    /// Whether what was to befall this world found nothing to befall.
+    pub spared: Arc<AtomicBool>,
     operators: u32,
 }
 
@@ -142,6 +149,8 @@ impl World {
             turns: Turns::default(),
             grounds: Grounds::default(),
             deaths: Arc::default(),
+            middles: Arc::default(),
+            spared: Arc::default(),
             operators: 0,
         }
     }
@@ -256,6 +265,27 @@ impl World {
 
     pub fn calls(&self, operation: Operation) -> usize {
         self.atlas.with_ledger(|ledger| ledger.count(operation))
+    }
+
+    /// How often somebody else than an operator has changed anything, here or in Atlas.
+    fn deeds_of_others(&self) -> usize {
+        let all = [LINKS, ENDPOINTS, "secrets", "configmaps"].into_iter().flat_map(|plural| self.kube.past(plural));
+        let here = all.filter(|version| !version.by.starts_with("operator")).count();
+        here + self.ledger().iter().filter(|entry| entry.cause == Cause::BehindTheBack).count()
+    }
+
+    /// Does what is to befall this world, and notes where that changed nothing.
+    pub async fn befalls(&self, deed: impl Future<Output = ()>) {
+        let before = self.deeds_of_others();
+        deed.await;
+        if self.deeds_of_others() == before {
+            self.is_spared();
+        }
+    }
+
+    /// What was to befall this world found nothing to befall.
+    pub fn is_spared(&self) {
+        self.spared.store(true, Ordering::SeqCst);
     }
 
     /// Kubernetes writes of the operators, without Events and Leases.

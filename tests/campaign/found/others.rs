@@ -29,7 +29,7 @@ pub(super) async fn made_long_after(dialect: Dialect) -> World {
     let mut world = with_neighbours(dialect);
     world.credentials();
     world.apply(link("orders"));
-    let recorded = Write { what: "Patch atlasprivatelinks".to_owned(), nth: 1 };
+    let recorded = Write { what: "Patch atlasprivatelinks orders".to_owned(), nth: 1 };
     let (operator, mut reaper) = death::start(&mut world, Some((recorded, Moment::AfterEffect)));
     reaper.kill(&world, operator).await;
     world.pass(120 * MINUTE).await;

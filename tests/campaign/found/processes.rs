@@ -31,7 +31,7 @@ pub(super) async fn zombie_without_refusal(dialect: Dialect) -> World {
     let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
     world.credentials();
     world.apply(link("orders"));
-    let recorded = (Write { what: "Patch atlasprivatelinks".to_owned(), nth: 1 }, Moment::AfterEffect);
+    let recorded = (Write { what: "Patch atlasprivatelinks orders".to_owned(), nth: 1 }, Moment::AfterEffect);
     let atlas = world.atlas.transport();
     let (zombie, mut reaper) = death::start_met_over(&mut world, recorded, 2 * MINUTE, atlas);
     reaper.arrives().await;

@@ -75,20 +75,18 @@ pub fn run(only: &str) -> Vec<String> {
     survivors
 }
 
-/// A copy of what is built, beside which its target folder is kept. What an earlier run has left changed is newer than what
-/// it is a copy of, and goes.
+/// A copy of what is built, beside which its target folder is kept. What an earlier run has left changed goes with what is
+/// there no more; what has not changed keeps its age, lest all be built anew, but for what a mutant of that run may have
+/// been built from.
 fn copy() -> PathBuf {
     let folder = repository().join("target/mutants/tree");
-    for file in MUTANTS.iter().flat_map(|mutant| mutant.edits).map(|edit| edit.file) {
-        let same = std::fs::read(folder.join(file)).ok() == std::fs::read(repository().join(file)).ok();
-        if !same {
-            // There may be no copy yet.
-            drop(std::fs::remove_file(folder.join(file)));
-        }
+    for sources in ["src", "tests"] {
+        // There may be no copy yet.
+        drop(std::fs::remove_dir_all(folder.join(sources)));
     }
     std::fs::create_dir_all(&folder).expect("a folder");
     let copied = Command::new("cp")
-        .args(["--recursive", "--update"])
+        .args(["--recursive", "--preserve=timestamps"])
         .args(
             ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "crds", "charts", "deploy"]
                 .map(|name| repository().join(name)),
@@ -96,6 +94,9 @@ fn copy() -> PathBuf {
         .arg(&folder)
         .status();
     assert!(copied.expect("cp runs").success(), "the repository is not copied");
+    for file in MUTANTS.iter().flat_map(|mutant| mutant.edits).map(|edit| edit.file) {
+        restore(&folder, file);
+    }
     folder
 }
 
@@ -105,11 +106,14 @@ fn try_out(folder: &Path, mutant: &Mutant) -> Fate {
         std::fs::write(folder.join(file), text.replacen(old, new, 1)).expect("written");
     }
     let fate = built(folder).map_or_else(Fate::Stillborn, |()| caught(folder, mutant));
-    for Edit { file, .. } in mutant.edits {
-        let original = std::fs::read(repository().join(file)).expect("the file");
-        std::fs::write(folder.join(file), original).expect("written");
-    }
+    mutant.edits.iter().for_each(|edit| restore(folder, edit.file));
     fate
+}
+
+/// As it is in the repository, and as new.
+fn restore(folder: &Path, file: &str) {
+    let original = std::fs::read(repository().join(file)).expect("the file");
+    std::fs::write(folder.join(file), original).expect("written");
 }
 
 fn cargo(folder: &Path, arguments: &[&str]) -> Command {

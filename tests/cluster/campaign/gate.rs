@@ -2,7 +2,7 @@
 //! of them where a plan says so: before the effect, or between the effect and the answer.
 
 use super::points::{Side, Write};
-use crate::cluster::world::World;
+use crate::cluster::{shown::Shown, world::World};
 use atlas_privatelink_operator::{
     api::ATTEMPT_ANNOTATION,
     testbed::door::{Connection, Door},
@@ -70,7 +70,8 @@ impl Gate {
     /// Opens the way of the operator of that name; the write is held once, the first time that it comes.
     pub async fn open(world: &World, name: &str, victim: Option<(Write, Place)>) -> Self {
         let (sender, reached) = unbounded_channel();
-        let eye = Arc::new(Eye { writes: Mutex::default(), victim: Mutex::new(victim), reached: sender });
+        let (writes, victim) = (Mutex::default(), Mutex::new(victim));
+        let eye = Arc::new(Eye { writes, victim, reached: sender, shown: world.shown.clone() });
         let stop = CancellationToken::new();
         let mut config = world.nature.plane.config.clone();
         config.default_retry = false;
@@ -113,6 +114,7 @@ struct Eye {
     writes: Mutex<Vec<Write>>,
     victim: Mutex<Option<(Write, Place)>>,
     reached: UnboundedSender<Held>,
+    shown: Shown,
 }
 
 impl Eye {
@@ -161,6 +163,7 @@ async fn serve(eye: Arc<Eye>, way: Way, stop: CancellationToken) -> String {
 async fn carry(eye: Arc<Eye>, way: Way, request: Request) -> Option<Response> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.ok()?;
+    eye.shown.read(&head, &body);
     let write = way.names(&head, &body);
     eye.writes.lock().unwrap().extend(write.clone());
     eye.look(write.as_ref(), Place::BeforeEffect).await?;

@@ -83,6 +83,7 @@ pub async fn goes_on(world: &World, plan: &Plan, struck: Instant) {
     if plan.is_made() {
         until_ready(world).await;
         made_once(world).await;
+        world.shows_no_secret().await;
         unmake(world).await;
     }
     ends(world).await;

@@ -1,0 +1,61 @@
+//! Whether the operator's own binary shows a secret: in its log, in objects, on its pages, or in what it sends.
+
+use super::{process, world::*};
+use crate::harness::canary::tells;
+use atlas_privatelink_operator::testbed::control_plane::tail;
+use axum::body::Bytes;
+use http::{header, request::Parts};
+use std::sync::{Arc, Mutex};
+
+/// The requests that told a secret. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Shown(Arc<Mutex<Vec<String>>>);
+
+impl Shown {
+    /// Reads a request, but for its proof.
+    pub fn read(&self, head: &Parts, body: &Bytes) {
+        let headers = head.headers.iter().filter(|(name, _)| *name != header::AUTHORIZATION);
+        let told: String = headers.map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
+        let all = format!("{} {told} {}", head.uri, String::from_utf8_lossy(body));
+        if tells(&all) {
+            self.0.lock().unwrap().push(format!("{} {}", head.method, head.uri.path()));
+        }
+    }
+}
+
+/// None of the secrets, as they are, as they stand in Secrets, or in a header; and no header that proves anything.
+pub fn no_secret_in(what: &str, text: &str) {
+    assert!(!tells(text), "{what} show a secret");
+    for header in ["Digest username=", "Bearer "] {
+        assert!(!text.contains(header), "{what} show a header: {header}");
+    }
+}
+
+impl World {
+    /// What must hold after anything: nothing was created twice, no secret was shown, nothing crashed.
+    pub async fn always(&self) {
+        let twice = self.ledger().ever_more_than_one_live();
+        assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
+        self.shows_no_secret().await;
+        for log in self.logs() {
+            let text = std::fs::read_to_string(&log).expect("a log");
+            assert!(!text.contains("panicked"), "the operator panicked:\n{}", tail(&log, 40));
+        }
+    }
+
+    /// Neither in what stands there now, nor in any log so far, nor on the pages of operators that live, nor in any request
+    /// that came through a gate.
+    pub async fn shows_no_secret(&self) {
+        for plural in [LINKS, ENDPOINTS, EVENTS] {
+            self.list(plural).await.iter().for_each(|object| no_secret_in("the objects", &object.to_string()));
+        }
+        for log in self.logs() {
+            let text = std::fs::read_to_string(&log).expect("a log");
+            no_secret_in("a log", &text);
+            if let Some(page) = process::metrics(&text).await {
+                no_secret_in("the metrics", &page);
+            }
+        }
+        assert_eq!(*self.shown.0.lock().unwrap(), Vec::<String>::new(), "requests that tell a secret");
+    }
+}
