@@ -268,9 +268,11 @@ fn disturbances(office: Office, call: &Call, made: u64) -> Vec<Disturbance> {
     let mut all = Vec::new();
     let mut add = |mishap, times| all.push(Disturbance { office, call: call.clone(), mishap, times });
     for mishap in Mishap::ALL.into_iter().filter(|mishap| mishap.befalls(call.verb)) {
+        // A Lease is renewed as long as the life lasts, always in the same way.
+        let last = if office == Office::Elected { made.min(6) } else { made };
         let hangs = matches!(mishap, Mishap::HungBefore | Mishap::HungAfter);
         let later = matches!(mishap, Mishap::Conflict | Mishap::Lost | Mishap::Dropped | Mishap::WatchExpired);
-        (1..=if later { made } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
+        (1..=if later { last } else { 1 }).for_each(|nth| add(mishap, Times::At(nth)));
         if !hangs {
             add(mishap, Times::Ten);
         }
