@@ -93,13 +93,7 @@ impl<'a> Case<'a> {
     /// A VPC endpoint is made for one service name, so attaching it to another service can only be rejected.
     pub(super) fn service_replaced(&self, target: &Attachment) -> Plan {
         let name = self.service(target.service).and_then(|service| service.endpoint_service_name.clone());
-        let Some(name) = name else {
-            return self.reconciling(
-                Reason::WaitingForLink,
-                "the link's endpoint service is being made anew",
-                Look::Resync,
-            );
-        };
+        let Some(name) = name else { return self.waits_for_link() };
         let message = format!(
             "the VPC endpoint {} was made for a service that is gone: create one for {name}, and put its id here",
             target.endpoint

@@ -236,8 +236,10 @@ fn rule_5_after_the_service_was_replaced_it_is_not_added_again() {
     let plan = replaced.plan();
     assert_eq!((plan.step.clone(), says(&plan)), (None, (Standing::Stalled, Reason::ServiceReplaced)));
     assert!(plan.verdict.message.contains("vpce-svc-"), "it names the new service: {}", plan.verdict.message);
-    let unnamed = replaced.with(|it| it.observed.services.value[0].endpoint_service_name = None).plan();
-    assert_eq!(says(&unnamed), (Standing::Reconciling, Reason::WaitingForLink));
+    let unnamed = replaced.with(|it| it.observed.services.value[0].endpoint_service_name = None);
+    assert_eq!(says(&unnamed.plan()), (Standing::Reconciling, Reason::WaitingForLink));
+    let leaving = unnamed.with(|it| it.desired.link_leaving = true).plan();
+    assert!(leaving.verdict.message.contains("link is being deleted"), "{}", leaving.verdict.message);
 }
 
 #[test]
