@@ -28,10 +28,11 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
         return Some(plan(None, Look::Never));
     }
     let nothing = recorded.held.is_none() && recorded.retiring.is_empty();
-    if nothing && recorded.attempt.is_none() {
+    // What Atlas refused has made nothing.
+    let unanswered = recorded.attempt.as_ref().filter(|attempt| attempt.refusal.is_none());
+    if nothing && unanswered.is_none() {
         return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Look::Shortly));
     }
-    let unanswered = recorded.attempt.as_ref().filter(|attempt| attempt.refusal.is_none());
     let unsettled = unanswered.filter(|attempt| match &attempt.write {
         AttemptedWrite::AddEndpoint { service, endpoint } => {
             let attempted = Attachment { service: *service, endpoint: endpoint.clone() };

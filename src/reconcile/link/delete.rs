@@ -30,7 +30,8 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
         return Some(plan(None, verdict, Look::Poll));
     }
     let recorded = &desired.recorded;
-    if recorded.service.is_none() && recorded.attempt.is_none() {
+    // What Atlas refused has made nothing.
+    if recorded.service.is_none() && recorded.attempt.as_ref().is_none_or(|attempt| attempt.refusal.is_some()) {
         return Some(plan(
             Some(Step::LetGo(Farewell::NothingWasThere)),
             Verdict::reconciling(Reason::Deleting, GOING),

@@ -15,7 +15,7 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{self},
+    testbed::simulator::{self, Fault, Operation, Rule},
 };
 use serde_json::json;
 
@@ -119,4 +119,25 @@ pub(super) async fn adopted_to_be_deleted(dialect: Dialect) -> World {
     oracle::told_to_delete(&world);
     operator.stop().await;
     world
+}
+
+pub(super) async fn refused_and_to_be_deleted(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.atlas.inject(Rule::always(Operation::AddEndpoint, Fault::AccessList));
+    world.apply(link("orders"));
+    world.apply(with(endpoint("orders-a", "orders", VPCE), json!({"spec": {"deletionPolicy": "Delete"}})));
+    let operator = world.start();
+    let refused = |world: &World| {
+        let endpoint = world.kube.get(ENDPOINTS, NAMESPACE, "orders-a").unwrap_or_default();
+        endpoint["metadata"]["annotations"].to_string().contains("refusal")
+    };
+    eventually(&world, PATIENCE, "refused", refused).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the link is gone", is_gone(LINKS, "orders")).await;
+    operator.kill().await;
+    let operator = world.start();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    end(&world).await;
+    over(world, operator).await
 }

@@ -55,10 +55,12 @@ enum Found {
     RecordedBeforeItIsNamed,
     /// The same, where the other one is not heard yet: it is waited for.
     UnheardBeforeItIsNamed,
+    /// An endpoint that Atlas has refused to attach, and that is to delete whatever it has, has nothing: it needs no link.
+    RefusedAndToBeDeleted,
 }
 
 impl Found {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -76,6 +78,7 @@ impl Found {
         Self::AdoptedToBeDeleted,
         Self::RecordedBeforeItIsNamed,
         Self::UnheardBeforeItIsNamed,
+        Self::RefusedAndToBeDeleted,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -97,6 +100,7 @@ impl Found {
             Self::AdoptedToBeDeleted => endings::adopted_to_be_deleted(dialect).await,
             Self::RecordedBeforeItIsNamed => rivals::recorded_before_it_is_named(dialect).await,
             Self::UnheardBeforeItIsNamed => rivals::unheard_before_it_is_named(dialect).await,
+            Self::RefusedAndToBeDeleted => endings::refused_and_to_be_deleted(dialect).await,
         }
     }
 }

@@ -119,7 +119,11 @@ fn rule_2_what_an_unanswered_attempt_made_is_detached_and_what_a_refused_one_fou
         |attempt| scene().listing(&attachment(1), ConnectionStatus::Pending).attempting(attempt).deleting().plan().step;
     assert_eq!(found(addition(&elsewhere(), &attachment(1))), Some(Step::Remove(attachment(1))));
     let refused = addition(&elsewhere(), &attachment(1)).refused(refusal(false));
-    assert_eq!(found(refused), let_go(Farewell::NothingWasThere));
+    assert_eq!(found(refused.clone()), let_go(Farewell::NothingWasThere));
+    // Whoever is to delete everything needs no Atlas to know that either.
+    let told = scene().attempting(refused).deleting().with(|it| it.desired.disposal = Disposal::DeleteAll);
+    let plan = delete::without_atlas(&told.desired, &told.moment).unwrap();
+    assert_eq!(plan.step, let_go(Farewell::NothingWasThere));
 }
 
 #[test]
