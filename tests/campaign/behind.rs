@@ -260,5 +260,9 @@ fn surprises(removes: bool, dialect: Dialect) -> Vec<Plan> {
     plans
 }
 
-pub const GROUPS: [Group; 3] =
-    [|| surprises(false, Dialect::V2), || surprises(true, Dialect::V2), || surprises(false, Dialect::V1)];
+pub const GROUPS: [Group; 4] = [
+    || surprises(false, Dialect::V2),
+    || surprises(true, Dialect::V2),
+    || surprises(false, Dialect::V1),
+    || surprises(true, Dialect::V1),
+];

@@ -1,5 +1,7 @@
 //! The operator is killed at every single write, and another one finds what it left, in a world that may have changed
-//! meanwhile: nothing is made twice, nothing stays behind, and the end is that of a life without a crash.
+//! meanwhile: nothing is made twice, nothing stays behind, and the end is that of a life without a crash. Where the world
+//! does not change, all that was made and unmade is the same, too; where it does, whether the write had its effect before
+//! that is what differs, and there are bounds.
 
 use crate::{
     Group,

@@ -12,6 +12,7 @@ pub mod grounds;
 pub mod hands;
 pub mod life;
 pub mod looks;
+pub mod manifests;
 pub mod moving;
 pub mod oracle;
 pub mod past;

@@ -93,6 +93,8 @@ impl Property {
             Change::new("wrong-type", Answer::Refused, json!([7])),
             Change::new("huge", Answer::Refused, "a".repeat(HUGE)),
             Change::new("unicode", Answer::Refused, "\u{202e}ünïcødé\u{0}🦀"),
+            // Nothing in it is out of the ordinary but that it is not ASCII.
+            Change::new("letters", Answer::Refused, "schöne-äpfel"),
             Change { name: "misspelt".to_owned(), answer: misspelt, deed: Deed::Misspelt },
         ];
         if present {
