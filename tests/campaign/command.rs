@@ -145,7 +145,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     let mut failed = failures(&outcomes);
     failed.extend(differences(&outcomes, &again));
     report(&data, &outcomes, start.elapsed());
-    let struck = outcomes.iter().filter(|outcome| !outcome.was_spared()).count();
+    let struck = outcomes.iter().filter(|outcome| !outcome.spared).count();
     if everything && struck < LEAST {
         println!("only {struck} plans struck, and {LEAST} were to at least");
         return ExitCode::FAILURE;
@@ -231,7 +231,7 @@ fn report(data: &[Data], outcomes: &[Outcome], took: Duration) {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     data.iter().for_each(|data| *kinds.entry(format!("{:?}", data.campaign)).or_default() += 1);
     let points: BTreeSet<_> = data.iter().map(Data::place).collect();
-    let spared = outcomes.iter().filter(|outcome| outcome.was_spared()).count();
+    let spared = outcomes.iter().filter(|outcome| outcome.spared).count();
     let kinds: Vec<String> = kinds.into_iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("{} plans at {} points in {:.1} s ({})", data.len(), points.len(), took.as_secs_f64(), kinds.join(", "));
     println!("  {spared} of them found nothing to strike");

@@ -25,8 +25,6 @@ pub struct Summary {
     /// names.
     looks: Vec<Value>,
     deeds: Deeds,
-    /// What was to befall this world found nothing to befall.
-    spared: bool,
 }
 
 impl Summary {
@@ -34,7 +32,7 @@ impl Summary {
         let mut looks = world.middles.lock().unwrap().clone();
         looks.push(oracle::outcome(world));
         let looks = looks.into_iter().map(interchangeable).collect();
-        Self { looks, deeds: deeds(world), spared: world.spared.load(Ordering::SeqCst) }
+        Self { looks, deeds: deeds(world) }
     }
 }
 
@@ -56,26 +54,27 @@ pub struct Outcome {
     pub plan: Plan,
     /// The summary, or why it failed.
     pub verdict: Result<Summary, String>,
+    /// What was to befall its world found nothing to befall: of two operators without a Lease the other one was quicker, say.
+    pub spared: bool,
     pub took: Duration,
-}
-
-impl Outcome {
-    /// Whether the plan ran its course without anything having befallen its world.
-    pub fn was_spared(&self) -> bool {
-        self.verdict.as_ref().is_ok_and(|summary| summary.spared)
-    }
 }
 
 fn once(plan: Plan) -> Outcome {
     let start = Instant::now();
-    let (verdict, told) = Reader::beside(|| alone(|| async { Summary::of(&plan.run().await) }));
-    let verdict = match verdict {
+    let lived = || async {
+        let world = plan.run().await;
+        (Summary::of(&world), world.spared.load(Ordering::SeqCst))
+    };
+    let (lived, told) = Reader::beside(|| alone(lived));
+    let spared = lived.as_ref().is_ok_and(|(_, spared)| *spared);
+    let verdict = match lived {
         Err(why) if tells(&why) => Err("a panic tells a secret".to_owned()),
         _ if a_panic_told() => Err("a panic that was caught tells a secret".to_owned()),
         Ok(_) if !told.is_empty() => Err(format!("the log tells a secret: {told:?}")),
-        other => other,
+        Ok((summary, _)) => Ok(summary),
+        Err(why) => Err(why),
     };
-    Outcome { plan, verdict, took: start.elapsed() }
+    Outcome { plan, verdict, spared, took: start.elapsed() }
 }
 
 /// When no more plans are begun.
