@@ -49,6 +49,10 @@ pub const ACCOUNT: [(&str, &str); 2] = [("clientId", CLIENT_ID), ("clientSecret"
 pub const LINKS: &str = "atlasprivatelinks";
 pub const ENDPOINTS: &str = "atlasinterfaceendpoints";
 
+/// No life comes to so many writes.
+const MOST_WRITES: u64 = 30_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// How a world is to be.
 #[derive(Clone)]
 pub struct Nature {
@@ -251,9 +255,13 @@ impl World {
         }
     }
 
-    /// Lets time pass.
+    /// Lets time pass. Where somebody writes without an end, that would take real hours.
     pub async fn pass(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            tokio::time::sleep_until(end.min(Instant::now() + MINUTE)).await;
+            assert!(self.kube.revision() < MOST_WRITES, "written without an end\n{}", self.picture());
+        }
     }
 
     pub fn change(&self, change: Change) -> Option<String> {
