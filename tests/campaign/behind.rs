@@ -149,7 +149,7 @@ async fn record(plan: Surprise) -> (Vec<Write>, Value) {
 /// How both look once all is mended, for lives to be compared: what others have made in between may be theirs.
 fn mended(world: &World) -> Value {
     let mut outcome = oracle::outcome(world);
-    for object in outcome.as_object_mut().into_iter().flatten().filter_map(|(_, kind)| kind.as_array_mut()).flatten() {
+    for object in oracle::objects_in(&mut outcome) {
         object["origin"].take();
         if let Some(listed) = object["own"]["endpoints"].as_array_mut() {
             listed.retain(|endpoint| !endpoint.to_string().contains(FOREIGN));

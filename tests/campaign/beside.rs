@@ -204,9 +204,7 @@ async fn happens(world: &World, plan: Happening) {
 /// What is compared of two runs.
 fn compared(mut outcome: Value, plan: Happening) -> Value {
     if plan.is_other() {
-        let kinds = outcome.as_object_mut().unwrap().values_mut();
-        let objects = kinds.flat_map(|kind| kind.as_array_mut().unwrap().iter_mut());
-        objects.for_each(|object| drop(object.as_object_mut().unwrap().remove("origin")));
+        oracle::objects_in(&mut outcome).for_each(|object| drop(object["origin"].take()));
     }
     outcome
 }

@@ -21,7 +21,7 @@ use crate::{
 use atlas_privatelink_operator::{
     api,
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, EndpointState, Provider, ServiceFailure, ServiceState, Standing, Switches},
+    testbed::simulator::{Change, EndpointState, Provider, ServiceFailure, ServiceState, Standing},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -87,8 +87,7 @@ impl Luck {
     }
 
     fn begin(self, dialect: Dialect) -> World {
-        let switches = Switches { duplicate_services: self == Self::Lenient, ..Switches::default() };
-        let world = begin_in(Nature { switches, ..Nature::of(dialect) });
+        let world = begin_in(if self == Self::Lenient { Nature::lenient(dialect) } else { Nature::of(dialect) });
         if self == Self::Bad {
             Self::fails_once(&world);
         }

@@ -13,7 +13,7 @@ use crate::{
     },
     plan::{Campaign, Data, Plan},
 };
-use atlas_privatelink_operator::testbed::simulator::{Change, Fault, Operation, Rule, Switches};
+use atlas_privatelink_operator::testbed::simulator::{Change, Fault, Operation, Rule};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long a fault lasts that doesn't go away by itself.
@@ -136,10 +136,7 @@ async fn faultless(way: Way) -> (Course, BTreeSet<Operation>, BTreeSet<Operation
 async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
     let mut world = match plan.uniqueness {
         Uniqueness::Guarded => plan.way.begin(),
-        Uniqueness::Lenient => begin_in(Nature {
-            switches: Switches { duplicate_services: true, ..Switches::default() },
-            ..Nature::of(plan.way.dialect())
-        }),
+        Uniqueness::Lenient => begin_in(Nature::lenient(plan.way.dialect())),
     };
     let operator = world.start();
     if plan.half == Half::Making {

@@ -168,10 +168,9 @@ async fn pace(world: &World) -> Pace {
 
 /// How both look, among all the others.
 fn pair(world: &World) -> Vec<Value> {
-    let outcome = oracle::outcome(world);
-    let objects =
-        outcome.as_object().into_iter().flat_map(|kinds| kinds.values()).filter_map(Value::as_array).flatten();
-    objects.filter(|object| object["name"].as_str().is_some_and(|name| name.starts_with("orders"))).cloned().collect()
+    let mut outcome = oracle::outcome(world);
+    let of_pair = |object: &&mut Value| object["name"].as_str().is_some_and(|name| name.starts_with("orders"));
+    oracle::objects_in(&mut outcome).filter(of_pair).map(|object| object.take()).collect()
 }
 
 async fn undisturbed() -> Pace {

@@ -128,7 +128,7 @@ async fn whole_life(world: &World, halfway: impl FnOnce()) -> Course {
 
 /// How it would look if nobody held anything back.
 fn without_hold(mut outcome: Value) -> Value {
-    for object in outcome.as_object_mut().into_iter().flatten().filter_map(|(_, kind)| kind.as_array_mut()).flatten() {
+    for object in oracle::objects_in(&mut outcome) {
         if let Some(finalizers) = object["finalizers"].as_array_mut() {
             finalizers.retain(|finalizer| *finalizer != HOLD);
         }

@@ -1,25 +1,20 @@
 //! Whether the operator's own binary shows a secret: in its log, in objects, on its pages, or in what it sends.
 
 use super::{process, world::*};
-use crate::harness::canary::tells;
+use crate::harness::canary::{shown, tells};
 use atlas_privatelink_operator::testbed::control_plane::tail;
 use axum::body::Bytes;
 use http::{header, request::Parts};
 use std::sync::{Arc, Mutex};
 
-/// The requests that told a secret. Clones are the same.
+/// What told a secret in a request. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Shown(Arc<Mutex<Vec<String>>>);
 
 impl Shown {
     /// Reads a request, but for its proof.
     pub fn read(&self, head: &Parts, body: &Bytes) {
-        let headers = head.headers.iter().filter(|(name, _)| *name != header::AUTHORIZATION);
-        let told: String = headers.map(|(_, value)| String::from_utf8_lossy(value.as_bytes())).collect();
-        let all = format!("{} {told} {}", head.uri, String::from_utf8_lossy(body));
-        if tells(&all) {
-            self.0.lock().unwrap().push(format!("{} {}", head.method, head.uri.path()));
-        }
+        self.0.lock().unwrap().extend(shown(&head.uri, &head.headers, body, &[header::AUTHORIZATION]));
     }
 }
 

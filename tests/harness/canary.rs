@@ -9,7 +9,7 @@ use atlas_privatelink_operator::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response, header};
+use http::{HeaderMap, HeaderName, Request, Response, Uri, header};
 use std::{
     fmt::{Debug, Write},
     sync::{Arc, LazyLock, Mutex},
@@ -87,6 +87,13 @@ impl Told {
     }
 }
 
+/// What tells a secret in a request, beside the headers of its proof.
+pub fn shown(uri: &Uri, headers: &HeaderMap, body: &Bytes, proof: &[HeaderName]) -> Vec<String> {
+    let shown = headers.iter().filter(|(name, _)| !proof.contains(name)).map(|(_, value)| value.as_bytes());
+    let texts = shown.chain([body.as_ref()]).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    texts.chain([uri.to_string()]).filter(|text| tells(text)).collect()
+}
+
 struct Seen {
     inner: Arc<dyn Transport>,
     leaks: Arc<Mutex<Vec<String>>>,
@@ -95,12 +102,8 @@ struct Seen {
 impl Transport for Seen {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         let proof = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION];
-        let headers = request.headers().iter().filter(|(name, _)| !proof.contains(name));
-        let shown = headers.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let body = String::from_utf8_lossy(request.body()).into_owned();
-        for text in shown.chain([request.uri().to_string(), body]).filter(|text| tells(text)) {
-            self.leaks.lock().unwrap().push(format!("a request: {text}"));
-        }
+        let told = shown(request.uri(), request.headers(), request.body(), &proof);
+        self.leaks.lock().unwrap().extend(told.into_iter().map(|text| format!("a request: {text}")));
         self.inner.send(request)
     }
 }

@@ -1,6 +1,12 @@
 //! What must hold after anything.
 
-use super::{canary::tells, looks::writes_to_atlas, past, sparing, world::*};
+use super::{
+    canary::tells,
+    looks::writes_to_atlas,
+    past::{self, Objects},
+    sparing,
+    world::*,
+};
 use atlas_privatelink_operator::testbed::{
     kubernetes::{RequestRecord, Version},
     simulator::{Cause, Effect, Entry, Operation},
@@ -46,21 +52,23 @@ fn sound(world: &World) {
     assert_eq!(world.atlas.replays(), 0, "requests that overlap have shared a nonce");
     assert_eq!(world.turns.overlaps(), Vec::<String>::new(), "writes of one project at once");
     assert_eq!(world.grounds.groundless(), Vec::<String>::new(), "made without a look");
-    no_secret_is_shown(world);
+    let (all, atlas) = (past::objects(world), past::Atlas::of(world));
+    no_secret_is_shown(world, &all);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
-    no_status_lies(world);
-    ready_is_what_is_wanted(world);
-    transitions_are_dated(world);
-    no_generation_is_ahead(world);
-    no_finalizer_goes_too_early(world);
+    no_status_lies(world, &all, &atlas);
+    ready_is_what_is_wanted(&all);
+    transitions_are_dated(&all);
+    no_generation_is_ahead(&all);
+    no_finalizer_goes_too_early(&all, &atlas);
 }
 
 /// Neither in an object, of whatever age, nor in an event, nor in a metric, nor in what a request shows.
-fn no_secret_is_shown(world: &World) {
+fn no_secret_is_shown(world: &World, all: &Objects) {
     assert_eq!(world.told.leaks(), Vec::<String>::new());
-    let past = past::objects(world).into_iter().flat_map(|(_, versions)| versions).map(|version| version.object);
-    let shown: BTreeSet<_> = past.chain(world.kube.list("events")).map(|object| object.to_string()).collect();
+    let past = all.iter().flat_map(|(_, versions)| versions).map(|version| version.object.to_string());
+    let events = world.kube.list("events").into_iter().map(|event| event.to_string());
+    let shown: BTreeSet<_> = past.chain(events).collect();
     assert!(!shown.iter().any(|object| tells(object)), "a secret is shown");
     let said = world.kube.log().matching(|request| request.client.starts_with("operator"));
     let told: Vec<_> = said.0.iter().filter(|request| tells(&format!("{request:?}"))).collect();
@@ -116,13 +124,12 @@ fn foreign_things_stand(world: &World) {
 
 /// Ready is said only of what could be used just then, and is taken back within three resyncs, or one and a bit where
 /// Atlas answered, and there was always an operator to ask it.
-fn no_status_lies(world: &World) {
-    let atlas = past::Atlas::of(world);
+fn no_status_lies(world: &World, all: &Objects, atlas: &past::Atlas) {
     let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
     let disturbed = atlas.was_silent || !world.deaths.lock().unwrap().is_empty();
     let bound = if disturbed { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
-    for ((plural, name), versions) in past::objects(world) {
-        for claim in past::claims(&versions, world.clock.now()) {
+    for ((plural, name), versions) in all {
+        for claim in past::claims(versions, world.clock.now()) {
             let said = format!("{plural}/{name} said Ready of {:?} from {} to {}", claim.what, claim.from, claim.until);
             let fresh = (claim.from - SignedDuration::from_secs(60), claim.from);
             assert!(!claim.new || atlas.unusable(&claim.what, fresh) < SignedDuration::from_secs(60), "{said}");
@@ -133,8 +140,8 @@ fn no_status_lies(world: &World) {
 }
 
 /// Whoever says Ready of a generation has what that generation wants. (What a suspended object says is as last seen.)
-fn ready_is_what_is_wanted(world: &World) {
-    for ((plural, name), versions) in past::objects(world) {
+fn ready_is_what_is_wanted(all: &Objects) {
+    for ((plural, name), versions) in all {
         for Version { object, .. } in versions.iter().filter(|version| version.by.starts_with("operator")) {
             let (spec, status, meta) = (&object["spec"], &object["status"], &object["metadata"]);
             let ready = &status["conditions"][0];
@@ -157,10 +164,10 @@ fn ready_is_what_is_wanted(world: &World) {
 
 /// A condition's time of transition changes with its status, and with nothing else (API conventions, "Typical status
 /// properties").
-fn transitions_are_dated(world: &World) {
-    for ((plural, name), versions) in past::objects(world) {
+fn transitions_are_dated(all: &Objects) {
+    for ((plural, name), versions) in all {
         let mut before: BTreeMap<String, (Value, Value, Timestamp)> = BTreeMap::new();
-        for Version { object, at, .. } in versions {
+        for &Version { ref object, at, .. } in versions {
             let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
             let now = conditions.into_iter().map(|condition| {
                 let of = format!("{} {}", object["metadata"]["uid"], condition["type"]);
@@ -181,8 +188,8 @@ fn transitions_are_dated(world: &World) {
 }
 
 /// What a status has observed was there.
-fn no_generation_is_ahead(world: &World) {
-    for ((plural, name), versions) in past::objects(world) {
+fn no_generation_is_ahead(all: &Objects) {
+    for ((plural, name), versions) in all {
         for Version { object, .. } in versions {
             let (status, there) = (&object["status"], object["metadata"]["generation"].as_i64());
             let conditions = status["conditions"].as_array().into_iter().flatten();
@@ -194,15 +201,14 @@ fn no_generation_is_ahead(world: &World) {
 
 /// When the operator lets an object go, what the object has created is gone from Atlas, or another one has inherited it, or
 /// the object says that it is to be kept.
-fn no_finalizer_goes_too_early(world: &World) {
-    let (atlas, all) = (past::Atlas::of(world), past::objects(world));
-    for ((plural, name), versions) in &all {
+fn no_finalizer_goes_too_early(all: &Objects, atlas: &past::Atlas) {
+    for ((plural, name), versions) in all {
         for version in versions.iter().filter(|version| past::is_let_go(version)) {
             let status = &version.object["status"];
             let retiring = status["retiring"].as_array().into_iter().flatten();
             for what in retiring.chain([status]).filter(|thing| thing["origin"] == "Created").map(past::attachment) {
                 let kept = version.object["spec"]["deletionPolicy"] == "Retain";
-                let dealt_with = kept || !atlas.stands(&what, version.at) || past::is_owned(&all, &what, version.at);
+                let dealt_with = kept || !atlas.stands(&what, version.at) || past::is_owned(all, &what, version.at);
                 assert!(dealt_with, "{plural}/{name} went at {} before {what:?}", version.at);
             }
         }
@@ -269,6 +275,11 @@ pub fn outcome(world: &World) -> Value {
         world.kube.list(plural).iter().map(|object| common(world, object, own(object))).collect::<Vec<_>>()
     };
     json!({"links": all(LINKS, &link), "endpoints": all(ENDPOINTS, &endpoint)})
+}
+
+/// The objects in an outcome, for what runs need not have in common to be taken away.
+pub fn objects_in(outcome: &mut Value) -> impl Iterator<Item = &mut Value> {
+    outcome.as_object_mut().into_iter().flatten().filter_map(|(_, kind)| kind.as_array_mut()).flatten()
 }
 
 fn common(world: &World, object: &Value, own: Value) -> Value {

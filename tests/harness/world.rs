@@ -2,7 +2,7 @@
 //! process, on tokio's paused clock. Hours pass in milliseconds, and every run is repeatable.
 
 pub use super::manifests::*;
-use super::{canary::Told, grounds::Grounds, turns::Turns};
+use super::{canary::Told, grounds::Grounds, looks::MINUTE, turns::Turns};
 use atlas_privatelink_operator::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
     atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
@@ -51,7 +51,6 @@ pub const ENDPOINTS: &str = "atlasinterfaceendpoints";
 
 /// No life comes to so many writes.
 const MOST_WRITES: u64 = 30_000;
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// How a world is to be.
 #[derive(Clone)]
@@ -90,6 +89,11 @@ impl Default for Nature {
 impl Nature {
     pub fn of(dialect: Dialect) -> Self {
         Self { dialect, ..Self::default() }
+    }
+
+    /// With an Atlas that would make a second service of a region.
+    pub fn lenient(dialect: Dialect) -> Self {
+        Self { switches: Switches { duplicate_services: true, ..Switches::default() }, ..Self::of(dialect) }
     }
 }
 

@@ -14,10 +14,7 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::{
-        kubernetes::{self, Matcher, Verb},
-        simulator::Switches,
-    },
+    testbed::kubernetes::{self, Matcher, Verb},
 };
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -27,8 +24,7 @@ use std::sync::{
 };
 
 pub(super) async fn zombie_without_refusal(dialect: Dialect) -> World {
-    let switches = Switches { duplicate_services: true, ..Switches::default() };
-    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    let mut world = with_neighbours_in(Nature::lenient(dialect));
     world.credentials();
     world.apply(link("orders"));
     let recorded = (Write { what: "Patch atlasprivatelinks orders".to_owned(), nth: 1 }, Moment::AfterEffect);

@@ -13,16 +13,12 @@ use crate::{
     states::{make_vpc_endpoint, remove_endpoint},
     ways::Slow,
 };
-use atlas_privatelink_operator::{
-    atlas::dialect::Dialect,
-    testbed::simulator::{Secret, Switches},
-};
+use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator::Secret};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(super) async fn rivals_without_refusal(dialect: Dialect) -> World {
-    let switches = Switches { duplicate_services: true, ..Switches::default() };
-    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    let mut world = with_neighbours_in(Nature::lenient(dialect));
     world.credentials();
     for name in ["orders", "rival", "third"] {
         world.apply(link(name));
@@ -56,6 +52,18 @@ fn with_other_key(name: &str) -> Value {
     with(link(name), json!({"spec": {"credentialsRef": {"name": "rivals"}}}))
 }
 
+/// An operator for which Atlas is slow to answer the other key. Nothing is ever written that rests on so slow a look.
+fn start_slowly(world: &mut World) -> Running {
+    let slow = Slow { inner: world.atlas.transport(), caller: OTHER_KEY.0 };
+    world.start_over(Arc::new(slow))
+}
+
+/// Until `orders` knows its service, which has no name yet.
+async fn is_recorded(world: &World) {
+    let recorded = |world: &World| status(world, LINKS, "orders")["privateLinkId"].is_string();
+    eventually(world, PATIENCE, "recorded", recorded).await;
+}
+
 pub(super) async fn heard_first(dialect: Dialect) -> World {
     let mut world = with_two_keys(Nature::of(dialect));
     world.apply(link("orders"));
@@ -65,11 +73,9 @@ pub(super) async fn heard_first(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
     operator.kill().await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-    let slow = Slow { inner: world.atlas.transport(), caller: OTHER_KEY.0 };
-    let operator = world.start_over(Arc::new(slow));
+    let operator = start_slowly(&mut world);
     eventually(&world, PATIENCE, "the owner is gone", is_gone(LINKS, "orders")).await;
     assert_eq!(deletes(&world), Vec::<String>::new(), "the rival uses it");
-    // Nothing is ever written that rests on so slow a look.
     operator.kill().await;
     let operator = world.start();
     world.pass(MINUTE).await;
@@ -80,13 +86,11 @@ pub(super) async fn heard_first(dialect: Dialect) -> World {
 }
 
 pub(super) async fn recorded_before_it_is_named(dialect: Dialect) -> World {
-    let switches = Switches { duplicate_services: true, ..Switches::default() };
-    let mut world = with_neighbours_in(Nature { switches, ..Nature::of(dialect) });
+    let mut world = with_neighbours_in(Nature::lenient(dialect));
     world.credentials();
     world.apply(link("orders"));
     let operator = world.start();
-    let recorded = |world: &World| status(world, LINKS, "orders")["privateLinkId"].is_string();
-    eventually(&world, PATIENCE, "recorded", recorded).await;
+    is_recorded(&world).await;
     world.apply(link("rival"));
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
@@ -120,19 +124,15 @@ pub(super) async fn wanted_by_an_elder(dialect: Dialect) -> World {
 }
 
 pub(super) async fn unheard_before_it_is_named(dialect: Dialect) -> World {
-    let switches = Switches { duplicate_services: true, ..Switches::default() };
-    let mut world = with_two_keys(Nature { switches, ..Nature::of(dialect) });
+    let mut world = with_two_keys(Nature::lenient(dialect));
     world.apply(with_other_key("orders"));
     let operator = world.start();
-    let recorded = |world: &World| status(world, LINKS, "orders")["privateLinkId"].is_string();
-    eventually(&world, PATIENCE, "recorded", recorded).await;
+    is_recorded(&world).await;
     operator.kill().await;
     world.apply(link("rival"));
-    let slow = Slow { inner: world.atlas.transport(), caller: OTHER_KEY.0 };
-    let operator = world.start_over(Arc::new(slow));
+    let operator = start_slowly(&mut world);
     eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
     oracle::created(&world, 1, 0);
-    // Nothing is ever written that rests on so slow a look.
     operator.kill().await;
     let operator = world.start();
     for name in ["rival", "orders"] {
