@@ -37,6 +37,17 @@ pub enum Reason {
     DeletionBlocked,
 }
 
+impl Reason {
+    /// With these, Atlas tells nothing of what it has.
+    pub const LOCKED_OUT: [Self; 5] = [
+        Self::WaitingForCredentials,
+        Self::CredentialsInvalid,
+        Self::CredentialsRefused,
+        Self::AccessDenied,
+        Self::ProjectNotFound,
+    ];
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

@@ -32,6 +32,8 @@ use tokio::time::Instant;
 pub struct Need {
     /// It must have been requested after this.
     pub after: Option<Sequence>,
+    /// It must not have been requested before this: whoever has seen something never sees what was before it.
+    pub not_before: Option<Sequence>,
     /// It must have been requested within this time.
     pub max_age: Duration,
     /// Ask even if a failure says that it is too early.

@@ -140,6 +140,7 @@ impl<T: Clone> Shared<T> {
         let max_age = need.max_age.max(2 * state.took);
         let recent = |answer: &&Answer<T>| {
             need.after.is_none_or(|after| answer.sent.sequence > after)
+                && need.not_before.is_none_or(|seen| answer.sent.sequence >= seen)
                 && now.saturating_duration_since(answer.sent.at) < max_age
         };
         // A refusal is an answer, and later than what was seen before it: whoever would do with an old view hears it, too.

@@ -33,6 +33,10 @@ pub struct Memory {
     pub hearing: Hearing,
     /// After a failed write, only a look at Atlas that was requested after this counts.
     pub look_after: Option<Sequence>,
+    /// When the list was requested that the object saw last, and when its endpoint was: another credential, to which a
+    /// Secret is turned back, may still have an older one.
+    pub list_seen: Option<Sequence>,
+    pub endpoint_seen: Option<Sequence>,
     /// Failed writes to Atlas in a row, and when the next may be tried.
     pub write_pause: Option<WritePause>,
     /// Writes in a row that were not sent because what they rested on had grown too old.

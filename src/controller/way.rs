@@ -11,7 +11,8 @@ use crate::{
         credential::Credential,
         error::{Class, Denial},
         ids::ProjectId,
-        inventory::{Need, Services, Unseen, Why},
+        inventory::{Need, Services, Unseen, View, Why},
+        model::Endpoint,
         region::Provider,
     },
     credentials::{self, Problem},
@@ -65,10 +66,16 @@ pub fn tries<S: CommonStatus>(
     status.attempts().max(recorded)
 }
 
-/// Whether nothing moves in Atlas: it was Ready, or only a person can mend it.
+/// Whether nothing moves in Atlas: it was Ready, or only a person can mend it. Where that was to let us in, what may have
+/// moved meanwhile is not known.
 pub fn is_quiet<S: CommonStatus>(status: Option<&S>) -> bool {
-    let standing = status.and_then(|status| Verdict::of(status.conditions())).map(|(standing, _)| standing);
-    matches!(standing, Some(Standing::Ready | Standing::Stalled))
+    match status.and_then(|status| Verdict::of(status.conditions())) {
+        Some((Standing::Ready, _)) => true,
+        Some((Standing::Stalled, reason)) => {
+            !Reason::LOCKED_OUT.iter().any(|locked_out| locked_out.to_string() == reason)
+        }
+        Some((Standing::Reconciling | Standing::Unconfirmed, _)) | None => false,
+    }
 }
 
 /// How recent a look at Atlas must be.
@@ -81,7 +88,7 @@ pub fn need(ctx: &Context, subject: &Subject, project: ProjectId, quiet: bool, c
     let after = ctx.memories.with(&subject.uid, |memory| {
         memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence).max(memory.look_after)
     });
-    Need { after, max_age, insist: false }
+    Need { after, not_before: None, max_age, insist: false }
 }
 
 /// Whether Atlas is to be asked although it is too early: once for each reconcile request.
@@ -105,6 +112,7 @@ pub async fn services(
     need: Need,
 ) -> Result<(Services, Caller), Blocked> {
     let caller = caller(ctx, subject, secret, project).await?;
+    let need = Need { not_before: ctx.memories.with(&subject.uid, |memory| memory.list_seen), ..need };
     let first = ctx.inventory.services(&caller, provider, need).await;
     let newer = match &first {
         Err(unseen) => after_rotation(ctx, subject, secret, &caller, &unseen.failure).await,
@@ -117,7 +125,10 @@ pub async fn services(
     match result {
         Ok(services) => {
             let way = Way { secret: secret.to_owned(), caller: caller.clone(), provider };
-            ctx.memories.with(&subject.uid, |memory| memory.way = Some(way));
+            ctx.memories.with(&subject.uid, |memory| {
+                memory.way = Some(way);
+                memory.list_seen = memory.list_seen.max(Some(services.read.sequence));
+            });
             Ok((services, caller))
         }
         Err(unseen) => Err(blocked(ctx, subject, secret, &unseen)),
@@ -140,6 +151,24 @@ pub async fn rotated(
     let refused_at = failure.sent.map_or(failure.at, |sent| sent.at);
     let held = ctx.credentials.after_refusal(refused_at, &subject.object.namespace, secret).await;
     held.ok().filter(|held| held.id() != caller.credential.id())
+}
+
+/// Reads the connection of an attached endpoint.
+///
+/// # Errors
+/// When Atlas did not show it.
+pub async fn endpoint(
+    ctx: &Context,
+    subject: &Subject,
+    caller: &Caller,
+    of: &Attachment,
+    need: Need,
+) -> Result<View<Endpoint>, Unseen> {
+    let need = Need { not_before: ctx.memories.with(&subject.uid, |memory| memory.endpoint_seen), ..need };
+    let view = ctx.inventory.endpoint(caller, of.service, &of.endpoint, need).await?;
+    let seen = Some(view.read.sequence);
+    ctx.memories.with(&subject.uid, |memory| memory.endpoint_seen = memory.endpoint_seen.max(seen));
+    Ok(view)
 }
 
 async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: ProjectId) -> Result<Caller, Blocked> {

@@ -27,7 +27,7 @@ const LEAST: usize = 11_000;
 #[derive(Parser)]
 #[command(name = "campaign", bin_name = "cargo test --test campaign --")]
 struct Arguments {
-    /// Run this plan only, and say what its world looked like if it fails
+    /// Run this plan only, and say what happened in its world, in order, if it fails
     #[arg(long, value_name = "ID")]
     plan: Option<String>,
     /// Run the plans whose id contains this; may be repeated, then all must be in it
@@ -145,6 +145,9 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     let mut failed = failures(&outcomes);
     failed.extend(differences(&outcomes, &again));
     report(&data, &outcomes, start.elapsed());
+    if arguments.plan.is_some() {
+        outcomes.iter().flat_map(|outcome| &outcome.chronicle).for_each(|line| println!("{line}"));
+    }
     let struck = outcomes.iter().filter(|outcome| !outcome.spared).count();
     if everything && struck < LEAST {
         println!("only {struck} plans struck, and {LEAST} were to at least");

@@ -4,6 +4,7 @@ use crate::{
     harness::{
         alone::{a_panic_told, alone},
         canary::{Reader, tells},
+        chronicle,
         course::{Deeds, deeds},
         oracle,
         world::World,
@@ -56,6 +57,8 @@ pub struct Outcome {
     pub verdict: Result<Summary, String>,
     /// What was to befall its world found nothing to befall: of two operators without a Lease the other one was quicker, say.
     pub spared: bool,
+    /// What happened in its world, if it failed.
+    pub chronicle: Vec<String>,
     pub took: Duration,
 }
 
@@ -74,7 +77,8 @@ fn once(plan: Plan) -> Outcome {
         Ok((summary, _)) => Ok(summary),
         Err(why) => Err(why),
     };
-    Outcome { plan, verdict, spared, took: start.elapsed() }
+    let chronicle = if verdict.is_err() { chronicle::of_the_last_world() } else { Vec::new() };
+    Outcome { plan, verdict, spared, chronicle, took: start.elapsed() }
 }
 
 /// When no more plans are begun.

@@ -6,6 +6,7 @@
 pub mod alone;
 pub mod canary;
 pub mod capture;
+pub mod chronicle;
 pub mod course;
 pub mod death;
 pub mod grounds;

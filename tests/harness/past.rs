@@ -224,9 +224,11 @@ impl Atlas {
         states.iter().take_while(|(at, _)| *at <= instant).last().and_then(|(_, usable)| *usable)
     }
 
-    /// Whether it was there, in whatever state.
-    pub fn stands(&self, what: &What, instant: Timestamp) -> bool {
-        self.at(what, instant).is_some()
+    /// Whether it was not there at any time of these.
+    pub fn was_gone(&self, what: &What, (from, until): (Timestamp, Timestamp)) -> bool {
+        let changes = self.things.get(what).into_iter().flatten().map(|(at, _)| *at);
+        let inner = changes.filter(|at| from < *at && *at <= until);
+        [from].into_iter().chain(inner).any(|instant| self.at(what, instant).is_none())
     }
 
     /// For how long at a stretch it could not be used.

@@ -2,7 +2,7 @@
 //! process, on tokio's paused clock. Hours pass in milliseconds, and every run is repeatable.
 
 pub use super::manifests::*;
-use super::{canary::Told, grounds::Grounds, looks::MINUTE, turns::Turns};
+use super::{canary::Told, chronicle, grounds::Grounds, looks::MINUTE, turns::Turns};
 use atlas_privatelink_operator::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Standing, Verdict},
     atlas::{AtlasConfig, dialect::Dialect, transport::Transport, url::BaseUrl},
@@ -147,7 +147,7 @@ impl World {
         });
         let settings = simulator::Settings { switches: nature.switches, seed: nature.seed, ..nature.atlas.clone() };
         kube.create_namespace(NAMESPACE).unwrap();
-        Self {
+        let world = Self {
             atlas: Simulator::new(settings, clock),
             nature,
             clock,
@@ -161,13 +161,16 @@ impl World {
             middles: Arc::default(),
             spared: Arc::default(),
             operators: 0,
-        }
+        };
+        chronicle::remember(&world);
+        world
     }
 
     /// Another Kubernetes cluster on the same Atlas.
     pub fn beside(&self) -> Self {
         let other = Self::new(Nature { seed: self.nature.seed + 1, ..self.nature.clone() });
         self.clusters.lock().unwrap().push(other.kube.clone());
+        chronicle::remember(self);
         Self {
             clusters: self.clusters.clone(),
             atlas: self.atlas.clone(),

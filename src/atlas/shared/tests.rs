@@ -18,7 +18,7 @@ fn failure(class: Class) -> Failure {
 }
 
 fn need(max_age: Duration) -> Need {
-    Need { after: None, max_age, insist: false }
+    Need { after: None, not_before: None, max_age, insist: false }
 }
 
 /// Reads with a fetch that ends like this, and tells whether it was made.
@@ -188,4 +188,13 @@ async fn a_cell_is_idle_after_a_day_without_readers() {
     assert!(!cell.is_idle());
     tokio::time::advance(SECOND).await;
     assert!(cell.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_shown_what_was_before_what_they_have_seen() {
+    let cell = Shared::default();
+    assert!(read(&cell, need(MINUTE), Ok(answer(1, 5))).await.0);
+    let seen = |place| Need { not_before: Some(Sequence::fixture(place)), ..need(MINUTE) };
+    assert!(!read(&cell, seen(5), Ok(answer(2, 7))).await.0, "the very one that they have seen");
+    assert!(read(&cell, seen(6), Ok(answer(2, 7))).await.0);
 }

@@ -48,7 +48,7 @@ fn scripted(listed: bool) -> (Inventory, Atlas, Arc<Fake>) {
 }
 
 fn need(max_age: Duration) -> Need {
-    Need { after: None, max_age, insist: false }
+    Need { after: None, not_before: None, max_age, insist: false }
 }
 
 async fn list(inventory: &Inventory, caller: &Caller, max_age: Duration) -> Services {

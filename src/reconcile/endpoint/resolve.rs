@@ -252,9 +252,7 @@ async fn look(
     let Some(attachment) = attachment.filter(|attachment| lists(&services, attachment)) else {
         return Ok(Sight { services, caller, endpoint: None });
     };
-    let get = async |caller: &Caller| {
-        ctx.inventory.endpoint(caller, attachment.service, &attachment.endpoint, need(quiet)).await
-    };
+    let get = async |caller: &Caller| way::endpoint(ctx, subject, caller, &attachment, need(quiet)).await;
     let mut seen = get(&caller).await;
     if let Err(unseen) = &seen
         && let Some(newer) = way::after_rotation(ctx, subject, &link.secret, &caller, &unseen.failure).await

@@ -166,11 +166,25 @@ impl<'a> Case<'a> {
 
     /// Those of them that an unanswered attempt may have made.
     pub(super) fn unnamed_and_perhaps_made(&self) -> Vec<&'a Service> {
-        let Some(attempt) = self.unsettled_attempt() else { return Vec::new() };
-        if !may_have_effect(attempt, &self.moment.holder, &self.moment.attempt) {
-            return Vec::new();
-        }
-        self.unnamed_services().filter(|service| attempt.may_have_made(service.id)).collect()
+        self.unnamed_services().filter(|service| self.perhaps_made(service)).collect()
+    }
+
+    /// Whether this link's unanswered attempt may have made it.
+    pub(super) fn perhaps_made(&self, service: &Service) -> bool {
+        self.unsettled_attempt().is_some_and(|attempt| {
+            may_have_effect(attempt, &self.moment.holder, &self.moment.attempt) && attempt.may_have_made(service.id)
+        })
+    }
+
+    /// The same of the other links of this region. What failed is never named: it stands in the way only where the other
+    /// link's credentials have listed the project, or anybody's record could keep this link waiting for ever.
+    pub(super) fn perhaps_made_for_another(&self, service: &Service) -> bool {
+        let counts = |other: &&Sharer| match other.claim.heard {
+            Heard::Listed => true,
+            Heard::Nothing => service.state != ServiceState::Failed,
+            Heard::Lacking => false,
+        };
+        self.observed.others.iter().filter(counts).any(|other| other.may_have_made(service.id))
     }
 
     pub(super) fn unnamed_services(&self) -> impl Iterator<Item = &'a Service> {

@@ -3,7 +3,10 @@
 use super::{Facts, Plan, Step, case::Case};
 use crate::{
     api::{AdoptionPolicy, Reason, Verdict},
-    atlas::{ids::ServiceId, model::ServiceState},
+    atlas::{
+        ids::ServiceId,
+        model::{Service, ServiceState},
+    },
     reconcile::{
         Look,
         attempt::{Attempt, AttemptedWrite, Progress},
@@ -54,13 +57,13 @@ impl<'a> Case<'a> {
 
     /// v1.0: services without a name don't tell their region. One of them may be this region's: another link of it records
     /// it, for which this process has not heard from Atlas yet; or Atlas answered 409 to the making of another, or an
-    /// unanswered attempt may have made it. Nothing is taken for ours, and nothing is created, until that is known.
+    /// unanswered attempt, of this link or another one of the region, may have made it. Nothing is taken for ours, and
+    /// nothing is created, until that is known.
     pub(super) fn unnamed(&self) -> Option<Plan> {
         if let Some(service) = self.told_by_unheard() {
             return Some(self.region_unknown(&service.id.to_string()));
         }
-        let conflict = self.unsettled_attempt()?.refusal.as_ref().is_some_and(|refusal| refusal.conflict);
-        let suspects = if conflict { self.unnamed_services().collect() } else { self.unnamed_and_perhaps_made() };
+        let suspects = self.unnamed_suspects();
         let first = suspects.first()?;
         let ids = suspects.iter().map(|service| service.id.to_string()).collect::<Vec<_>>().join(", ");
         if suspects.iter().all(|service| service.state == ServiceState::Failed) {
@@ -71,6 +74,15 @@ impl<'a> Case<'a> {
             return Some(self.saying(Verdict::stalled(Reason::Failed, message), self.vanished(), Look::Resync));
         }
         Some(self.region_unknown(&ids))
+    }
+
+    fn unnamed_suspects(&self) -> Vec<&'a Service> {
+        let refusal = self.unsettled_attempt().and_then(|attempt| attempt.refusal.as_ref());
+        if refusal.is_some_and(|refusal| refusal.conflict) {
+            return self.unnamed_services().collect();
+        }
+        let all = self.unnamed_services();
+        all.filter(|service| self.perhaps_made(service) || self.perhaps_made_for_another(service)).collect()
     }
 
     fn region_unknown(&self, ids: &str) -> Plan {

@@ -58,7 +58,12 @@ pub fn unnamed(id: ServiceId, state: ServiceState) -> Service {
 }
 
 pub fn sharer(claim: Claim, service: ServiceId) -> Sharer {
-    Sharer { service: Some(service), claim }
+    Sharer { service: Some(service), ..claiming(claim) }
+}
+
+/// One that records nothing.
+pub fn claiming(claim: Claim) -> Sharer {
+    Sharer { service: None, attempt: None, claim }
 }
 
 /// An attempt to create, made by `holder` 40 seconds ago.

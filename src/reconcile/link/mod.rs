@@ -77,11 +77,23 @@ pub struct Observed {
     pub dependents: Vec<Dependent>,
 }
 
-/// Another link of the same key, and the service that its status records.
+/// Another link of the same key, and what it records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sharer {
     pub service: Option<ServiceId>,
+    pub attempt: Option<Attempt>,
     pub claim: Claim,
+}
+
+impl Sharer {
+    /// Whether it has asked for a service of which it does not know what came, and this may be it.
+    fn may_have_made(&self, id: ServiceId) -> bool {
+        let unknown = |attempt: &&Attempt| {
+            let recorded = self.service.is_some_and(|service| !attempt.shown.contains(&service));
+            attempt.write == AttemptedWrite::CreateService && attempt.refusal.is_none() && !recorded
+        };
+        self.attempt.as_ref().filter(unknown).is_some_and(|attempt| attempt.may_have_made(id))
+    }
 }
 
 /// An `AtlasInterfaceEndpoint` that names the link.

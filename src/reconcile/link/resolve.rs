@@ -138,7 +138,7 @@ fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired)
     let all = links.iter().filter_map(Watched::get);
     all.filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
         .filter(|other| key_of(other).as_ref() == Some(&key))
-        .map(|other| Sharer { service: service_of(other), claim: claim(ctx, other) })
+        .map(|other| sharer(ctx, other))
         .collect()
 }
 
@@ -147,12 +147,13 @@ fn service_of(link: &AtlasPrivateLink) -> Option<ServiceId> {
     link.status.as_ref()?.private_link_id.as_ref()?.parse().ok()
 }
 
-fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
+fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
     let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
     let status = link.status.as_ref();
-    let attempted = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid).is_some();
-    Claim {
-        blank: subject.suspended && !attempted && status.is_none_or(|status| status.private_link_id.is_none()),
+    let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
+    let recorded = status.is_some_and(|status| status.private_link_id.is_some());
+    let claim = Claim {
+        blank: subject.suspended && attempt.is_none() && !recorded,
         heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
         adoption: link.spec.adoption_policy.unwrap_or_default(),
         origin: status
@@ -163,5 +164,6 @@ fn claim(ctx: &Context, link: &AtlasPrivateLink) -> Claim {
         object: subject.object,
         uid: subject.uid,
         created: subject.created,
-    }
+    };
+    Sharer { service: service_of(link), attempt, claim }
 }

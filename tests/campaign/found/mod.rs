@@ -4,6 +4,7 @@ mod endings;
 mod others;
 mod processes;
 mod rivals;
+mod secrets;
 
 use crate::{
     Group,
@@ -55,12 +56,20 @@ enum Found {
     RecordedBeforeItIsNamed,
     /// The same, where the other one is not heard yet: it is waited for.
     UnheardBeforeItIsNamed,
+    /// The same, where the other one doesn't know what came of its request either, and is being deleted.
+    AskedForBeforeItIsNamed,
+    /// The same, where the other one is neither heard nor being deleted.
+    UnheardAndAskedForBeforeItIsNamed,
+    /// A Secret that Atlas refuses for a while: what was seen before that is no ground to be Ready again.
+    SecretTurnedBack,
+    /// A Secret is rotated and turned back: what the first key has seen is older than what the second one has.
+    RotatedAndTurnedBack,
     /// An endpoint that Atlas has refused to attach, and that is to delete whatever it has, has nothing: it needs no link.
     RefusedAndToBeDeleted,
 }
 
 impl Found {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 22] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -78,6 +87,10 @@ impl Found {
         Self::AdoptedToBeDeleted,
         Self::RecordedBeforeItIsNamed,
         Self::UnheardBeforeItIsNamed,
+        Self::AskedForBeforeItIsNamed,
+        Self::UnheardAndAskedForBeforeItIsNamed,
+        Self::SecretTurnedBack,
+        Self::RotatedAndTurnedBack,
         Self::RefusedAndToBeDeleted,
     ];
 
@@ -100,6 +113,10 @@ impl Found {
             Self::AdoptedToBeDeleted => endings::adopted_to_be_deleted(dialect).await,
             Self::RecordedBeforeItIsNamed => rivals::recorded_before_it_is_named(dialect).await,
             Self::UnheardBeforeItIsNamed => rivals::unheard_before_it_is_named(dialect).await,
+            Self::AskedForBeforeItIsNamed => rivals::asked_for_before_it_is_named(dialect).await,
+            Self::UnheardAndAskedForBeforeItIsNamed => rivals::unheard_and_asked_for(dialect).await,
+            Self::SecretTurnedBack => secrets::turned_back(dialect).await,
+            Self::RotatedAndTurnedBack => secrets::rotated_and_turned_back(dialect).await,
             Self::RefusedAndToBeDeleted => endings::refused_and_to_be_deleted(dialect).await,
         }
     }

@@ -13,7 +13,10 @@ use crate::{
     states::{make_vpc_endpoint, remove_endpoint},
     ways::Slow,
 };
-use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator::Secret};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::simulator::{Fault, Operation, Rule, Secret},
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -128,6 +131,45 @@ pub(super) async fn unheard_before_it_is_named(dialect: Dialect) -> World {
     world.apply(with_other_key("orders"));
     let operator = world.start();
     is_recorded(&world).await;
+    operator.kill().await;
+    world.apply(link("rival"));
+    let operator = start_slowly(&mut world);
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    oracle::created(&world, 1, 0);
+    operator.kill().await;
+    let operator = world.start();
+    for name in ["rival", "orders"] {
+        world.kube.delete(LINKS, NAMESPACE, name).unwrap();
+    }
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// Applies the link, and until Atlas has made its service, of which the operator hears nothing.
+async fn is_asked_for(world: &mut World, link: Value) -> Running {
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::AnswerLost));
+    let before = world.services().len();
+    world.apply(link);
+    let operator = world.start();
+    eventually(world, PATIENCE, "made", |world| world.services().len() > before).await;
+    operator
+}
+
+pub(super) async fn asked_for_before_it_is_named(dialect: Dialect) -> World {
+    let mut world = with_neighbours_in(Nature::lenient(dialect));
+    world.credentials();
+    let operator = is_asked_for(&mut world, link("orders")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    world.apply(link("rival"));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn unheard_and_asked_for(dialect: Dialect) -> World {
+    let mut world = with_two_keys(Nature::lenient(dialect));
+    let operator = is_asked_for(&mut world, with_other_key("orders")).await;
     operator.kill().await;
     world.apply(link("rival"));
     let operator = start_slowly(&mut world);

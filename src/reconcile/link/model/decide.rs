@@ -130,7 +130,8 @@ impl Mind {
         claim.live = !other.deleting;
         claim.heard = if heard { Heard::Listed } else { Heard::Nothing };
         claim.adoption = self.policies[place];
-        Sharer { service: other.status.service.map(|slot| id(view, slot)), claim }
+        // It only matters to services without a name, which there are none of here.
+        Sharer { service: other.status.service.map(|slot| id(view, slot)), attempt: None, claim }
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
         attempt::{Attempt, AttemptedWrite, HOLD, SendingOutcome},
         fixture::{NOW, claim, elsewhere, here, refusal, second, seconds, sending, sent, sequence, service_id},
         link::{
-            Facts, Step,
-            fixture::{Scene, creation, id, region, scene, service, sharer, unnamed},
+            Facts, Sharer, Step,
+            fixture::{Scene, claiming, creation, id, region, scene, service, sharer, unnamed},
         },
         ownership::{Claim, Heard},
     },
@@ -163,13 +163,12 @@ fn rule_7_who_is_younger_waits_for_the_owner_to_create() {
         (AdoptionPolicy::CreateOnly, Standing::Stalled, Reason::AlreadyExists),
         (AdoptionPolicy::AdoptOnly, Standing::Reconciling, Reason::WaitingForService),
     ] {
-        let other = crate::reconcile::link::Sharer { service: None, claim: older.clone() };
-        let plan = scene().sharing([other]).with(|it| it.desired.adoption = adoption).plan();
+        let plan = scene().sharing([claiming(older.clone())]).with(|it| it.desired.adoption = adoption).plan();
         assert_eq!((plan.step.clone(), says(&plan)), (None, (standing, reason)), "{adoption:?}");
     }
     // One that has not listed the project doesn't count.
     let unheard = crate::reconcile::ownership::Claim { heard: Heard::Lacking, ..older };
-    let plan = scene().sharing([crate::reconcile::link::Sharer { service: None, claim: unheard }]).plan();
+    let plan = scene().sharing([claiming(unheard)]).plan();
     created(&plan);
 }
 
@@ -254,6 +253,40 @@ fn v1_an_unnamed_service_is_of_the_region_if_another_link_of_it_says_so() {
     let plan = rival(Heard::Nothing).plan();
     assert_eq!((plan.step.clone(), says(&plan)), (None, (Standing::Reconciling, Reason::RegionUnknown)));
     created(&rival(Heard::Lacking).plan());
+}
+
+#[test]
+fn v1_what_another_link_of_the_region_may_have_made_is_waited_for_until_it_is_named() {
+    let rival = |heard, state| {
+        let asked = Sharer {
+            attempt: Some(creation(&elsewhere())),
+            ..claiming(Claim { live: false, heard, ..claim("a", None) })
+        };
+        scene().listing([unnamed(id(), state)]).sharing([asked])
+    };
+    for heard in [Heard::Nothing, Heard::Listed] {
+        let plan = rival(heard, ServiceState::Initiating).plan();
+        assert_eq!(
+            (plan.step.clone(), says(&plan)),
+            (None, (Standing::Reconciling, Reason::RegionUnknown)),
+            "{heard:?}"
+        );
+    }
+    // What failed is never named: only one that has listed the project is believed then.
+    assert_eq!(says(&rival(Heard::Listed, ServiceState::Failed).plan()), (Standing::Stalled, Reason::Failed));
+    created(&rival(Heard::Nothing, ServiceState::Failed).plan());
+    created(&rival(Heard::Lacking, ServiceState::Initiating).plan());
+    // It was there before, was refused, or is known to have come to something else.
+    let asking = |change: &dyn Fn(Sharer) -> Sharer| {
+        let mut scene = rival(Heard::Listed, ServiceState::Initiating);
+        let other = scene.observed.others.remove(0);
+        created(&scene.sharing([change(other)]).plan());
+    };
+    let attempt = || creation(&elsewhere());
+    asking(&|other| Sharer { attempt: Some(attempt().showing([id()])), ..other });
+    asking(&|other| Sharer { attempt: Some(attempt().refused(refusal(false))), ..other });
+    asking(&|other| Sharer { service: Some(service_id(NOW, 9)), ..other });
+    asking(&|other| Sharer { attempt: None, ..other });
 }
 
 #[test]

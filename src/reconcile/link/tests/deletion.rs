@@ -9,8 +9,8 @@ use crate::{
         attempt::{AttemptedWrite, SendingOutcome},
         fixture::{self, NOW, claim, elsewhere, here, refusal, seconds, sending, sequence, service_id},
         link::{
-            Dependent, Facts, Sharer, Step,
-            fixture::{Scene, creation, id, scene, service, sharer},
+            Dependent, Facts, Step,
+            fixture::{Scene, claiming, creation, id, scene, service, sharer},
         },
         ownership::{Claim, Heard, ObjectName},
         policy::Disposal,
@@ -183,11 +183,11 @@ fn rule_7_every_other_live_object_of_the_key_is_heard_first() {
     let unheard = Claim { heard: Heard::Nothing, ..claim("unheard", None) };
     let unrecorded = claim("unrecorded", None);
     for other in [unheard, unrecorded] {
-        let plan = ours().sharing([Sharer { service: None, claim: other.clone() }]).plan();
+        let plan = ours().sharing([claiming(other.clone())]).plan();
         assert_eq!((plan.step.clone(), plan.look), (None, Look::Shortly), "{}", other.uid);
         assert!(plan.verdict.message.contains(&other.uid), "it tells whom it waits for: {}", plan.verdict.message);
         let lacking = Claim { heard: Heard::Lacking, ..other };
-        let plan = ours().sharing([Sharer { service: None, claim: lacking }]).plan();
+        let plan = ours().sharing([claiming(lacking)]).plan();
         assert_eq!(plan.step, Some(Step::Delete(id())));
     }
     // One that records another service has not recorded this one yet.
@@ -213,7 +213,7 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
 #[test]
 fn rule_7_a_create_only_link_never_inherits() {
     let create_only = Claim { adoption: AdoptionPolicy::CreateOnly, ..claim("new", None) };
-    let plan = ours().sharing([Sharer { service: None, claim: create_only }]).plan();
+    let plan = ours().sharing([claiming(create_only)]).plan();
     assert_eq!(plan.step, Some(Step::Delete(id())));
 }
 

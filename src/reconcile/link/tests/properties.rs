@@ -99,12 +99,13 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
 
 fn others() -> impl Strategy<Value = Vec<Sharer>> {
     let heard = select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]);
-    let one = (option::of(ids()), origins(), policies(), any::<bool>(), heard, 0..2000i64);
+    let one =
+        (option::of(ids()), option::weighted(0.3, attempts()), origins(), policies(), any::<bool>(), heard, 0..2000i64);
     vec(one, 0..3).prop_map(|all| {
-        let claims = all.into_iter().enumerate().map(|(n, (service, origin, adoption, live, heard, age))| {
+        let claims = all.into_iter().enumerate().map(|(n, (service, attempt, origin, adoption, live, heard, age))| {
             let mut claim = claim(&format!("other-{n}"), service.map(|_| origin));
             (claim.adoption, claim.live, claim.heard, claim.created) = (adoption, live, heard, second(NOW - age));
-            Sharer { service, claim }
+            Sharer { service, attempt, claim }
         });
         claims.collect()
     })
