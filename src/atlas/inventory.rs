@@ -163,6 +163,14 @@ impl Inventory {
         self.atlas.dialect().check(&Operation::CreateService(region))
     }
 
+    /// Whether it can list the services of this provider.
+    ///
+    /// # Errors
+    /// When it can't: why, and what to do.
+    pub fn supports_listing(&self, provider: Provider) -> Result<(), AtlasError> {
+        self.atlas.dialect().check(&Operation::ListServices(provider))
+    }
+
     /// Waits for this project's turn to write, so that what a write rests on is still fresh when it is sent; `None` where
     /// whoever has it keeps it for long.
     pub async fn turn(&self, project: ProjectId) -> Option<Turn> {

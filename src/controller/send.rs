@@ -33,7 +33,7 @@ pub async fn attempt<K: Kind, T>(
         Ok(_) => return Ok(Applied::Changed(Box::new(object))),
         Err(failure) => failure,
     };
-    if failure.error.effect == Effect::None && attempt.first == attempt.last {
+    if failure.error.effect == Effect::None && !attempt.is_repeat() {
         let refused = attempt.refused(Refusal::new(&failure.error, &subject));
         let object = write::record(ctx, &object, Some(&refused)).await?;
         return Ok(Applied::Failed(failure, Box::new(object)));
@@ -49,8 +49,10 @@ async fn remembered<T>(
 ) -> Result<T, Failure> {
     let uid = &subject.uid;
     let at = Instant::now();
-    let sending =
-        |outcome| Sending { first: attempt.first, write: attempt.write.clone(), last: attempt.last, at, outcome };
+    let sending = |outcome| {
+        let (first, write, is_repeat) = (attempt.first, attempt.write.clone(), attempt.is_repeat());
+        Sending { first, write, is_repeat, at, outcome }
+    };
     let before = ctx.memories.with(uid, |memory| memory.attempt.sending.replace(sending(SendingOutcome::InFlight)));
     let result = call.await;
     let ended = ctx.inventory.sequence();

@@ -3,7 +3,7 @@
 //! Before a write, its record is put on the object. Whoever finds the record later, this process or another one after
 //! a crash, can tell from it whether what then stands in Atlas is ours, without asking anybody and without writing twice.
 
-use super::{Moment, Subject};
+use super::{Moment, Subject, endpoint::Attachment};
 use crate::{
     api::{ATTEMPT_ANNOTATION, Origin},
     atlas::{
@@ -65,6 +65,9 @@ pub struct Attempt {
     pub write: AttemptedWrite,
     pub first: Timestamp,
     pub last: Timestamp,
+    /// It was sent more than once. (Atlas' time may stand still between two requests.)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
     /// The services that stood before it, and the one that this object had before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<ServiceId>,
@@ -117,7 +120,18 @@ fn is_zero(number: &u32) -> bool {
 impl Attempt {
     pub fn new(uid: &str, holder: &Holder, write: AttemptedWrite, at: Timestamp) -> Self {
         let (uid, holder) = (uid.to_owned(), holder.clone());
-        Self { uid, holder, write, first: at, last: at, shown: Vec::new(), refusal: None, tries: 0, replaces: None }
+        Self {
+            uid,
+            holder,
+            write,
+            first: at,
+            last: at,
+            repeated: false,
+            shown: Vec::new(),
+            refusal: None,
+            tries: 0,
+            replaces: None,
+        }
     }
 
     pub fn showing(mut self, shown: impl IntoIterator<Item = ServiceId>) -> Self {
@@ -139,7 +153,12 @@ impl Attempt {
 
     /// The record of a repeat: holder and last time are rewritten, the first time and the ids never.
     pub fn repeated(&self, holder: &Holder, at: Timestamp) -> Self {
-        Self { holder: holder.clone(), last: at.max(self.last), ..self.clone() }
+        Self { holder: holder.clone(), last: at.max(self.last), repeated: true, ..self.clone() }
+    }
+
+    /// Whether its last request was not its only one: what came of that says nothing of those before it.
+    pub fn is_repeat(&self) -> bool {
+        self.repeated
     }
 
     /// Whether none of its requests can arrive at Atlas any more: its only one was answered, or by Atlas' time the last was
@@ -148,7 +167,7 @@ impl Attempt {
         let until = self.last.saturating_add(HOLD_SIGNED + TOLERANCE).unwrap_or(Timestamp::MAX);
         let sending = moment.attempt.sending_of(self).filter(|_| self.holder == moment.holder);
         let answered = sending.is_some_and(|sending| sending.outcome == SendingOutcome::Answered);
-        moment.atlas_time > until || (answered && self.first == self.last)
+        moment.atlas_time > until || (answered && !self.repeated)
     }
 
     /// The record once Atlas has refused its only request.
@@ -186,6 +205,12 @@ impl Attempt {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether it was to attach this, and Atlas did not refuse it.
+    pub fn may_have_attached(&self, target: &Attachment) -> bool {
+        let write = AttemptedWrite::AddEndpoint { service: target.service, endpoint: target.endpoint.clone() };
+        self.refusal.is_none() && self.write == write
+    }
+
     /// Whether `id` can be what this attempt made: not shown before, and made in its time.
     pub fn may_have_made(&self, id: ServiceId) -> bool {
         let from = self.first.saturating_sub(TOLERANCE).unwrap_or(Timestamp::MIN);
@@ -207,8 +232,8 @@ pub struct Sending {
     /// The attempt's `first` and `write`, which tell it from another attempt.
     pub first: Timestamp,
     pub write: AttemptedWrite,
-    /// Its `last`, which tells one request of it from another.
-    pub last: Timestamp,
+    /// Whether there was a request of it before.
+    pub is_repeat: bool,
     /// When the request was handed over.
     pub at: Instant,
     pub outcome: SendingOutcome,
@@ -261,7 +286,7 @@ pub fn may_have_effect(attempt: &Attempt, holder: &Holder, memory: &AttemptMemor
     }
     match memory.sending_of(attempt) {
         None => false,
-        Some(Sending { outcome: SendingOutcome::Refused(_), last, .. }) => *last != attempt.first,
+        Some(Sending { outcome: SendingOutcome::Refused(_), is_repeat, .. }) => *is_repeat,
         Some(Sending {
             outcome: SendingOutcome::InFlight | SendingOutcome::Unanswered { .. } | SendingOutcome::Answered,
             ..
@@ -300,10 +325,8 @@ pub fn progress(attempt: &Attempt, holder: &Holder, memory: &AttemptMemory, read
     // Without a request of this very attempt, it was recorded and never sent.
     let Some(sending) = memory.sending_of(attempt) else { return Progress::Settled };
     match &sending.outcome {
-        SendingOutcome::Answered if attempt.first == sending.last => Progress::Settled,
-        SendingOutcome::Refused(refusal) if attempt.first == sending.last => {
-            Progress::RefusalUnrecorded(refusal.clone())
-        }
+        SendingOutcome::Answered if !sending.is_repeat => Progress::Settled,
+        SendingOutcome::Refused(refusal) if !sending.is_repeat => Progress::RefusalUnrecorded(refusal.clone()),
         // What came of a repeat says nothing of the request before it, which may still arrive.
         SendingOutcome::Answered | SendingOutcome::Refused(_) => held(sending.at + HOLD, read, now, false),
         SendingOutcome::Unanswered { ended } => held(sending.at + HOLD, read, now, read.sequence > *ended),

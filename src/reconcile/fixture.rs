@@ -106,7 +106,13 @@ pub fn refusal(for_good: bool) -> Refusal {
 /// What this process remembers of the only request of `attempt`.
 pub fn sending(attempt: &Attempt, at: Instant, outcome: SendingOutcome) -> AttemptMemory {
     AttemptMemory {
-        sending: Some(Sending { first: attempt.first, write: attempt.write.clone(), last: attempt.last, at, outcome }),
+        sending: Some(Sending {
+            first: attempt.first,
+            write: attempt.write.clone(),
+            is_repeat: attempt.is_repeat(),
+            at,
+            outcome,
+        }),
         foreign: None,
     }
 }

@@ -311,7 +311,7 @@ fn is_stuck(world: &World, state: impl Fn(&Value) -> &Value) -> bool {
     ours(world).iter().any(|service| state(service) == "DELETING")
 }
 
-fn our_service_ids(world: &World) -> Vec<String> {
+pub fn our_service_ids(world: &World) -> Vec<String> {
     ours(world).iter().map(|service| service["id"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -2,7 +2,7 @@
 //! made the thing, for both kinds.
 
 use super::{hands::make_behind_the_back, looks::*, oracle, world::*};
-use atlas_privatelink_operator::{api::Standing, reconcile::policy::DefaultDeletionPolicy};
+use atlas_privatelink_operator::{api::Standing, atlas::dialect::Dialect, reconcile::policy::DefaultDeletionPolicy};
 use serde_json::{Value, json};
 
 const POLICIES: [Option<&str>; 3] = [None, Some("Retain"), Some("Delete")];
@@ -89,4 +89,32 @@ async fn under_a_default_of_retain_each_kind_is_deleted_only_where_its_own_manif
     world.kube.patch(LINKS, NAMESPACE, "orders", json!({"spec": {"deletionPolicy": null}})).unwrap();
     world.until(MINUTE, "let go, for the default keeps it", |world| world.kube.list(LINKS).is_empty()).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
+}
+
+/// An operator that is started with an older version of Atlas' API over what a newer one has made.
+#[tokio::test(start_paused = true)]
+async fn what_the_older_api_does_not_know_is_deleted_where_it_can_be_and_let_go_where_it_is_to_be_kept() {
+    for (provider, region, listed) in [("AWS", "eu-south-2", true), ("AZURE", "eastus2", false)] {
+        let mut world = World::new(Nature::default());
+        world.credentials();
+        world.apply(with(link("orders"), json!({"spec": {"provider": provider, "region": region}})));
+        let operator = world.start();
+        world.until(20 * MINUTE, "Ready", |world| world.link_ready("orders")).await;
+        operator.stop().await;
+        world.nature.dialect = Dialect::V1;
+        let operator = world.start();
+        world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+        if !listed {
+            world
+                .until(5 * MINUTE, "stalled", |world| world.link_is("orders", Standing::Stalled, "InvalidRequest"))
+                .await;
+            let message = status(&world, LINKS, "orders")["conditions"][0]["message"].to_string();
+            assert!(message.contains("--atlas-api-version v2") && message.contains("Retain"), "{message}");
+            world.kube.patch(LINKS, NAMESPACE, "orders", json!({"spec": {"deletionPolicy": "Retain"}})).unwrap();
+        }
+        world.until(10 * MINUTE, "gone", World::is_empty).await;
+        assert_eq!(world.services().is_empty(), listed, "{provider}");
+        oracle::always(&world);
+        operator.stop().await;
+    }
 }

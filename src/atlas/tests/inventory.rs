@@ -191,7 +191,9 @@ async fn only_v2_can_ask_for_a_service_at_another_provider() {
     for (dialect, can) in [(Dialect::V2, true), (Dialect::V1, false)] {
         let inventory = Inventory::new(atlas(dialect, &fake), Clock::system());
         assert_eq!(inventory.supports(&azure).is_ok(), can, "{dialect}");
+        assert_eq!(inventory.supports_listing(Provider::Azure).is_ok(), can, "{dialect}");
         assert!(inventory.supports(&region()).is_ok(), "{dialect}");
+        assert!(inventory.supports_listing(Provider::Aws).is_ok(), "{dialect}");
     }
 }
 

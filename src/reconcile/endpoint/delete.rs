@@ -1,6 +1,6 @@
 //! What to do next for an endpoint that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
 
-use super::{Attachment, Desired, Facts, Held, Plan, Step, case::Case};
+use super::{Desired, Facts, Held, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{
@@ -34,10 +34,8 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
         return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Look::Shortly));
     }
     let unsettled = unanswered.filter(|attempt| match &attempt.write {
-        AttemptedWrite::AddEndpoint { service, endpoint } => {
-            let attempted = Attachment { service: *service, endpoint: endpoint.clone() };
-            recorded.held.as_ref().is_none_or(|held| held.attachment != attempted)
-        }
+        // Even of what it has adopted: that may be gone, and what stands in its place be the work of the attempt.
+        AttemptedWrite::AddEndpoint { .. } => true,
         AttemptedWrite::RemoveEndpoint { .. }
         | AttemptedWrite::CreateService
         | AttemptedWrite::DeleteService { .. } => false,

@@ -35,6 +35,10 @@ pub struct Attachment {
     pub endpoint: EndpointId,
 }
 
+/// An id is not changed again while so many old endpoints are attached. Status has room for one more (CRD,
+/// `status.retiring`): what an unanswered request turns out to have attached.
+pub const MOST_RETIRING: usize = 15;
+
 /// One that the object has, or had, and how it came by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {

@@ -1,6 +1,6 @@
 //! What to do next for an endpoint. Pure.
 
-use super::{Attachment, Desired, Facts, Held, Observed, Plan, Step, case::Case, delete};
+use super::{Attachment, Desired, Facts, Held, MOST_RETIRING, Observed, Plan, Step, case::Case, delete};
 use crate::{
     api::{Origin, Reason, Verdict},
     atlas::model::{Service, ServiceState},
@@ -51,15 +51,22 @@ impl<'a> Case<'a> {
 
     /// The id was changed while a request to attach the old one was unanswered: what came of that is known first.
     pub(super) fn settles_an_abandoned_attempt(&self, target: &Attachment) -> Option<Plan> {
+        let recorded = &self.desired.recorded;
         let (_, attempted) = self.unsettled_attempt().filter(|(_, attempted)| attempted != target)?;
-        let held = self.desired.recorded.held.iter().chain(&self.desired.recorded.retiring);
-        if held.into_iter().any(|held| held.attachment == attempted) {
+        let made = Held { attachment: attempted, origin: Origin::Created };
+        if recorded.held.iter().chain(&recorded.retiring).any(|held| *held == made) {
             return None;
         }
-        if self.is_listed(&attempted) && self.origin_of(&attempted) == Origin::Created {
+        let attempted = &made.attachment;
+        if self.is_listed(attempted) && self.origin_of(attempted) == Origin::Created {
             let mut plan =
                 self.reconciling(Reason::Replacing, "the endpoint attached before is to be detached", Look::Poll);
-            plan.retiring.push(Held { attachment: attempted, origin: Origin::Created });
+            plan.retiring.retain(|old| old.attachment != *attempted);
+            // What it had adopted was gone, and is its own now.
+            match recorded.held.as_ref().filter(|held| held.attachment == *attempted) {
+                Some(_) => plan.facts = Facts::Restored(made),
+                None => plan.retiring.push(made),
+            }
             return Some(Plan { step: Some(Step::Retire), ..plan });
         }
         match self.progress() {
@@ -82,12 +89,23 @@ impl<'a> Case<'a> {
         let all = self.desired.recorded.held.iter().chain(&plan.retiring).filter(|held| held.attachment == *target);
         let wanted_again = all.max_by_key(|held| held.origin == Origin::Created).cloned();
         plan.retiring.retain(|old| old.attachment != *target);
+        if let Some(held) = held.as_ref().filter(|_| plan.retiring.len() >= MOST_RETIRING) {
+            return self.too_many_retiring(held, target);
+        }
         plan.retiring.extend(held);
         plan.facts = match wanted_again {
             Some(held) => Facts::Restored(held),
             None => Facts::Nothing,
         };
         Plan { step: Some(Step::Retire), tries: 0, ..plan }
+    }
+
+    fn too_many_retiring(&self, held: &Held, target: &Attachment) -> Plan {
+        let message = format!(
+            "{} is not attached: {MOST_RETIRING} endpoints of earlier ids are still attached, and detached only once a successor has connected. Put {} back, and see why it does not connect",
+            target.endpoint, held.attachment.endpoint
+        );
+        self.saying(Verdict::stalled(Reason::InvalidRequest, message), Look::Resync)
     }
 
     /// A VPC endpoint is made for one service name, so attaching it to another service can only be rejected.

@@ -360,8 +360,12 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     if let Some(target) = hearing.target.as_ref().filter(|target| !replaced(target))
         && all.iter().all(|(attachment, _)| attachment != target)
     {
-        let blank = subject.suspended && all.is_empty() && recorded.attempt.is_none();
-        all.push((target.clone(), Claim { blank, ..claim(subject, heard, None) }));
+        // What a suspended one names and has not, it records only if nothing else is recorded of it.
+        let attempted = recorded.attempt.as_ref().is_some_and(|attempt| attempt.may_have_attached(target));
+        let blank = subject.suspended && !attempted && all.is_empty();
+        if blank || attempted || !subject.suspended {
+            all.push((target.clone(), Claim { blank, ..claim(subject, heard, None) }));
+        }
     }
     all
 }

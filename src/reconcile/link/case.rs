@@ -72,9 +72,10 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The other links of the key, with what they record of this very service.
+    /// The other links of the key, with what they record of this very service; without those that have nothing to do with
+    /// it, whom nobody waits for.
     pub(super) fn others_of(&self, id: ServiceId) -> Vec<Claim> {
-        let all = self.observed.others.iter();
+        let all = self.observed.others.iter().filter(|other| !other.stays_with_another(id));
         all.map(|other| Claim {
             origin: other.claim.origin.filter(|_| other.service == Some(id)),
             ..other.claim.clone()

@@ -39,6 +39,7 @@ pub async fn resolve(
     {
         return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
+    within_reach(ctx, link, &desired)?;
     let provider = desired.region.provider();
     let need = need(ctx, link, &desired, care);
     let seen =
@@ -65,8 +66,6 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
     let project = spec.project_id.parse().map_err(|problem| refused(format!("spec.projectId: {problem}")))?;
     let region =
         Region::parse(spec.provider, &spec.region).map_err(|problem| refused(format!("spec.region: {problem}")))?;
-    let place = format!("{} {}", spec.provider, spec.region);
-    ctx.inventory.supports(&region).map_err(|problem| refused(format!("spec.region ({place}): {problem}")))?;
     let recorded = recorded(link, &subject);
     let adoption = spec.adoption_policy.unwrap_or_default();
     let disposal = match adoption {
@@ -76,6 +75,21 @@ fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<D
         }
     };
     Ok(Desired { project, region, adoption, disposal, recorded, subject })
+}
+
+/// Whether this version of Atlas' API can say what is wanted. What is to be deleted, of which only the id is said, may lie
+/// in a region that it doesn't know.
+fn within_reach(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired) -> Result<(), Blocked> {
+    let region = &desired.region;
+    let supports = if desired.subject.deleting {
+        ctx.inventory.supports_listing(region.provider())
+    } else {
+        ctx.inventory.supports(region)
+    };
+    supports.map_err(|problem| {
+        let message = format!("spec.region ({} {}): {problem}", link.spec.provider, link.spec.region);
+        Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None)
+    })
 }
 
 fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
@@ -161,9 +175,9 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
             .and_then(|status| status.origin)
             .map(|origin| claimed(link, origin)),
         live: !subject.deleting,
-        object: subject.object,
-        uid: subject.uid,
+        object: subject.object.clone(),
+        uid: subject.uid.clone(),
         created: subject.created,
     };
-    Sharer { service: service_of(link), attempt, claim }
+    Sharer { service: service_of(link), attempt, suspended: subject.suspended, claim }
 }

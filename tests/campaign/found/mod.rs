@@ -1,5 +1,6 @@
 //! What random lives, the model and the mutants have found, each told again as the shortest life in which it shows.
 
+mod again;
 mod endings;
 mod others;
 mod processes;
@@ -64,12 +65,22 @@ enum Found {
     SecretTurnedBack,
     /// A Secret is rotated and turned back: what the first key has seen is older than what the second one has.
     RotatedAndTurnedBack,
+    /// An endpoint that was adopted, was gone and was attached again, of which nothing was heard, is detached at its end.
+    AdoptedAndAttachedAgain,
+    /// The same, where its id is changed then.
+    AdoptedAttachedAgainAndReplaced,
+    /// A link that is suspended, and has a service that is gone, keeps nobody from deleting the next one.
+    SuspendedWithAnother,
+    /// An id that is changed again and again, while nothing connects, ends in a word and not in a status without room.
+    ChangedTooOften,
+    /// What the second of two requests was refused says nothing of the first, though Atlas' time has stood still between.
+    TimeStandsStill,
     /// An endpoint that Atlas has refused to attach, and that is to delete whatever it has, has nothing: it needs no link.
     RefusedAndToBeDeleted,
 }
 
 impl Found {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 27] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -91,6 +102,11 @@ impl Found {
         Self::UnheardAndAskedForBeforeItIsNamed,
         Self::SecretTurnedBack,
         Self::RotatedAndTurnedBack,
+        Self::AdoptedAndAttachedAgain,
+        Self::AdoptedAttachedAgainAndReplaced,
+        Self::SuspendedWithAnother,
+        Self::ChangedTooOften,
+        Self::TimeStandsStill,
         Self::RefusedAndToBeDeleted,
     ];
 
@@ -117,6 +133,11 @@ impl Found {
             Self::UnheardAndAskedForBeforeItIsNamed => rivals::unheard_and_asked_for(dialect).await,
             Self::SecretTurnedBack => secrets::turned_back(dialect).await,
             Self::RotatedAndTurnedBack => secrets::rotated_and_turned_back(dialect).await,
+            Self::AdoptedAndAttachedAgain => again::deleted(dialect).await,
+            Self::AdoptedAttachedAgainAndReplaced => again::replaced(dialect).await,
+            Self::SuspendedWithAnother => rivals::suspended_with_another(dialect).await,
+            Self::ChangedTooOften => again::changed_too_often(dialect).await,
+            Self::TimeStandsStill => processes::time_stands_still(dialect).await,
             Self::RefusedAndToBeDeleted => endings::refused_and_to_be_deleted(dialect).await,
         }
     }

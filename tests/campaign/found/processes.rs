@@ -10,7 +10,7 @@ use crate::{
         world::*,
     },
     states::request,
-    ways::Severable,
+    ways::{Overtaking, Severable},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
@@ -86,4 +86,15 @@ pub(super) async fn two_opinions(dialect: Dialect) -> World {
     oracle::always(&world);
     operator.stop().await;
     world
+}
+
+pub(super) async fn time_stands_still(dialect: Dialect) -> World {
+    let mut world = with_neighbours_in(Nature::of(dialect));
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start_over(Arc::new(Overtaking::of(world.atlas.transport())));
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
 }

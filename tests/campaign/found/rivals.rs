@@ -10,7 +10,7 @@ use crate::{
         oracle,
         world::*,
     },
-    states::{make_vpc_endpoint, remove_endpoint},
+    states::{make_vpc_endpoint, remove_endpoint, remove_services},
     ways::Slow,
 };
 use atlas_privatelink_operator::{
@@ -180,6 +180,32 @@ pub(super) async fn unheard_and_asked_for(dialect: Dialect) -> World {
     for name in ["rival", "orders"] {
         world.kube.delete(LINKS, NAMESPACE, name).unwrap();
     }
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn suspended_with_another(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
+    world.apply(link("rival"));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    let suspend = |suspend: bool| {
+        world.kube.patch(LINKS, NAMESPACE, "rival", json!({"spec": {"suspend": suspend}})).unwrap();
+    };
+    suspend(true);
+    world.pass(MINUTE).await;
+    let first = status(&world, LINKS, "orders")["privateLinkId"].clone();
+    remove_services(&world);
+    let again = |world: &World| status(world, LINKS, "orders")["privateLinkId"] != first && world.link_ready("orders");
+    eventually(&world, PATIENCE, "made again", again).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the owner is gone", is_gone(LINKS, "orders")).await;
+    suspend(false);
+    eventually(&world, PATIENCE, "the rival has one of its own", |world| world.link_ready("rival")).await;
+    world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
     end(&world).await;
     over(world, operator).await
 }

@@ -172,12 +172,11 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
 }
 
 #[test]
-fn rule_3_what_was_adopted_is_kept_unless_an_attempt_may_have_made_another() {
-    let alone = |n| {
-        let adopted = leaving(Origin::Adopted, Disposal::DeleteCreated);
-        let scene = adopted.attempting(addition(&elsewhere(), &attachment(n)));
-        delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step)
-    };
-    assert_eq!(alone(1), Some(let_go(Farewell::Kept)));
-    assert_eq!(alone(2), None, "that must be looked for");
+fn rule_3_what_was_adopted_is_kept_unless_an_attempt_may_have_made_it_again_or_another() {
+    let adopted = || leaving(Origin::Adopted, Disposal::DeleteCreated);
+    let alone = |scene: &Scene| delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step);
+    assert_eq!(alone(&adopted()), Some(let_go(Farewell::Kept)));
+    let attempted = |n| adopted().attempting(addition(&elsewhere(), &attachment(n)));
+    assert_eq!((alone(&attempted(1)), alone(&attempted(2))), (None, None), "that must be looked for");
+    assert_eq!(attempted(1).plan().step, Some(Step::Remove(attachment(1))));
 }

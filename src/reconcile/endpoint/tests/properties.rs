@@ -60,7 +60,7 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
     memory.sending = sent.map(|(age, outcome)| Sending {
         first: attempt.first,
         write: attempt.write.clone(),
-        last: attempt.last,
+        is_repeat: attempt.is_repeat(),
         at: now() - seconds(age),
         outcome,
     });

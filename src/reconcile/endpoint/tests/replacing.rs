@@ -146,10 +146,36 @@ fn rule_1_an_id_changed_during_an_unanswered_request_is_settled_first() {
 }
 
 #[test]
+fn what_was_adopted_and_attached_again_by_an_unanswered_attempt_is_known_to_be_ours_before_it_retires() {
+    let listed = || {
+        scene().listing(&attachment(2), ConnectionStatus::Pending).attempting(addition(&elsewhere(), &attachment(2)))
+    };
+    let plan = listed().holding(held(2, Origin::Adopted)).plan();
+    assert_eq!((plan.step, plan.facts), (Some(Step::Retire), Facts::Restored(held(2, Origin::Created))));
+    let plan = listed().retiring(held(2, Origin::Adopted)).plan();
+    assert_eq!((plan.step, plan.retiring), (Some(Step::Retire), vec![held(2, Origin::Created)]));
+}
+
+#[test]
+fn rule_6_no_more_retire_than_status_has_room_for() {
+    let many = |count: u8| {
+        let old = (3..3 + count).map(|n| held(n, Origin::Created));
+        old.fold(scene().holding(held(2, Origin::Created)), |scene, old| scene.retiring(old))
+    };
+    assert_eq!(many(14).plan().step, Some(Step::Retire));
+    let plan = many(15).plan();
+    assert_eq!((plan.step.clone(), says(&plan)), (None, (Standing::Stalled, Reason::InvalidRequest)));
+    assert_eq!(plan.retiring.len(), 15);
+    let crds = include_str!("../../../../crds/atlasinterfaceendpoints.atlas.privatelink.dev.yaml");
+    let (_, retiring) = crds.split_once("retiring:").unwrap();
+    assert!(retiring.contains(&format!("maxItems: {}", crate::reconcile::endpoint::MOST_RETIRING + 1)));
+}
+
+#[test]
 fn the_record_of_another_endpoint_is_never_repeated_for_this_one() {
     let own = addition(&here(), &attachment(2));
     let scene = scene()
-        .retiring(held(2, Origin::Adopted))
+        .retiring(held(2, Origin::Created))
         .listing(&attachment(2), ConnectionStatus::Available)
         .attempting(own.clone())
         .with(|it| {

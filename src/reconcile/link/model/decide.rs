@@ -131,7 +131,7 @@ impl Mind {
         claim.heard = if heard { Heard::Listed } else { Heard::Nothing };
         claim.adoption = self.policies[place];
         // It only matters to services without a name, which there are none of here.
-        Sharer { service: other.status.service.map(|slot| id(view, slot)), attempt: None, claim }
+        Sharer { service: other.status.service.map(|slot| id(view, slot)), attempt: None, suspended: false, claim }
     }
 }
 
@@ -193,7 +193,9 @@ fn recorded(view: &View) -> Recorded {
 fn attempt(view: &View, record: &Record) -> Attempt {
     let shown = (0u8..4).filter(|slot| record.shown & (1 << slot) != 0).map(|slot| id(view, slot));
     let made = Attempt::new(UID, &holder(record.holder), AttemptedWrite::CreateService, timestamp(record.first));
-    let made = made.showing(shown).repeated(&holder(record.holder), timestamp(record.last));
+    let made = made.showing(shown);
+    let repeated = record.first != record.last;
+    let made = if repeated { made.repeated(&holder(record.holder), timestamp(record.last)) } else { made };
     if record.refused { made.refused(conflict()) } else { made }
 }
 
@@ -223,7 +225,7 @@ fn sent(sending: &Sending) -> crate::reconcile::attempt::Sending {
     crate::reconcile::attempt::Sending {
         first: timestamp(sending.first),
         write: AttemptedWrite::CreateService,
-        last: timestamp(sending.last),
+        is_repeat: sending.first != sending.last,
         at: instant(sending.at),
         outcome: match sending.outcome {
             Outcome::InFlight => SendingOutcome::InFlight,

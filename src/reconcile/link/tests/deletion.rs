@@ -9,7 +9,7 @@ use crate::{
         attempt::{AttemptedWrite, SendingOutcome},
         fixture::{self, NOW, claim, elsewhere, here, refusal, seconds, sending, sequence, service_id},
         link::{
-            Dependent, Facts, Step,
+            Dependent, Facts, Sharer, Step,
             fixture::{Scene, claiming, creation, id, scene, service, sharer},
         },
         ownership::{Claim, Heard, ObjectName},
@@ -193,6 +193,12 @@ fn rule_7_every_other_live_object_of_the_key_is_heard_first() {
     // One that records another service has not recorded this one yet.
     let stale = ours().sharing([sharer(claim("stale", Some(Origin::Created)), service_id(1, 1))]).plan();
     assert_eq!((stale.step, stale.look), (None, Look::Shortly));
+    // One that is suspended never will, so nobody waits for it, unless it has asked for what this may be.
+    let suspended =
+        || Sharer { suspended: true, ..sharer(claim("suspended", Some(Origin::Created)), service_id(1, 1)) };
+    assert_eq!(ours().sharing([suspended()]).plan().step, Some(Step::Delete(id())));
+    let attempt = Some(creation(&elsewhere()).showing([service_id(1, 1)]));
+    assert_eq!(ours().sharing([Sharer { attempt, ..suspended() }]).plan().step, None);
 }
 
 #[test]

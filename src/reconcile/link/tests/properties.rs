@@ -90,7 +90,7 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
     memory.sending = sent.map(|(age, outcome)| Sending {
         first: attempt.first,
         write: attempt.write.clone(),
-        last: attempt.last,
+        is_repeat: attempt.is_repeat(),
         at: now() - seconds(age),
         outcome,
     });
@@ -99,14 +99,23 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
 
 fn others() -> impl Strategy<Value = Vec<Sharer>> {
     let heard = select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]);
-    let one =
-        (option::of(ids()), option::weighted(0.3, attempts()), origins(), policies(), any::<bool>(), heard, 0..2000i64);
+    let one = (
+        option::of(ids()),
+        (option::weighted(0.3, attempts()), any::<bool>()),
+        origins(),
+        policies(),
+        any::<bool>(),
+        heard,
+        0..2000i64,
+    );
     vec(one, 0..3).prop_map(|all| {
-        let claims = all.into_iter().enumerate().map(|(n, (service, attempt, origin, adoption, live, heard, age))| {
-            let mut claim = claim(&format!("other-{n}"), service.map(|_| origin));
-            (claim.adoption, claim.live, claim.heard, claim.created) = (adoption, live, heard, second(NOW - age));
-            Sharer { service, attempt, claim }
-        });
+        let claims = all.into_iter().enumerate().map(
+            |(n, (service, (attempt, suspended), origin, adoption, live, heard, age))| {
+                let mut claim = claim(&format!("other-{n}"), service.map(|_| origin));
+                (claim.adoption, claim.live, claim.heard, claim.created) = (adoption, live, heard, second(NOW - age));
+                Sharer { service, attempt, suspended, claim }
+            },
+        );
         claims.collect()
     })
 }
