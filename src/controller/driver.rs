@@ -13,7 +13,7 @@ use crate::{
     api::CommonStatus,
     atlas::{Caller, Sent},
     metrics::ErrorClass,
-    reconcile::{Look, Subject, report},
+    reconcile::{Look, Subject, blocked::Cause, report},
 };
 use futures::FutureExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -36,6 +36,8 @@ pub(super) const SOONEST: Duration = Duration::from_millis(50);
 pub(super) enum Trouble {
     #[error("the Kubernetes API did not take a request")]
     Kubernetes(#[from] kube::Error),
+    #[error("what the Kubernetes API has could not be read")]
+    Unread,
 }
 
 /// Reconciles one object. Never fails: whatever happens ends in a requeue.
@@ -72,6 +74,7 @@ async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Ac
             });
             again(ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
         }
+        Ok(Ok(Err(Trouble::Unread))) => again(ctx, &uid, ErrorClass::Kubernetes),
         Ok(Err(_panic)) => {
             span.in_scope(|| tracing::error!("the reconcile panicked; this is a bug of the operator"));
             again(ctx, &uid, ErrorClass::Panic)
@@ -106,6 +109,10 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         let situation = match object.resolve(ctx, subject.clone(), care).await {
             Ok(situation) => situation,
             Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
+            Err(blocked) if blocked.cause == Cause::Kubernetes => {
+                stop(ctx, &object, &subject, &blocked).await?;
+                return Err(Trouble::Unread);
+            }
             Err(blocked) => return stop(ctx, &object, &subject, &blocked).await,
         };
         if subject.suspended && !subject.deleting {

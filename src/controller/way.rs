@@ -180,15 +180,24 @@ async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: Project
     match (problem, last) {
         // The Secret went first, as it does when its namespace is deleted: what it held finishes the job.
         (Problem::Missing, Some(way)) if subject.deleting && way.caller.project == project => Ok(way.caller),
+        // So may have gone what allowed the operator to read it.
+        (Problem::Unreadable(error), Some(way))
+            if is_forbidden(&error) && subject.deleting && way.caller.project == project =>
+        {
+            Ok(way.caller)
+        }
         (Problem::Missing, _) => Err(Blocked::without_secret(secret, Instant::now() + LOOK_FOR_SECRET)),
         (Problem::Invalid(problem), _) => Err(Blocked::by_secret(secret, &problem, Instant::now() + LOOK_FOR_SECRET)),
-        (Problem::Unreadable(error), _) => match *error {
-            kube::Error::Api(status) if status.is_forbidden() => {
-                Err(Blocked::forbidden_secret(secret, Instant::now() + LOOK_FOR_SECRET))
-            }
-            error => Err(by_kubernetes(ctx, &error)),
-        },
+        (Problem::Unreadable(error), _) if is_forbidden(&error) => {
+            Err(Blocked::forbidden_secret(secret, Instant::now() + LOOK_FOR_SECRET))
+        }
+        (Problem::Unreadable(error), _) => Err(by_kubernetes(&error)),
     }
+}
+
+/// Whether the operator's ServiceAccount lacks a permission.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_forbidden())
 }
 
 /// Who is to ask once more, if Atlas refused the credential and the Secret holds another one by now.
@@ -224,11 +233,10 @@ pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) 
 }
 
 /// A read of Kubernetes that failed: nothing is known, and nothing is said.
-pub fn by_kubernetes(ctx: &Context, error: &kube::Error) -> Blocked {
-    ctx.metrics.reconcile_failed(ErrorClass::Kubernetes);
+pub fn by_kubernetes(error: &kube::Error) -> Blocked {
     tracing::warn!(%error, "a read of the Kubernetes API failed");
     let verdict = Verdict::reconciling(Reason::Retrying, "the Kubernetes API did not answer");
-    Blocked { cause: Cause::Silence, verdict, retry_at: Some(Instant::now() + Duration::from_secs(2)), is_news: false }
+    Blocked { cause: Cause::Kubernetes, verdict, retry_at: None, is_news: false }
 }
 
 /// What an attempt to look at Atlas tells about whether the object counts; `None`: nothing new.
@@ -237,7 +245,7 @@ pub fn heard<T>(result: &Result<T, Blocked>) -> Option<Heard> {
         Ok(_) => Some(Heard::Listed),
         Err(blocked) => match blocked.cause {
             Cause::Cluster | Cause::NoCredentials | Cause::Refusal => Some(Heard::Lacking),
-            Cause::Silence | Cause::UnderWay => None,
+            Cause::Silence | Cause::Kubernetes | Cause::UnderWay => None,
         },
     }
 }

@@ -26,6 +26,8 @@ pub enum Cause {
     Refusal,
     /// There was no answer, or "later".
     Silence,
+    /// What the API server of Kubernetes has could not be read.
+    Kubernetes,
     /// Somebody else is asking, and has no answer yet: what was said last stands.
     UnderWay,
 }
@@ -63,6 +65,14 @@ impl Blocked {
         );
         let verdict = Verdict::reconciling(Reason::WaitingForCredentials, message);
         Self { cause: Cause::NoCredentials, verdict, retry_at: Some(retry_at), is_news: true }
+    }
+
+    /// The same of a ConfigMap.
+    pub fn forbidden_config_map(name: &str, retry_at: Instant) -> Self {
+        let message = format!(
+            "the operator may not read the ConfigMap {name:?}: its ServiceAccount needs the verb get on ConfigMaps of this namespace"
+        );
+        Self::by_cluster(Verdict::reconciling(Reason::WaitingForEndpointId, message), Some(retry_at))
     }
 
     /// By what the Secret holds, or does not hold yet.
@@ -190,12 +200,14 @@ fn verdict<S: CommonStatus>(
         Cause::Cluster => Some(blocked.verdict.clone()),
         // What was Ready is not so as it is now: the edit may have named a Secret that is not there.
         Cause::NoCredentials if before.observed_generation() != subject.generation => Some(blocked.verdict.clone()),
-        Cause::NoCredentials | Cause::Silence | Cause::UnderWay if was_ready(before) => lost.then(unconfirmed),
+        Cause::NoCredentials | Cause::Silence | Cause::Kubernetes | Cause::UnderWay if was_ready(before) => {
+            lost.then(unconfirmed)
+        }
         Cause::UnderWay => before.conditions().is_empty().then(|| blocked.verdict.clone()),
         Cause::NoCredentials if is_unconfirmed(before) => None,
         Cause::NoCredentials => Some(blocked.verdict.clone()),
         Cause::Refusal => (blocked.is_news || before.conditions().is_empty()).then(|| blocked.verdict.clone()),
-        Cause::Silence => match Verdict::of(before.conditions()) {
+        Cause::Silence | Cause::Kubernetes => match Verdict::of(before.conditions()) {
             None => Some(blocked.verdict.clone()),
             Some((Standing::Stalled, reason)) if reason == Reason::CredentialsInvalid.to_string() => {
                 // The Secret has been mended, or Atlas could not have been asked.
@@ -234,11 +246,13 @@ fn while_deleting<S: CommonStatus>(
         Cause::NoCredentials => Some(stalled(&blocked.verdict)),
         Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
         Cause::UnderWay => None,
-        Cause::Silence => {
+        Cause::Silence | Cause::Kubernetes => {
             let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
             (!told || known.is_lost(now)).then(|| {
+                let reason =
+                    if blocked.cause == Cause::Kubernetes { blocked.verdict.reason } else { Reason::AtlasUnreachable };
                 Verdict::reconciling(
-                    Reason::AtlasUnreachable,
+                    reason,
                     format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message),
                 )
             })

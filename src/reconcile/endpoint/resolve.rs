@@ -202,7 +202,10 @@ async fn endpoint_id(ctx: &Context, object: &AtlasInterfaceEndpoint) -> Result<E
         true => Api::<ConfigMap>::namespaced(ctx.client.clone(), &namespace).get_opt(&reference.name).await,
         false => Ok(None),
     };
-    let found = found.map_err(|error| way::by_kubernetes(ctx, &error))?;
+    let found = found.map_err(|error| match way::is_forbidden(&error) {
+        true => Blocked::forbidden_config_map(&reference.name, Instant::now() + ctx.settings.poll_interval),
+        false => way::by_kubernetes(&error),
+    })?;
     let value = found.and_then(|map| map.data?.remove(&reference.key)).filter(|value| !value.trim().is_empty());
     let Some(value) = value else {
         let message = format!(
@@ -291,8 +294,8 @@ async fn others(
     object: &AtlasInterfaceEndpoint,
     care: Care,
 ) -> Result<Others, Blocked> {
-    let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(ctx, &error))?;
-    let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(ctx, &error))?;
+    let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
+    let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).and_then(key_of);
     let (mut named, mut unheard) = (Vec::new(), Vec::new());
     for other in
@@ -322,13 +325,15 @@ fn has_answered(
     link: Option<&AtlasPrivateLink>,
     key: Option<&(String, Region)>,
 ) -> bool {
+    // Without a key, that of a link that is gone, any of the project may be meant.
+    if let (Some(link), Some(key)) = (link, key)
+        && key_of(link).as_ref() != Some(key)
+    {
+        return true;
+    }
     let Some(heard) = hearing.heard else { return false };
     let knows_its_own = heard == Heard::Listed && hearing.target.is_some();
     let Some(link) = link else { return heard == Heard::Lacking || knows_its_own };
-    // Without a key, that of a link that is gone, any of the project may be meant.
-    if key.is_some_and(|key| key_of(link).as_ref() != Some(key)) {
-        return true;
-    }
     // Through a link that leaves nothing new is attached, so whoever waits for it shares nothing through it.
     if knows_its_own || (hearing.waits_for_link && link.metadata.deletion_timestamp.is_some()) {
         return true;

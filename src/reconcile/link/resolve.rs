@@ -30,7 +30,7 @@ pub async fn resolve(
     care: Care,
 ) -> Result<Situation<AtlasPrivateLink>, Blocked> {
     let desired = desired(ctx, link, subject)?;
-    let kube = |error| way::by_kubernetes(ctx, &error);
+    let kube = |error| way::by_kubernetes(&error);
     let endpoints = ctx.endpoints.all(care).await.map_err(kube)?;
     let dependents = dependents(&endpoints, &desired.subject.object);
     let moment = way::moment(ctx, &desired.subject, desired.recorded.attempt.as_ref());

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 46] = [
+pub const MUTANTS: [Mutant; 50] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -403,8 +403,44 @@ pub const MUTANTS: [Mutant; 46] = [
         name: "nobody waits for a request that may still arrive",
         edits: &[Edit {
             file: "src/reconcile/attempt.rs",
-            old: "        moment.atlas_time > until || (answered && self.first == self.last)",
+            old: "        moment.atlas_time > until || (answered && !self.repeated)",
             new: "        moment.atlas_time > until || answered || self.first <= self.last",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "a repeat is told by its time alone",
+        edits: &[Edit {
+            file: "src/reconcile/attempt.rs",
+            old: "last: at.max(self.last), repeated: true, ..self.clone() }",
+            new: "last: at.max(self.last), repeated: at > self.last, ..self.clone() }",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "what was adopted is let go unseen",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/delete.rs",
+            old: "        AttemptedWrite::AddEndpoint { .. } => true,",
+            new: "        AttemptedWrite::AddEndpoint { service, .. } => recorded.held.as_ref().is_none_or(|held| held.attachment.service != *service),",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "who is suspended with another service is waited for",
+        edits: &[Edit {
+            file: "src/reconcile/link/mod.rs",
+            old: "        self.suspended && self.service.is_some_and(",
+            new: "        self.suspended && false && self.service.is_some_and(",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "who was locked out trusts an old look",
+        edits: &[Edit {
+            file: "src/controller/way.rs",
+            old: "            !Reason::LOCKED_OUT.iter().any(",
+            new: "            true || !Reason::LOCKED_OUT.iter().any(",
         }],
         only: "/found/",
     },
