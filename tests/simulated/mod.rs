@@ -27,5 +27,6 @@ mod secrets;
 mod sessions;
 mod turns;
 mod unnamed;
+mod unreadable;
 
 pub(crate) use crate::harness::*;

@@ -1,0 +1,77 @@
+//! Reads of the Kubernetes API that fail, and reads that are not allowed.
+
+use super::{looks::*, oracle, world::*};
+use atlas_privatelink_operator::{
+    api::Standing,
+    testbed::kubernetes::{Fault, Matcher, Rule, Verb},
+};
+use http::StatusCode;
+use serde_json::json;
+
+/// From now on, whoever gets one of these is answered so.
+fn answers(world: &World, resource: &str, status: StatusCode) {
+    let gets = Matcher::any().resource(resource).verb(Verb::Get);
+    world.kube.inject(Rule::new(gets, Fault::status(status)).always());
+}
+
+fn gets(world: &World, resource: &str) -> usize {
+    world.kube.log().matching(|request| request.resource == resource && request.verb == Verb::Get).0.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_asked_for_more_and_more_rarely() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    answers(&world, "secrets", StatusCode::INTERNAL_SERVER_ERROR);
+    let _operator = world.start();
+    world.apply(link("orders"));
+    world.pass(30 * MINUTE).await;
+    // 1, 2, 4 … 32 seconds, then every minute and up to a tenth more; the client repeats none of these by itself.
+    let asked = gets(&world, "secrets");
+    assert!((27..=36).contains(&asked), "asked {asked} times in half an hour");
+    world.kube.lift_all();
+    world.until(5 * MINUTE, "Ready", |world| world.link_ready("orders")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_may_not_read_config_maps_says_so_and_holds_nothing_else_back() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    answers(&world, "configmaps", StatusCode::FORBIDDEN);
+    let from = json!({"configMapKeyRef": {"name": "ids", "key": "id"}});
+    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
+    world.apply(with(endpoint("orders-b", "orders", VPCE), spec));
+    let told = |world: &World| world.endpoint_is("orders-b", Standing::Reconciling, "WaitingForEndpointId");
+    world.until(MINUTE, "told", told).await;
+    let message = status(&world, ENDPOINTS, "orders-b")["conditions"][0]["message"].to_string();
+    assert!(message.contains("ids") && message.contains("verb get on ConfigMaps"), "{message}");
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.until(5 * MINUTE, "gone", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
+}
+
+/// As where a namespace is deleted, and the RoleBinding in it goes before the resources.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_may_not_be_read_any_more_is_remembered_for_the_deletion() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    answers(&world, "secrets", StatusCode::FORBIDDEN);
+    world.pass(2 * MINUTE).await;
+    for (plural, name) in [(ENDPOINTS, "orders-a"), (LINKS, "orders")] {
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+    }
+    world.until(10 * MINUTE, "both gone", World::is_empty).await;
+    oracle::nothing_left(&world);
+}
+
+/// What two links of two regions have in common is the project alone: neither is asked about what is in the other one's.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_of_another_region_of_which_nothing_is_heard_holds_no_deletion_back() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    world.apply(with(link("west"), json!({"spec": {"region": "us-west-2"}})));
+    world.until(10 * MINUTE, "Ready", |world| world.link_ready("west")).await;
+    answers(&world, "configmaps", StatusCode::INTERNAL_SERVER_ERROR);
+    let from = json!({"configMapKeyRef": {"name": "ids", "key": "id"}});
+    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
+    world.apply(with(endpoint("west-a", "west", VPCE), spec));
+    world.pass(MINUTE).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.until(5 * MINUTE, "gone", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
+}
