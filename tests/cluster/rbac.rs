@@ -55,32 +55,58 @@ enum Scope {
     Namespace,
 }
 
-/// A ServiceAccount with the rights of the README, and a kubeconfig with a token of it.
-async fn account(world: &World, scope: Scope) -> (String, PathBuf) {
-    let (name, namespace) = (fresh("operator"), &world.namespace);
-    let post = async |path: &str, body: Value| world.send(Method::POST, path, JSON, &body).await.expect("taken");
+/// A ServiceAccount in the namespace `home` with the rights of the README, and a kubeconfig with a token of it.
+async fn account(world: &World, home: &str, scope: Scope) -> Account {
+    let name = fresh("operator");
     let metadata = json!({ "name": name });
-    post(&format!("/api/v1/namespaces/{namespace}/serviceaccounts"), json!({ "metadata": metadata })).await;
+    post(world, &format!("/api/v1/namespaces/{home}/serviceaccounts"), json!({ "metadata": metadata })).await;
     let rules: Vec<_> = rules()
         .into_iter()
         .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}))
         .collect();
-    let rbac = "/apis/rbac.authorization.k8s.io/v1";
-    post(&format!("{rbac}/clusterroles"), json!({"metadata": metadata, "rules": rules})).await;
-    let bindings = match scope {
-        Scope::Cluster => format!("{rbac}/clusterrolebindings"),
-        Scope::Namespace => format!("{rbac}/namespaces/{namespace}/rolebindings"),
-    };
-    let binding = json!({
-        "metadata": metadata,
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-    });
-    post(&bindings, binding).await;
-    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-    let answer = post(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"), request).await;
-    let kubeconfig = with_token(world, answer["status"]["token"].as_str().expect("a token"));
-    (format!("system:serviceaccount:{namespace}:{name}"), kubeconfig)
+    post(world, &format!("{RBAC}/clusterroles"), json!({"metadata": metadata, "rules": rules})).await;
+    let account = Account { user: format!("system:serviceaccount:{home}:{name}"), name, home: home.to_owned() };
+    account.bind(world, scope).await;
+    account
+}
+
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+
+async fn post(world: &World, path: &str, body: Value) -> Value {
+    world.send(Method::POST, path, JSON, &body).await.expect("taken")
+}
+
+struct Account {
+    user: String,
+    name: String,
+    home: String,
+}
+
+impl Account {
+    /// Where it has its rights in the world's namespace.
+    fn binding(world: &World) -> String {
+        format!("{RBAC}/namespaces/{}/rolebindings", world.namespace)
+    }
+
+    async fn bind(&self, world: &World, scope: Scope) {
+        let bindings = match scope {
+            Scope::Cluster => format!("{RBAC}/clusterrolebindings"),
+            Scope::Namespace => Self::binding(world),
+        };
+        let Self { name, home, .. } = self;
+        let binding = json!({
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": home}],
+        });
+        post(world, &bindings, binding).await;
+    }
+
+    async fn kubeconfig(&self, world: &World) -> PathBuf {
+        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", self.home, self.name);
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        with_token(world, post(world, &path, request).await["status"]["token"].as_str().expect("a token"))
+    }
 }
 
 /// The administrator's kubeconfig, with another token.
@@ -121,7 +147,8 @@ async fn whole_life(world: &World) {
 }
 
 async fn life_with(world: &World, scope: Scope) -> Vec<Call> {
-    let (user, kubeconfig) = account(world, scope).await;
+    let account = account(world, &world.namespace, scope).await;
+    let (user, kubeconfig) = (&account.user, account.kubeconfig(world).await);
     let namespaces: &[&str] = match scope {
         Scope::Cluster => &[],
         Scope::Namespace => &[&world.namespace],
@@ -130,8 +157,8 @@ async fn life_with(world: &World, scope: Scope) -> Vec<Call> {
     let operator = world.launch(&world.arguments(namespaces), &[("KUBECONFIG", kubeconfig)]);
     whole_life(world).await;
     assert!(operator.terminate().await.success());
-    let mut calls = calls(&world.nature.plane.audit, &user);
-    calls.retain(|call| call.user == user);
+    let mut calls = calls(&world.nature.plane.audit, user);
+    calls.retain(|call| call.user == *user);
     calls
 }
 
@@ -166,4 +193,32 @@ async fn the_rights_of_the_readme_are_those_it_uses() {
         judge(&calls, &world.namespace);
     }
     control_plane.stop().await.expect("stopped");
+}
+
+/// Rights that stand in a namespace are deleted with it, as a rule before Atlas is done. Given again for the whole cluster,
+/// as the README says, they let the operator end what it began, by the Secret that it remembers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_took_the_rights_with_it_goes_once_they_are_given_again() {
+    let world = World::new(Nature::default()).await;
+    let home = fresh("home");
+    world.create_namespace(&home).await;
+    let account = account(&world, &home, Scope::Namespace).await;
+    let kubeconfig = account.kubeconfig(&world).await;
+    let kubeconfig = kubeconfig.to_str().expect("a printable path");
+    let _operator = world.launch(&world.arguments(&[&world.namespace]), &[("KUBECONFIG", kubeconfig)]);
+    world.credentials().await;
+    world.apply(&link("orders")).await;
+    world.apply(&endpoint("orders-a", "orders", VPCE)).await;
+    world.until_ready(ENDPOINTS, "orders-a").await;
+    let binding = format!("{}/{}", Account::binding(&world), account.name);
+    world.send(Method::DELETE, &binding, JSON, &Value::Null).await.expect("deleted");
+    world.delete_namespace(&world.namespace).await;
+    world.until_gone(SECRETS, "atlas-credentials").await;
+    assert!(!world.namespace_is_gone(&world.namespace).await, "nobody may take the finalizers away");
+    account.bind(&world, Scope::Cluster).await;
+    world
+        .until(SOON, "the namespace is gone", async |world: &World| world.namespace_is_gone(&world.namespace).await)
+        .await;
+    world.nothing_is_left();
+    world.delete_namespace(&home).await;
 }

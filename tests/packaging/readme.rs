@@ -90,7 +90,8 @@ type Words = Vec<String>;
 
 /// Every command of a program: in blocks those after a `$`, in the text those in backticks.
 fn commands(program: &str) -> Vec<Words> {
-    let shown = blocks("console").into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("$ "));
+    let blocks: Vec<_> = blocks("console").into_iter().map(|block| block.replace("\\\n    ", "")).collect();
+    let shown = blocks.iter().flat_map(|block| block.lines()).filter_map(|line| line.strip_prefix("$ "));
     let start = format!("{program} ");
     let told = README.split('`').filter(|text| text.starts_with(&start) && !text.contains('\n'));
     let parts = shown.chain(told).flat_map(|line| line.split("&&"));
@@ -217,10 +218,12 @@ fn every_command_of_kubectl_is_right() {
     assert!(all.len() > 12, "{all:?}");
     for words in &all {
         assert!([None, Some("payments"), Some(NAMESPACE)].contains(&value(words, &["-n"])), "{words:?}");
-        let help = kubectl(&[free(words)[0], "--help"]);
         // A subcommand has flags of its own.
-        let below =
-            if words.contains(&"rollout".to_owned()) { kubectl(&["rollout", "status", "--help"]) } else { help };
+        let below = match free(words).as_slice() {
+            [verb @ ("rollout" | "create"), below, ..] => kubectl(&[verb, below, "--help"]),
+            [verb, ..] => kubectl(&[verb, "--help"]),
+            [] => panic!("no verb: {words:?}"),
+        };
         flags_are_known(words, &(options.clone() + &below));
         kinds_are_known(words, &kinds);
         if let Some(template) = value(words, &["-o"]).and_then(|output| output.strip_prefix("jsonpath=")) {
