@@ -78,9 +78,10 @@ pub struct AtlasError {
 const PASSING: [&str; 2] = ["PRIVATELINK_CANNOT_ACCEPT_ENDPOINTS", "CANNOT_DELETE_PRIVATELINK_WITH_ENDPOINTS"];
 
 impl AtlasError {
-    /// Whether it is a "not yet" that nobody knows, and that may turn out to be a "never".
+    /// Whether it is a "not yet" that nobody knows, and that may turn out to be a "never": so may something that is in the
+    /// way, or missing, and that no list shows or lacks.
     pub fn may_be_for_ever(&self) -> bool {
-        self.class == Class::NotYet
+        matches!(self.class, Class::NotYet | Class::Exists | Class::Missing)
             && self.effect != Effect::NotSent
             && !self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
     }
@@ -103,14 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_answered_conflict_that_nobody_knows_may_be_for_ever() {
+    fn only_what_was_answered_and_nobody_knows_may_be_for_ever() {
         for (class, effect, code, expected) in [
             (Class::NotYet, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), true),
             (Class::NotYet, Effect::Unknown, None, true),
             (Class::NotYet, Effect::NotSent, None, false),
             (Class::NotYet, Effect::None, Some(PASSING[0]), false),
             (Class::NotYet, Effect::None, Some(PASSING[1]), false),
-            (Class::Exists, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), false),
+            (Class::Exists, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), true),
+            (Class::Missing, Effect::None, None, true),
+            (Class::Transient, Effect::None, None, false),
         ] {
             let code = code.map(str::to_owned);
             let error = AtlasError { class, effect, status: Some(409), code, detail: String::new() };

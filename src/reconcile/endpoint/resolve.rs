@@ -147,7 +147,9 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     }
     desired.link_leaving = link.leaving;
     if desired.subject.deleting {
-        return Ok(link);
+        // A link that was made anew, for another project say, is no way to what was attached through the one before it.
+        let another = link.service.is_none_or(|service| !has(desired, service)).then(|| beside(ctx, desired)).flatten();
+        return Ok(another.unwrap_or(link));
     }
     let id = endpoint_id(ctx, object).await?;
     let holds = desired.recorded.held.is_some();
@@ -165,13 +167,22 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
 /// it is remembered; else another one of the namespace that has the same service is as good.
 fn way_out(ctx: &Context, desired: &Desired) -> Option<Link> {
     let remembered = ctx.memories.with(&desired.subject.uid, |memory| memory.way.clone()).map(Link::remembered);
-    let recorded = &desired.recorded;
-    let services: Vec<_> = recorded.held.iter().chain(&recorded.retiring).map(|held| held.attachment.service).collect();
-    let beside = |other: &AtlasPrivateLink| {
+    remembered.or_else(|| beside(ctx, desired))
+}
+
+/// A link of the namespace that has the service of something that the endpoint has.
+fn beside(ctx: &Context, desired: &Desired) -> Option<Link> {
+    let as_good = |other: &AtlasPrivateLink| {
         let link = link(other).filter(|_| other.namespace().as_ref() == Some(&desired.subject.object.namespace))?;
-        link.service.is_some_and(|service| services.contains(&service)).then_some(link)
+        link.service.is_some_and(|service| has(desired, service)).then_some(link)
     };
-    remembered.or_else(|| ctx.links.cached().iter().filter_map(Watched::get).find_map(beside))
+    ctx.links.cached().iter().filter_map(Watched::get).find_map(as_good)
+}
+
+/// Whether the endpoint has something at this service.
+fn has(desired: &Desired, service: ServiceId) -> bool {
+    let recorded = &desired.recorded;
+    recorded.held.iter().chain(&recorded.retiring).any(|held| held.attachment.service == service)
 }
 
 fn link(object: &AtlasPrivateLink) -> Option<Link> {

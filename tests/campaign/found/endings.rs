@@ -79,7 +79,8 @@ pub(super) async fn arrives_at_the_end(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
-pub(super) async fn inherited_without_link(dialect: Dialect) -> World {
+/// An endpoint inherits what another one had attached, its own link is gone, and the operator, too.
+async fn inherits_without_link(dialect: Dialect) -> World {
     let mut world = begin(dialect);
     let operator = world.start();
     get_ready(&world).await;
@@ -91,6 +92,23 @@ pub(super) async fn inherited_without_link(dialect: Dialect) -> World {
     change_id(&world, NEW);
     eventually(&world, PATIENCE, "handed over", |world| is_at(world, NEW)).await;
     operator.kill().await;
+    world
+}
+
+pub(super) async fn link_of_another_project(dialect: Dialect) -> World {
+    let mut world = inherits_without_link(dialect).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
+    world.apply(with(link("other"), json!({"spec": {"projectId": "5df264b8f10fab7d2cad2f0e"}})));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;
+    world.kube.delete(LINKS, NAMESPACE, "other").unwrap();
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn inherited_without_link(dialect: Dialect) -> World {
+    let mut world = inherits_without_link(dialect).await;
     let operator = world.start();
     world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
     eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;

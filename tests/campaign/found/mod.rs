@@ -75,12 +75,14 @@ enum Found {
     ChangedTooOften,
     /// What the second of two requests was refused says nothing of the first, though Atlas' time has stood still between.
     TimeStandsStill,
+    /// The same, where a link of that name comes again, for another project: it is no way there.
+    LinkOfAnotherProject,
     /// An endpoint that Atlas has refused to attach, and that is to delete whatever it has, has nothing: it needs no link.
     RefusedAndToBeDeleted,
 }
 
 impl Found {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -107,6 +109,7 @@ impl Found {
         Self::SuspendedWithAnother,
         Self::ChangedTooOften,
         Self::TimeStandsStill,
+        Self::LinkOfAnotherProject,
         Self::RefusedAndToBeDeleted,
     ];
 
@@ -138,6 +141,7 @@ impl Found {
             Self::SuspendedWithAnother => rivals::suspended_with_another(dialect).await,
             Self::ChangedTooOften => again::changed_too_often(dialect).await,
             Self::TimeStandsStill => processes::time_stands_still(dialect).await,
+            Self::LinkOfAnotherProject => endings::link_of_another_project(dialect).await,
             Self::RefusedAndToBeDeleted => endings::refused_and_to_be_deleted(dialect).await,
         }
     }
