@@ -8,7 +8,7 @@
 //! | `story` | lives that take other turns than that of a plain pair |
 //! | `crashes`, `stories`, `beaten` | the operator is killed at every write |
 //! | `faults`, `later_faults`, `blips`, `scarce` | Atlas, at every call of it |
-//! | `own_calls` | the Kubernetes API, at every call of it |
+//! | `own_calls`, `story_calls` | the Kubernetes API, at every call of it |
 //! | `touched` | somebody else writes, at every write to the Kubernetes API |
 //! | `stale` | the operator is shown the past |
 //! | `twins` | two operators, and what befalls one of them |
@@ -16,7 +16,7 @@
 //! | `clocks` | clocks that are wrong |
 //! | `behind` | what others do in Atlas, at every write |
 //! | `floods` | poison and floods |
-//! | `found` | what random lives and the model have found |
+//! | `found` | what random lives, the model, the mutants and reviews have found |
 //! | `ways` | ways to Atlas that are slow, or cut |
 //! | `soak` | random lives, where they are asked for |
 //! | `mutants` | whether the plans notice a broken rule |
@@ -53,6 +53,7 @@ mod stalled;
 mod states;
 mod stories;
 mod story;
+mod story_calls;
 mod touched;
 mod twins;
 mod ways;
@@ -65,7 +66,7 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 19] = [
+    let suites: [&[Group]; 20] = [
         &crashes::GROUPS,
         &stories::GROUPS,
         &beaten::GROUPS,
@@ -74,6 +75,7 @@ fn groups() -> Vec<Group> {
         &blips::GROUPS,
         &scarce::GROUPS,
         &own_calls::GROUPS,
+        &story_calls::GROUPS,
         &touched::GROUPS,
         &stale::GROUPS,
         &twins::GROUPS,

@@ -20,7 +20,7 @@ use atlas_privatelink_operator::{
 };
 use http::StatusCode;
 use serde_json::json;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 const OPERATOR: &str = "operator-1";
 const PATIENCE: Duration = Duration::from_secs(90 * 60);
@@ -31,7 +31,7 @@ const SILENCE: Duration = Duration::from_secs(20 * 60);
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mishap {
+pub enum Mishap {
     Conflict,
     TooManyRequests,
     InternalError,
@@ -75,7 +75,7 @@ impl Mishap {
         Self::WatchSilent,
     ];
 
-    fn fault(self) -> Fault {
+    pub fn fault(self) -> Fault {
         match self {
             Self::Conflict => Fault::status(StatusCode::CONFLICT),
             Self::TooManyRequests => Fault::too_many_requests(Duration::from_secs(7)),
@@ -96,7 +96,7 @@ impl Mishap {
 
     /// Whether it can befall such a call. Of a read, whose effect nobody misses, a lost answer is a dropped one; and how
     /// long a list or a watch may hang is the HTTP client's business, which isn't there in process.
-    fn befalls(self, verb: Verb) -> bool {
+    pub fn befalls(self, verb: Verb) -> bool {
         match self {
             Self::Conflict | Self::Lost | Self::HungAfter | Self::GatewayTimeout => verb.writes(),
             Self::Gone => verb == Verb::List,
@@ -109,9 +109,9 @@ impl Mishap {
 
 /// A kind of call: verb, resource, subresource, and the object, where the test names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Call {
-    verb: Verb,
-    resource: String,
+pub struct Call {
+    pub verb: Verb,
+    pub resource: String,
     subresource: String,
     name: String,
 }
@@ -128,10 +128,27 @@ impl Call {
         }
     }
 
-    fn matcher(&self) -> Matcher {
+    /// The same calls of this operator.
+    pub fn matcher(&self, operator: &str) -> Matcher {
         let all =
-            Matcher::any().client(OPERATOR).verb(self.verb).resource(&self.resource).subresource(&self.subresource);
+            Matcher::any().client(operator).verb(self.verb).resource(&self.resource).subresource(&self.subresource);
         if self.name.is_empty() { all } else { all.name(&self.name) }
+    }
+
+    /// All that an operator has made so far, and how often.
+    pub fn made_by(operator: &str, world: &World) -> BTreeMap<Self, u64> {
+        let mut calls = BTreeMap::new();
+        for call in world.kube.log().of(operator).0.iter().map(Self::of) {
+            *calls.entry(call).or_default() += 1;
+        }
+        calls
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verb, resource, subresource, name } = self;
+        write!(f, "{verb:?} {resource} {name} {subresource}")
     }
 }
 
@@ -209,10 +226,8 @@ fn begin(office: Office) -> (World, Running) {
 async fn record(office: Office) -> (BTreeMap<Call, u64>, Course) {
     let (world, operator) = begin(office);
     let course = eventful_life(&world).await;
-    let mut calls = BTreeMap::new();
-    for call in world.kube.log().of(OPERATOR).0.iter().map(Call::of).filter(|call| office.is_about(call)) {
-        *calls.entry(call).or_default() += 1;
-    }
+    let mut calls = Call::made_by(OPERATOR, &world);
+    calls.retain(|call, _| office.is_about(call));
     operator.stop().await;
     (calls, course)
 }
@@ -236,18 +251,17 @@ struct Disturbance {
 
 impl Disturbance {
     fn data(&self) -> Data {
-        let Call { verb, resource, subresource, name } = &self.call;
         let scenario = match self.office {
             Office::Sole => "eventful",
             Office::Elected => "elected",
         };
         Data::new(Campaign::Kubernetes, scenario, Dialect::V2)
-            .at(format!("{verb:?} {resource} {name} {subresource}"))
+            .at(self.call.to_string())
             .fault(format!("{:?} {:?}", self.mishap, self.times))
     }
 
     fn strike(&self, world: &World) {
-        let rule = Rule::new(self.call.matcher(), self.mishap.fault());
+        let rule = Rule::new(self.call.matcher(OPERATOR), self.mishap.fault());
         world.kube.inject(match self.times {
             Times::At(nth) => rule.nth(nth),
             Times::Ten => rule.times(10),
@@ -255,7 +269,7 @@ impl Disturbance {
     }
 
     fn was_met(&self, world: &World) -> bool {
-        let made = world.kube.log().of(OPERATOR).matching(|request| Call::of(request) == self.call).len() as u64;
+        let made = Call::made_by(OPERATOR, world).get(&self.call).copied().unwrap_or_default();
         made >= match self.times {
             Times::At(nth) => nth,
             Times::Ten => 10,

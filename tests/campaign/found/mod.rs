@@ -1,4 +1,4 @@
-//! What random lives, the model and the mutants have found, each told again as the shortest life in which it shows.
+//! What random lives, the model, the mutants and reviews have found, each told again as the shortest life in which it shows.
 
 mod again;
 mod endings;
