@@ -9,7 +9,7 @@ use crate::{
     reconcile::policy::DefaultDeletionPolicy,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 /// Gives MongoDB Atlas projects private connectivity from Kubernetes manifests.
 #[derive(Debug, Parser)]
@@ -61,7 +61,13 @@ pub struct RunArgs {
     pub atlas_api_version: Dialect,
 
     /// A namespace to watch; may be repeated, or separated by commas. All namespaces when absent
-    #[arg(long = "namespace", env = "ATLAS_PRIVATELINK_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(
+        long = "namespace",
+        env = "ATLAS_PRIVATELINK_NAMESPACE",
+        value_name = "NAMESPACE",
+        value_delimiter = ',',
+        value_parser = namespace
+    )]
     pub namespaces: Vec<String>,
 
     /// How often Atlas is looked at while something moves
@@ -222,8 +228,14 @@ impl RunArgs {
             resync_interval: self.resync_interval.get(),
             default_deletion_policy: self.default_deletion_policy,
             concurrency: self.concurrency,
-            namespaces: self.namespaces.clone(),
+            namespaces: self.named_namespaces(),
         })
+    }
+
+    /// Each once; an empty name, as that of an environment variable without a value, is none.
+    fn named_namespaces(&self) -> Vec<String> {
+        let names: BTreeSet<_> = self.namespaces.iter().filter(|name| !name.is_empty()).cloned().collect();
+        names.into_iter().collect()
     }
 
     /// Where Atlas is.
@@ -246,6 +258,17 @@ impl RunArgs {
     }
 }
 
+/// The name of a namespace (an RFC 1123 label), or nothing.
+fn namespace(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let ends = name.starts_with('-') || name.ends_with('-');
+    if name.len() > 63 || ends || !name.chars().all(fits) {
+        return Err("it is no name of a namespace: lower-case letters, digits and '-', at most 63".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
 fn at_least(flag: &'static str, value: HumanDuration, least: std::time::Duration) -> Result<(), InvalidArgs> {
     if value.get() < least { Err(InvalidArgs::TooShort { flag, least: least.into() }) } else { Ok(()) }
 }
@@ -258,6 +281,19 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn namespaces_are_names_and_each_is_watched_once() {
+        let watched = |text: &str| match Cli::try_parse_from(["x", "run", "--namespace", text]).ok()?.command {
+            Command::Run(arguments) => Some(arguments.settings().unwrap().namespaces),
+            _ => None,
+        };
+        assert_eq!(watched("a, b,a,").unwrap(), ["a", "b"]);
+        assert_eq!(watched("").unwrap(), Vec::<String>::new());
+        for refused in ["a b", "A", "-a", "a-", "a/b", "ä", &"a".repeat(64)] {
+            assert!(watched(refused).is_none(), "{refused}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ where
     fmt::layer().with_writer(writer).json().flatten_event(true).with_current_span(true).with_span_list(false)
 }
 
-/// What is logged with these directives.
+/// What is logged with these directives: a level, or levels by module.
 ///
 /// # Errors
 /// When `directives` is no log level.
@@ -44,10 +44,30 @@ pub fn filter(directives: &str) -> Result<Targets, ParseError> {
     // What the HTTP stack says of requests at its finest levels may show headers: it is not listened to below info.
     // The span that kube lays around every reconcile says what ours says better.
     let quiet = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
+    // A word that is no level would be taken for the name of a module, and everything else be silent.
+    let no_level = |word: &&str| !word.is_empty() && !word.contains('=') && word.parse::<LevelFilter>().is_err();
+    if let Some(word) = directives.split(',').map(str::trim).find(no_level) {
+        format!("{word}={word}").parse::<Targets>()?;
+    }
     Ok(directives
         .parse::<Targets>()?
         .with_targets(quiet.map(|target| (target, LevelFilter::INFO)))
         .with_target("kube_runtime", LevelFilter::WARN)
         // It warns of an answer that it cannot decode by showing it, and that may be a Secret. What fails is told by ours.
         .with_target("kube_client", LevelFilter::OFF))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for taken in ["info", "WARN", "off", "info,atlas_privatelink_operator::atlas=debug", "debug,", ""] {
+            assert!(filter(taken).is_ok(), "{taken}");
+        }
+        for refused in ["warning", "verbose", "info,inof", "info,a=loud", "atlas_privatelink_operator"] {
+            assert!(filter(refused).is_err(), "{refused}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     kind::Kind,
     write,
 };
-use crate::reconcile::{Subject, ownership::ObjectName};
+use crate::reconcile::{Subject, attempt::Attempt, ownership::ObjectName};
 
 /// Records in the heir's status what it inherits: before that its finalizer, which one that is suspended may not have.
 ///
@@ -23,7 +23,11 @@ pub async fn record<K: Kind>(
     let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await?;
     let Some(heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
     let before = heir.status().cloned().unwrap_or_default();
-    let Some(status) = inherit(&before).filter(|status| *status != before) else { return Ok(()) };
+    let Some(status) = inherit(&before) else { return Ok(()) };
+    // What a copy was given as its status says the same, and is believed only once it is known as its own.
+    if status == before && !Attempt::is_copied(&heir) {
+        return Ok(());
+    }
     let mut heir = write::forget_original(ctx, heir).await?;
     if !Subject::of(&heir, heir.is_suspended()).protected {
         heir = write::record(ctx, &heir, None).await?;

@@ -62,7 +62,9 @@ pub fn tries<S: CommonStatus>(
     if report::starts_anew(status, subject) && !subject.deleting {
         return 0;
     }
-    let recorded = attempt.filter(|attempt| is_about_it(&attempt.write)).map_or(0, |attempt| attempt.tries);
+    // What Atlas refused was no try.
+    let tried = attempt.filter(|attempt| attempt.refusal.is_none() && is_about_it(&attempt.write));
+    let recorded = tried.map_or(0, |attempt| attempt.tries);
     status.attempts().max(recorded)
 }
 
@@ -218,10 +220,12 @@ pub async fn after_rotation(
 /// What a failed look at Atlas means for the object.
 pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) -> Blocked {
     ctx.metrics.reconcile_failed(ErrorClass::Atlas(unseen.failure.error.class));
-    let foreign =
-        ctx.memories.with(&subject.uid, |memory| memory.foreign_version.as_ref().map(|(_, sequence, _)| *sequence));
-    let asked = unseen.failure.sent.map(|sent| sent.sequence);
-    let is_news = foreign.is_none_or(|foreign| asked.is_some_and(|asked| asked > foreign));
+    let foreign = ctx.memories.with(&subject.uid, |memory| memory.foreign_version.clone());
+    let is_news = foreign.is_none_or(|(_, sequence, at)| match unseen.failure.sent {
+        Some(asked) => asked.sequence > sequence,
+        // No token was given, or the credential cannot be used: that was known without a request of Atlas' API.
+        None => unseen.failure.at > at,
+    });
     // A Secret that is mended is noticed within a minute, however rarely Atlas is asked about the one that is refused.
     let retry_at = unseen.retry_at.min(Instant::now() + credentials::LIFETIME);
     let mut blocked = Blocked::by_atlas(&unseen.failure.error, secret, retry_at, is_news);

@@ -105,7 +105,7 @@ impl Refusal {
     pub fn new(error: &AtlasError, subject: &Subject) -> Self {
         Self {
             detail: error.to_string(),
-            conflict: error.status == Some(409),
+            conflict: error.status == Some(409) && matches!(error.class, Class::Exists | Class::NotYet),
             for_good: error.class == Class::Invalid,
             generation: subject.generation,
             request: subject.request.clone(),

@@ -128,8 +128,8 @@ fn judge(error: &AtlasError, secret: &str) -> (Cause, Verdict) {
         Class::Throttled(_) => {
             silence(Reason::Throttled, format!("Atlas limits the rate of requests: {}", error.detail))
         }
-        // Atlas has answered: it has no capacity, or is being upgraded.
-        Class::Transient if error.status.is_some_and(|status| (400..500).contains(&status)) => {
+        // Atlas itself has answered: it has no capacity, or is being upgraded.
+        Class::Transient if error.code.is_some() && error.status.is_some_and(|status| status < 500) => {
             silence(Reason::Retrying, format!("Atlas cannot do this at the moment: {error}"))
         }
         Class::Transient => silence(Reason::AtlasUnreachable, format!("Atlas cannot be asked at the moment: {error}")),

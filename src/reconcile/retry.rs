@@ -15,6 +15,16 @@ pub enum Retry {
     Exhausted,
 }
 
+impl Retry {
+    /// What is due now is put off to the next look, unless this is so.
+    pub fn at_once_only_if(self, so: bool, now: Instant) -> Self {
+        match self {
+            Self::Now if !so => Self::At(now),
+            Self::Now | Self::At(_) | Self::Exhausted => self,
+        }
+    }
+}
+
 /// How many new tries there are in all.
 pub const LIMIT: usize = PAUSES.len();
 

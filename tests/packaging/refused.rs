@@ -1,18 +1,26 @@
 //! Values that are refused before anything is rendered, with words that tell why.
 
 use super::helm::{Helm, chart, objects};
-use atlas_privatelink_operator::{atlas::url::BaseUrl, duration::HumanDuration};
+use atlas_privatelink_operator::{
+    atlas::url::BaseUrl,
+    cli::{Cli, Command},
+    duration::HumanDuration,
+};
+use clap::Parser;
 use serde_json::Value;
 
 /// Values, and what the complaint must contain.
-const REFUSED: [(&str, &str); 33] = [
+const REFUSED: [(&str, &str); 37] = [
     ("operator: {pollIntervall: 10s}", "pollIntervall"),
     ("operator: {pollInterval: 10}", "/operator/pollInterval"),
     ("operator: {pollInterval: 10 seconds}", "/operator/pollInterval"),
     ("operator: {pollInterval: ''}", "/operator/pollInterval"),
     ("operator: {pollInterval: 1ms1h}", "/operator/pollInterval"),
     ("operator: {pollInterval: 1m1m}", "/operator/pollInterval"),
+    ("operator: {pollInterval: 99ms}", "/operator/pollInterval"),
+    ("operator: {resyncInterval: '0'}", "/operator/resyncInterval"),
     ("operator: {resyncInterval: 999999999999d}", "/operator/resyncInterval"),
+    ("leaderElection: {leaseDuration: 1s}", "/leaderElection/leaseDuration"),
     ("leaderElection: {leaseDuration: 15}", "/leaderElection/leaseDuration"),
     ("{leaderElection: {enabled: false}, replicas: 2}", "/replicas"),
     ("operator: {atlasApiVersion: v3}", "/operator/atlasApiVersion"),
@@ -25,6 +33,7 @@ const REFUSED: [(&str, &str); 33] = [
     ("operator: {atlasBaseUrl: 'http://127.0.0.1.evil.example'}", "or set operator.allowHttp"),
     ("operator: {concurrency: 0}", "/operator/concurrency"),
     ("operator: {httpListen: localhost}", "/operator/httpListen"),
+    ("operator: {httpListen: 'localhost:8080'}", "/operator/httpListen"),
     ("defaults: {deletionPolicy: Delete}", "/defaults/deletionPolicy"),
     ("namespaces: payments", "/namespaces"),
     ("namespaces: [Payments]", "/namespaces/0"),
@@ -66,7 +75,7 @@ fn two_operators_need_an_election() {
 /// The operator takes what the schema takes: otherwise the Pod would be started again and again.
 #[test]
 fn what_the_chart_takes_the_operator_takes() {
-    for text in ["0", "1d", "999999999d", "1d2h3m4s5ms", "999999999h999999999ms"] {
+    for text in ["1d", "999999999d", "1d2h3m4s5ms", "999999999h999999999ms"] {
         let values = format!("operator: {{resyncInterval: '{text}'}}");
         Helm::offline().template(&chart(), &values, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
         text.parse::<HumanDuration>().unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -83,6 +92,33 @@ fn what_the_chart_takes_the_operator_takes() {
         let values = format!("operator: {{atlasBaseUrl: '{text}', allowHttp: {allow_http}}}");
         Helm::offline().template(&chart(), &values, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
         BaseUrl::parse(text, allow_http).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+fn operator_takes(flag: &str, text: &str) -> bool {
+    let value = format!("--{flag}={text}");
+    let words = ["x", "run", "--leader-election", "--leader-election-namespace=x", &value];
+    let Command::Run(arguments) = Cli::try_parse_from(words).expect("a duration").command else {
+        unreachable!("it is told to run")
+    };
+    arguments.settings().is_ok() && arguments.leader_election.settings().is_ok()
+}
+
+/// Where they are too short to be meant, the two agree, too.
+#[test]
+fn the_chart_refuses_what_is_too_short_for_the_operator() {
+    let helm = Helm::offline();
+    for text in
+        ["0", "0s", "99ms", "0s099ms", "100ms", "1s", "1s999ms", "1999ms", "0m1500ms", "2s", "1s1000ms", "0m2s", "1m"]
+    {
+        for (flag, value) in [
+            ("poll-interval", "operator.pollInterval"),
+            ("leader-election-lease-duration", "leaderElection.leaseDuration"),
+        ] {
+            let (outer, inner) = value.split_once('.').expect("two words");
+            let taken = helm.template(&chart(), &format!("{outer}: {{{inner}: '{text}'}}"), &[]).is_ok();
+            assert_eq!(taken, operator_takes(flag, text), "{value}: {text}");
+        }
     }
 }
 

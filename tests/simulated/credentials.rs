@@ -326,3 +326,36 @@ async fn a_key_that_is_not_on_the_access_list_says_so() {
     let said = message(&world, LINKS, NAMESPACE, "orders");
     assert!(said.contains("IP_ADDRESS_NOT_ON_ACCESS_LIST") && said.contains("access list"), "{said}");
 }
+
+/// No request of the API itself is ever sent then: the token is refused.
+#[tokio::test(start_paused = true)]
+async fn a_service_account_that_is_refused_while_nobody_works_is_told_of_by_whoever_comes_next() {
+    let mut world = World::new(Nature::default());
+    world.secret(NAMESPACE, "atlas-credentials", &ACCOUNT);
+    let operator = world.start();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    both_ready(&world).await;
+    operator.stop().await;
+    world.change(Change::Rotate { name: CLIENT_ID.to_owned(), secret: "mdb_sa_sk_canary-second".to_owned().into() });
+    world.change(Change::RevokeTokens);
+    let operator = world.start();
+    for name in ["orders", "orders-a"] {
+        let told = |world: &World| {
+            says(world, if name == "orders" { LINKS } else { ENDPOINTS }, name).1 == "CredentialsRefused"
+        };
+        world.until(20 * MINUTE, "told", told).await;
+    }
+    // Nor does one who is deleted wait without a word.
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    let told = |world: &World| message(world, ENDPOINTS, NAMESPACE, "orders-a").contains("Retain");
+    world.until(20 * MINUTE, "the way out", told).await;
+    world.secret(
+        NAMESPACE,
+        "atlas-credentials",
+        &[("clientId", CLIENT_ID), ("clientSecret", "mdb_sa_sk_canary-second")],
+    );
+    world.until(20 * MINUTE, "both gone", World::is_empty).await;
+    operator.stop().await;
+}

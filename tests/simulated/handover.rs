@@ -131,3 +131,21 @@ async fn a_link_without_endpoints_waits_for_its_heir_too() {
     world.until(HOUR, "handed over", done).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
 }
+
+/// One commit changes an id to that of another endpoint, and deletes the other one: nothing is detached in between,
+/// whichever of the two is looked at first.
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_edited_as_its_owner_goes_is_inherited() {
+    for seed in 0..8 {
+        let (world, _operator) = ready_pair(Nature { seed, ..Nature::default() }).await;
+        world.apply(endpoint("orders-b", "orders", "vpce-0123456789abcdef0"));
+        world.until(10 * MINUTE, "Ready", |world| world.endpoint_ready("orders-b")).await;
+        world.kube.patch(ENDPOINTS, NAMESPACE, "orders-b", json!({"spec": {"interfaceEndpointId": VPCE}})).unwrap();
+        world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+        let inherited = |world: &World| {
+            world.endpoint_ready("orders-b") && status(world, ENDPOINTS, "orders-b")["interfaceEndpointId"] == VPCE
+        };
+        world.until(20 * MINUTE, "inherited", inherited).await;
+        assert!(!deletes(&world).iter().any(|path| path.contains(VPCE)), "{:?}", deletes(&world));
+    }
+}

@@ -1,7 +1,7 @@
 //! What is proved to be ours when records are copied, lost, or written just before a crash (design.md, safety rules 1 and
 //! 2).
 
-use super::{looks::*, world::*};
+use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::testbed::{
     kubernetes::{Decision, Phase},
     simulator::{Change, Operation, Provider},
@@ -48,6 +48,35 @@ async fn a_copy_with_annotations_and_status_owns_nothing() {
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert_eq!(only_service(&world), service);
     assert!(world.link_ready("orders") && world.endpoint_ready("orders-a"));
+}
+
+/// Suspended, they never write into their status that it is not believed; what they are handed they have all the same.
+#[tokio::test(start_paused = true)]
+async fn a_suspended_copy_inherits_once() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    world.pass(Duration::from_secs(2)).await;
+    world.secret(ELSEWHERE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
+    let both = [(ENDPOINTS, "orders-a"), (LINKS, "orders")];
+    for (plural, name) in both {
+        let (copy, status) = copied(&world, plural, name);
+        world.apply(with(within(ELSEWHERE, copy), json!({"spec": {"suspend": true}})));
+        world.kube.patch_status(plural, ELSEWHERE, name, json!({"status": status})).unwrap();
+    }
+    world.pass(20 * MINUTE).await;
+    let written = world.operator_writes().len();
+    for (plural, name) in both {
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+        world.until(10 * MINUTE, "gone", |world| world.kube.get(plural, NAMESPACE, name).is_none()).await;
+    }
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    assert!(world.operator_writes().len() - written < 20, "{}", world.operator_writes().len() - written);
+    for (plural, name) in both {
+        assert_eq!(object(&world, plural, ELSEWHERE, name)["status"]["origin"], "Created");
+        world.kube.patch(plural, ELSEWHERE, name, json!({"spec": {"suspend": null}})).unwrap();
+        world.kube.delete(plural, ELSEWHERE, name).unwrap();
+    }
+    world.until(30 * MINUTE, "both gone", World::is_empty).await;
+    oracle::nothing_left(&world);
 }
 
 /// A status as a new object has it.

@@ -9,7 +9,7 @@ use super::{
 };
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::simulator::{Change, Effect, Operation, Provider, ServiceState, Standing as Known, Switches},
+    testbed::simulator::{Change, Effect, Fault, Operation, Provider, Rule, ServiceState, Standing as Known, Switches},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -264,4 +264,21 @@ async fn a_failed_service_that_was_adopted_or_is_used_is_left_alone() {
     world.until(MINUTE, "Stalled", |world| world.link_is("orders", Standing::Stalled, "Failed")).await;
     oracle::quiet_hour(&world).await;
     assert_eq!(writes_to_atlas(&world), 0);
+}
+
+/// A key that may read and not delete: no try was made, so none is counted, and it goes on once the role is mended.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_is_refused_is_no_try() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    fails(&world, 1);
+    world.atlas.inject(Rule::always(Operation::DeleteService, Fault::AccessList));
+    let _operator = world.start();
+    world.apply(link("orders"));
+    let refused = |world: &World| world.link_is("orders", Standing::Stalled, "AccessDenied");
+    world.until(20 * MINUTE, "refused", refused).await;
+    world.pass(3 * HOUR).await;
+    assert!(refused(&world), "{}", world.picture());
+    world.atlas.clear_faults();
+    world.until(30 * MINUTE, "made anew", |world| world.link_ready("orders")).await;
 }

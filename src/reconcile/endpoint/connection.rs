@@ -111,7 +111,10 @@ impl<'a> Case<'a> {
             );
         }
         let tries = self.desired.recorded.tries;
-        match retry::next(tries, self.moment.failed_since, self.moment.now) {
+        let next = retry::next(tries, self.moment.failed_since, self.moment.now);
+        // The record of the removal takes the place of the one that proves whose the endpoint is: status tells it first.
+        let told = self.desired.recorded.held.as_ref() == Some(held);
+        match next.at_once_only_if(told, self.moment.now) {
             Retry::Exhausted => stalled(&format!(
                 "Check that the VPC endpoint exists, is in a subnet, and was made for {service}; then put another id here, or set the annotation atlas.privatelink.dev/reconcile-requested-at to try anew"
             )),

@@ -96,7 +96,7 @@ impl Kind for AtlasInterfaceEndpoint {
             (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
             (Step::HandOver(heir, held), _) => {
                 let note = format!("owns {} from now on", held.attachment.endpoint);
-                let inherit = |before: &AtlasInterfaceEndpointStatus| Some(inherited(before, &held));
+                let inherit = |before: &AtlasInterfaceEndpointStatus| inherited(before, &held);
                 handover::record::<Self>(ctx, &heir, inherit, note).await?;
                 changed(self.clone())
             }

@@ -373,7 +373,13 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     // What was made for a service that is gone is never attached to the next one.
     let replaced =
         |target: &Attachment| recorded.held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
-    if let Some(target) = hearing.target.as_ref().filter(|target| !replaced(target))
+    // It may have been edited since it looked.
+    let edited = other.spec.interface_endpoint_id.as_ref().and_then(|id| id.parse().ok());
+    let target = hearing.target.clone().map(|target| match edited {
+        Some(endpoint) => Attachment { endpoint, ..target },
+        None => target,
+    });
+    if let Some(target) = target.as_ref().filter(|target| !replaced(target))
         && all.iter().all(|(attachment, _)| attachment != target)
     {
         // What a suspended one names and has not, it records only if nothing else is recorded of it.

@@ -38,20 +38,22 @@ pub fn status(
     status
 }
 
-/// The heir's status with what it inherits; as it was, for one that records something else.
-pub fn inherited(before: &AtlasInterfaceEndpointStatus, held: &Held) -> AtlasInterfaceEndpointStatus {
+/// The heir's status with what it inherits; `None` for one that records something else.
+pub fn inherited(before: &AtlasInterfaceEndpointStatus, held: &Held) -> Option<AtlasInterfaceEndpointStatus> {
     let (mut status, theirs) = (before.clone(), retiring(held));
     let attachment = (Some(&theirs.private_link_id), Some(&theirs.interface_endpoint_id));
     let recorded = (before.private_link_id.as_ref(), before.interface_endpoint_id.as_ref());
-    if recorded == attachment || recorded == (None, None) && before.retiring.is_empty() {
+    let mut fits = recorded == attachment || recorded == (None, None) && before.retiring.is_empty();
+    if fits {
         hold(&mut status, held);
     }
     for old in &mut status.retiring {
         if (Some(&old.private_link_id), Some(&old.interface_endpoint_id)) == attachment {
             old.origin = held.origin;
+            fits = true;
         }
     }
-    status
+    fits.then_some(status)
 }
 
 fn hold(status: &mut AtlasInterfaceEndpointStatus, held: &Held) {

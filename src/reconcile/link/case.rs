@@ -78,6 +78,7 @@ impl<'a> Case<'a> {
         let all = self.observed.others.iter().filter(|other| !other.stays_with_another(id));
         all.map(|other| Claim {
             origin: other.claim.origin.filter(|_| other.service == Some(id)),
+            blank: other.suspended && other.service.is_none() && !other.may_have_made(id),
             ..other.claim.clone()
         })
         .collect()

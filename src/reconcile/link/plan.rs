@@ -96,7 +96,10 @@ impl<'a> Case<'a> {
             return stalled("Endpoints are attached to it, so it is left alone");
         }
         let tries = self.desired.recorded.tries;
-        match retry::next(tries, self.moment.failed_since, self.moment.now) {
+        let next = retry::next(tries, self.moment.failed_since, self.moment.now);
+        // The record of the deletion takes the place of the one that proves whose the service is: status tells it first.
+        let told = self.desired.recorded.service == Some(service.id) && self.desired.recorded.origin == Some(origin);
+        match next.at_once_only_if(told, self.moment.now) {
             Retry::Exhausted => stalled(
                 "It was created again as often as is sensible; see Atlas' status page, then set the annotation atlas.privatelink.dev/reconcile-requested-at to try anew",
             ),

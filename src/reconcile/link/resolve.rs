@@ -39,7 +39,11 @@ pub async fn resolve(
     {
         return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
-    within_reach(ctx, link, &desired)?;
+    let reach = within_reach(ctx, link, &desired);
+    if reach.is_err() {
+        way::hear(ctx, &desired.subject.uid, way::heard(&reach), None, false);
+    }
+    reach?;
     let provider = desired.region.provider();
     let need = need(ctx, link, &desired, care);
     let seen =
@@ -165,9 +169,9 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
     let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
     let status = link.status.as_ref();
     let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
-    let recorded = status.is_some_and(|status| status.private_link_id.is_some());
     let claim = Claim {
-        blank: subject.suspended && attempt.is_none() && !recorded,
+        // That is a matter of the service in question.
+        blank: false,
         heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
         adoption: link.spec.adoption_policy.unwrap_or_default(),
         origin: status

@@ -325,3 +325,15 @@ fn what_it_has_created_and_is_gone_it_attaches_again_whoever_else_wants_it() {
     added(&gone(Origin::Created));
     assert_eq!(gone(Origin::Adopted).plan().verdict.reason, Reason::WaitingForService);
 }
+
+/// The record of a removal takes the place of that of the addition, by which alone it is known as ours.
+#[test]
+fn rule_2_what_an_attempt_has_attached_and_was_rejected_is_told_by_status_before_it_is_removed() {
+    let made = scene()
+        .listing(&attachment(1), ConnectionStatus::Rejected)
+        .attempting(addition(&elsewhere(), &attachment(1)))
+        .with(|it| it.moment.failed_since = Some(it.moment.now - seconds(10)));
+    let plan = made.plan();
+    assert_eq!((plan.step.clone(), &plan.look), (None, &Look::At(made.moment.now)));
+    assert!(matches!(&plan.facts, Facts::Seen(held, _) if held.origin == Origin::Created), "{:?}", plan.facts);
+}

@@ -199,6 +199,10 @@ fn rule_7_every_other_live_object_of_the_key_is_heard_first() {
     assert_eq!(ours().sharing([suspended()]).plan().step, Some(Step::Delete(id())));
     let attempt = Some(creation(&elsewhere()).showing([service_id(1, 1)]));
     assert_eq!(ours().sharing([Sharer { attempt, ..suspended() }]).plan().step, None);
+    // One that records nothing takes over, though it has asked in vain for a service once.
+    let refused = Some(creation(&elsewhere()).refused(refusal(false)));
+    let empty = Sharer { suspended: true, attempt: refused, ..claiming(claim("empty", None)) };
+    assert!(matches!(ours().sharing([empty]).plan().step, Some(Step::HandOver(..))));
 }
 
 #[test]

@@ -140,3 +140,15 @@ fn what_status_shows_is_not_changed_by_a_step_that_is_not_taken() {
     let plan = scene().recording(id(), Origin::Created).plan();
     assert_eq!(plan.facts, Facts::Vanished);
 }
+
+/// The record of a deletion takes the place of that of the creation, by which alone it is known as ours.
+#[test]
+fn rule_2_what_an_attempt_has_made_and_failed_is_told_by_status_before_it_is_deleted() {
+    let made = scene()
+        .listing([service(id(), ServiceState::Failed)])
+        .attempting(creation(&elsewhere()))
+        .with(|it| it.moment.failed_since = Some(it.moment.now - seconds(10)));
+    let plan = made.plan();
+    assert_eq!((plan.step.clone(), &plan.look), (None, &Look::At(made.moment.now)));
+    assert!(matches!(plan.facts, Facts::Seen(_, Origin::Created)), "{:?}", plan.facts);
+}
