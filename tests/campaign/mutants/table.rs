@@ -340,7 +340,7 @@ pub const MUTANTS: [Mutant; 50] = [
         name: "a 409 is not remembered as one",
         edits: &[Edit {
             file: "src/reconcile/attempt.rs",
-            old: "            conflict: error.status == Some(409),",
+            old: "            conflict: error.status == Some(409) && matches!(error.class, Class::Exists | Class::NotYet),",
             new: "            conflict: false,",
         }],
         only: "asked-for-by-another",
@@ -394,8 +394,8 @@ pub const MUTANTS: [Mutant; 50] = [
         name: "what was made for a gone service is waited for",
         edits: &[Edit {
             file: "src/reconcile/endpoint/resolve.rs",
-            old: "hearing.target.as_ref().filter(|target| !replaced(target))",
-            new: "hearing.target.as_ref().filter(|target| !replaced(target) || !target.endpoint.to_string().is_empty())",
+            old: "target.as_ref().filter(|target| !replaced(target))",
+            new: "target.as_ref().filter(|target| !replaced(target) || !target.endpoint.to_string().is_empty())",
         }],
         only: "service-replaced",
     },
