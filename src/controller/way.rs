@@ -179,15 +179,12 @@ async fn caller(ctx: &Context, subject: &Subject, secret: &str, project: Project
         Err(problem) => problem,
     };
     let last = ctx.memories.with(&subject.uid, |memory| memory.way.clone());
+    let last = last.filter(|way| subject.deleting && way.caller.project == project);
     match (problem, last) {
         // The Secret went first, as it does when its namespace is deleted: what it held finishes the job.
-        (Problem::Missing, Some(way)) if subject.deleting && way.caller.project == project => Ok(way.caller),
+        (Problem::Missing, Some(way)) => Ok(way.caller),
         // So may have gone what allowed the operator to read it.
-        (Problem::Unreadable(error), Some(way))
-            if is_forbidden(&error) && subject.deleting && way.caller.project == project =>
-        {
-            Ok(way.caller)
-        }
+        (Problem::Unreadable(error), Some(way)) if is_forbidden(&error) => Ok(way.caller),
         (Problem::Missing, _) => Err(Blocked::without_secret(secret, Instant::now() + LOOK_FOR_SECRET)),
         (Problem::Invalid(problem), _) => Err(Blocked::by_secret(secret, &problem, Instant::now() + LOOK_FOR_SECRET)),
         (Problem::Unreadable(error), _) if is_forbidden(&error) => {

@@ -50,13 +50,14 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
         seed: rand::random(),
         election,
     };
+    let watched = &parts.settings.namespaces;
     let (health, stop) = (Health::default(), CancellationToken::new());
     let listener = server::bind(args.http_listen).await.map_err(Error::Listen)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         atlas = %args.atlas_base_url,
         api = %args.atlas_api_version,
-        namespaces = if args.namespaces.is_empty() { "all".to_owned() } else { args.namespaces.join(",") },
+        namespaces = if watched.is_empty() { "all".to_owned() } else { watched.join(",") },
         http = listener.local_addr().ok().map(|address| address.to_string()),
         "starting"
     );

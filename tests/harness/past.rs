@@ -225,18 +225,20 @@ impl Atlas {
     }
 
     /// Whether it was not there at any time of these.
-    pub fn was_gone(&self, what: &What, (from, until): (Timestamp, Timestamp)) -> bool {
+    pub fn was_gone(&self, what: &What, during: (Timestamp, Timestamp)) -> bool {
+        self.turns(what, during).any(|instant| self.at(what, instant).is_none())
+    }
+
+    /// The first of these times, and every later one of them at which it changed.
+    fn turns(&self, what: &What, (from, until): (Timestamp, Timestamp)) -> impl Iterator<Item = Timestamp> {
         let changes = self.things.get(what).into_iter().flatten().map(|(at, _)| *at);
-        let inner = changes.filter(|at| from < *at && *at <= until);
-        [from].into_iter().chain(inner).any(|instant| self.at(what, instant).is_none())
+        [from].into_iter().chain(changes.filter(move |at| from < *at && *at <= until))
     }
 
     /// For how long at a stretch it could not be used.
     pub fn unusable(&self, what: &What, (from, until): (Timestamp, Timestamp)) -> SignedDuration {
-        let changes = self.things.get(what).into_iter().flatten().map(|(at, _)| *at);
-        let inner = changes.filter(|at| from < *at && *at < until);
         let (mut longest, mut since) = (SignedDuration::ZERO, None);
-        for instant in [from].into_iter().chain(inner) {
+        for instant in self.turns(what, (from, until)) {
             match (self.at(what, instant) == Some(true), since) {
                 (true, Some(start)) => {
                     longest = longest.max(instant.duration_since(start));

@@ -57,11 +57,8 @@ impl<'a> Case<'a> {
 
     /// Rule 2: whether a service that status doesn't record is the work of this object's attempt.
     pub(super) fn origin_of(&self, service: &Service) -> Origin {
-        let ours = self.unsettled_attempt().is_some_and(|attempt| {
-            may_have_effect(attempt, &self.moment.holder, &self.moment.attempt)
-                && attempt.may_have_made(service.id)
-                && !self.others_of(service.id).iter().any(|other| other.origin == Some(Origin::Created))
-        });
+        let claimed = || self.others_of(service.id).iter().any(|other| other.origin == Some(Origin::Created));
+        let ours = self.perhaps_made(service) && !claimed();
         if ours { Origin::Created } else { Origin::Adopted }
     }
 

@@ -3,7 +3,12 @@
 use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, DeletionPolicy, Origin, Reason, Verdict},
-    atlas::{ids::ServiceId, inventory::Need, region::Region},
+    atlas::{
+        Caller,
+        ids::ServiceId,
+        inventory::{Need, Services},
+        region::Region,
+    },
     controller::{
         context::{Care, Context, Watched},
         kind::{Seen, Situation},
@@ -39,15 +44,7 @@ pub async fn resolve(
     {
         return Ok(Situation { desired, moment, seen: Seen::Cluster(Box::new(plan)) });
     }
-    let reach = within_reach(ctx, link, &desired);
-    if reach.is_err() {
-        way::hear(ctx, &desired.subject.uid, way::heard(&reach), None, false);
-    }
-    reach?;
-    let provider = desired.region.provider();
-    let need = need(ctx, link, &desired, care);
-    let seen =
-        way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await;
+    let seen = look(ctx, link, &desired, care).await;
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), None, false);
     let (services, caller) = seen?;
     way::confirm(ctx, &desired.subject, services.read);
@@ -62,6 +59,17 @@ pub async fn resolve(
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
     let observed = Observed { services, others, recorded_elsewhere, dependents };
     Ok(Situation { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
+}
+
+async fn look(
+    ctx: &Context,
+    link: &AtlasPrivateLink,
+    desired: &Desired,
+    care: Care,
+) -> Result<(Services, Caller), Blocked> {
+    within_reach(ctx, link, desired)?;
+    let (provider, need) = (desired.region.provider(), need(ctx, link, desired, care));
+    way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await
 }
 
 fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<Desired, Blocked> {
@@ -169,6 +177,7 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
     let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
     let status = link.status.as_ref();
     let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
+    let suspended = subject.suspended;
     let claim = Claim {
         // That is a matter of the service in question.
         blank: false,
@@ -179,9 +188,9 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
             .and_then(|status| status.origin)
             .map(|origin| claimed(link, origin)),
         live: !subject.deleting,
-        object: subject.object.clone(),
-        uid: subject.uid.clone(),
+        object: subject.object,
+        uid: subject.uid,
         created: subject.created,
     };
-    Sharer { service: service_of(link), attempt, suspended: subject.suspended, claim }
+    Sharer { service: service_of(link), attempt, suspended, claim }
 }

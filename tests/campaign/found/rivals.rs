@@ -126,11 +126,8 @@ pub(super) async fn wanted_by_an_elder(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
-pub(super) async fn unheard_before_it_is_named(dialect: Dialect) -> World {
-    let mut world = with_two_keys(Nature::lenient(dialect));
-    world.apply(with_other_key("orders"));
-    let operator = world.start();
-    is_recorded(&world).await;
+/// The operator dies, a rival comes, and the next operator hears of Atlas on its behalf first; then both are deleted.
+async fn a_rival_is_quicker(mut world: World, operator: Running) -> World {
     operator.kill().await;
     world.apply(link("rival"));
     let operator = start_slowly(&mut world);
@@ -143,6 +140,14 @@ pub(super) async fn unheard_before_it_is_named(dialect: Dialect) -> World {
     }
     end(&world).await;
     over(world, operator).await
+}
+
+pub(super) async fn unheard_before_it_is_named(dialect: Dialect) -> World {
+    let mut world = with_two_keys(Nature::lenient(dialect));
+    world.apply(with_other_key("orders"));
+    let operator = world.start();
+    is_recorded(&world).await;
+    a_rival_is_quicker(world, operator).await
 }
 
 /// Applies the link, and until Atlas has made its service, of which the operator hears nothing.
@@ -170,18 +175,7 @@ pub(super) async fn asked_for_before_it_is_named(dialect: Dialect) -> World {
 pub(super) async fn unheard_and_asked_for(dialect: Dialect) -> World {
     let mut world = with_two_keys(Nature::lenient(dialect));
     let operator = is_asked_for(&mut world, with_other_key("orders")).await;
-    operator.kill().await;
-    world.apply(link("rival"));
-    let operator = start_slowly(&mut world);
-    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
-    oracle::created(&world, 1, 0);
-    operator.kill().await;
-    let operator = world.start();
-    for name in ["rival", "orders"] {
-        world.kube.delete(LINKS, NAMESPACE, name).unwrap();
-    }
-    end(&world).await;
-    over(world, operator).await
+    a_rival_is_quicker(world, operator).await
 }
 
 pub(super) async fn suspended_with_another(dialect: Dialect) -> World {

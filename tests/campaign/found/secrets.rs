@@ -2,7 +2,7 @@
 
 use super::{MINUTE, PATIENCE, over};
 use crate::{
-    events::rotate_to,
+    events::{new_secret, rotate, rotate_to},
     harness::{
         alone::eventually,
         life::{delete_all, end, with_neighbours},
@@ -13,12 +13,6 @@ use crate::{
 };
 use atlas_privatelink_operator::{api::Standing, atlas::dialect::Dialect};
 use serde_json::json;
-
-const SECOND_KEY: &str = "canary-private-key-0123456789-second";
-
-fn hold(world: &World, secret: &str) {
-    world.secret(NAMESPACE, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", secret)]);
-}
 
 async fn ready(dialect: Dialect) -> (World, Running) {
     let mut world = with_neighbours(dialect);
@@ -45,13 +39,13 @@ async fn leave(world: World, operator: Running) -> World {
 
 pub(super) async fn turned_back(dialect: Dialect) -> World {
     let (world, operator) = ready(dialect).await;
-    hold(&world, SECOND_KEY);
+    new_secret(&world);
     stirred(&world, "first").await;
     let refused = |world: &World| world.link_is("orders", Standing::Stalled, "CredentialsRefused");
     eventually(&world, PATIENCE, "refused", refused).await;
     remove_services(&world);
     world.pass(2 * MINUTE).await;
-    hold(&world, PRIVATE);
+    world.credentials();
     stirred(&world, "second").await;
     // That no old look is taken for a new one is for the oracle of what a status says.
     eventually(&world, PATIENCE, "Ready again", |world| world.link_ready("orders")).await;
@@ -61,8 +55,8 @@ pub(super) async fn turned_back(dialect: Dialect) -> World {
 pub(super) async fn rotated_and_turned_back(dialect: Dialect) -> World {
     let (world, operator) = ready(dialect).await;
     let first = status(&world, LINKS, "orders")["privateLinkId"].clone();
-    rotate_to(&world, SECOND_KEY);
-    hold(&world, SECOND_KEY);
+    rotate(&world);
+    new_secret(&world);
     remove_services(&world);
     stirred(&world, "first").await;
     let again = |world: &World| status(world, LINKS, "orders")["privateLinkId"] != first && world.link_ready("orders");
@@ -70,7 +64,7 @@ pub(super) async fn rotated_and_turned_back(dialect: Dialect) -> World {
     let since = |world: &World| status(world, LINKS, "orders")["conditions"][0]["lastTransitionTime"].clone();
     let before = since(&world);
     rotate_to(&world, PRIVATE);
-    hold(&world, PRIVATE);
+    world.credentials();
     stirred(&world, "second").await;
     world.pass(60 * MINUTE).await;
     assert_eq!(since(&world), before, "it has been Ready all the time: {}", world.picture());
