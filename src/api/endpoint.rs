@@ -93,6 +93,15 @@ pub struct AtlasInterfaceEndpointStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
+    /// The metadata.uid of the resource that this status was written for. On any other one it is a copy, whose origin proves
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_uid: Option<String>,
+
+    /// The project of the service that the endpoint is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+
     /// Id of the service that the endpoint is attached to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_link_id: Option<String>,
@@ -147,6 +156,12 @@ pub struct Retiring {
     pub private_link_id: String,
     /// Created: it is detached. Adopted: it is kept.
     pub origin: Origin,
+}
+
+impl AtlasInterfaceEndpointStatus {
+    fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
+        self.origin.iter_mut().chain(self.retiring.iter_mut().map(|old| &mut old.origin))
+    }
 }
 
 common_status!(AtlasInterfaceEndpointStatus);

@@ -96,6 +96,11 @@ pub struct AtlasPrivateLinkStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
+    /// The metadata.uid of the resource that this status was written for. On any other one it is a copy, whose origin proves
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_uid: Option<String>,
+
     /// Id of the service in Atlas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_link_id: Option<String>,
@@ -148,6 +153,12 @@ pub struct AtlasPrivateLinkStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+impl AtlasPrivateLinkStatus {
+    fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
+        self.origin.iter_mut()
+    }
 }
 
 common_status!(AtlasPrivateLinkStatus);

@@ -76,6 +76,31 @@ pub trait CommonStatus: Default + Clone + PartialEq {
     fn set_attempts(&mut self, attempts: Option<u32>);
     fn last_handled_reconcile_at(&self) -> Option<&str>;
     fn set_last_handled_reconcile_at(&mut self, value: Option<String>);
+    fn observed_uid(&self) -> Option<&str>;
+    fn set_observed_uid(&mut self, uid: &str);
+    /// Claims nothing as created any more.
+    fn disown(&mut self);
+
+    /// Whether it was written for another object than the one with this uid, and is a copy on that one, restored from a
+    /// backup say.
+    fn is_copied(&self, uid: &str) -> bool {
+        self.observed_uid().is_some_and(|observed| observed != uid)
+    }
+
+    /// The origin that it may claim for the object with this uid: one that it is a copy on has created nothing.
+    fn claimed(&self, uid: &str, origin: Origin) -> Origin {
+        if self.is_copied(uid) { Origin::Adopted } else { origin }
+    }
+
+    /// The same as the status of the object with this uid.
+    fn of_object(&self, uid: &str) -> Self {
+        let mut own = self.clone();
+        if own.is_copied(uid) {
+            own.disown();
+        }
+        own.set_observed_uid(uid);
+        own
+    }
 }
 
 macro_rules! common_status {
@@ -104,6 +129,15 @@ macro_rules! common_status {
             }
             fn set_last_handled_reconcile_at(&mut self, value: Option<String>) {
                 self.last_handled_reconcile_at = value;
+            }
+            fn observed_uid(&self) -> Option<&str> {
+                self.observed_uid.as_deref()
+            }
+            fn set_observed_uid(&mut self, uid: &str) {
+                self.observed_uid = Some(uid.to_owned());
+            }
+            fn disown(&mut self) {
+                self.origins_mut().for_each(|origin| *origin = crate::api::Origin::Adopted);
             }
         }
     };

@@ -6,7 +6,11 @@ use super::{
     kind::Kind,
     write,
 };
-use crate::reconcile::{Subject, attempt::Attempt, ownership::ObjectName};
+use crate::{
+    api::CommonStatus,
+    reconcile::{Subject, ownership::ObjectName},
+};
+use kube::ResourceExt;
 
 /// Records in the heir's status what it inherits: before that its finalizer, which one that is suspended may not have.
 ///
@@ -21,14 +25,12 @@ pub async fn record<K: Kind>(
     note: String,
 ) -> Result<(), kube::Error> {
     let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await?;
-    let Some(heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
+    let Some(mut heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
     let before = heir.status().cloned().unwrap_or_default();
-    let Some(status) = inherit(&before) else { return Ok(()) };
-    // What a copy was given as its status says the same, and is believed only once it is known as its own.
-    if status == before && !Attempt::is_copied(&heir) {
+    let Some(status) = inherit(&before.of_object(&heir.uid().unwrap_or_default())) else { return Ok(()) };
+    if status == before {
         return Ok(());
     }
-    let mut heir = write::forget_original(ctx, heir).await?;
     if !Subject::of(&heir, heir.is_suspended()).protected {
         heir = write::record(ctx, &heir, None).await?;
     }

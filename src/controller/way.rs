@@ -52,7 +52,8 @@ pub fn moment(ctx: &Context, subject: &Subject, attempt: Option<&Attempt>) -> Mo
     })
 }
 
-/// How many times something failed has been taken away: what status says, or the attempt recorded after it.
+/// How many times something failed has been taken away: what status says, or the attempt recorded after it, if that may
+/// have had an effect.
 pub fn tries<S: CommonStatus>(
     status: &S,
     subject: &Subject,
@@ -62,8 +63,7 @@ pub fn tries<S: CommonStatus>(
     if report::starts_anew(status, subject) && !subject.deleting {
         return 0;
     }
-    // What Atlas refused was no try.
-    let tried = attempt.filter(|attempt| attempt.refusal.is_none() && is_about_it(&attempt.write));
+    let tried = attempt.filter(|attempt| is_about_it(&attempt.write));
     let recorded = tried.map_or(0, |attempt| attempt.tries);
     status.attempts().max(recorded)
 }
@@ -216,7 +216,6 @@ pub async fn after_rotation(
 
 /// What a failed look at Atlas means for the object.
 pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) -> Blocked {
-    ctx.metrics.reconcile_failed(ErrorClass::Atlas(unseen.failure.error.class));
     let foreign = ctx.memories.with(&subject.uid, |memory| memory.foreign_version.clone());
     let is_news = foreign.is_none_or(|(_, sequence, at)| match unseen.failure.sent {
         Some(asked) => asked.sequence > sequence,
@@ -228,7 +227,10 @@ pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) 
     let mut blocked = Blocked::by_atlas(&unseen.failure.error, secret, retry_at, is_news);
     blocked.retry_at = Some(if blocked.cause == Cause::Refusal { retry_at } else { unseen.retry_at });
     match unseen.why {
-        Why::Failed => blocked,
+        Why::Failed => {
+            ctx.metrics.reconcile_failed(ErrorClass::Atlas(unseen.failure.error.class));
+            blocked
+        }
         Why::UnderWay => blocked.by_a_request_under_way(),
     }
 }

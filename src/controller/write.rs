@@ -24,14 +24,6 @@ pub async fn record<K: Kind>(ctx: &Context, object: &K, attempt: Option<&Attempt
     patch(ctx, object, metadata).await
 }
 
-/// Takes another object's record off a copy, before status says of it what a copy's status is not believed.
-pub async fn forget_original<K: Kind>(ctx: &Context, object: K) -> Result<K, kube::Error> {
-    if !Attempt::is_copied(&object) {
-        return Ok(object);
-    }
-    patch(ctx, &object, json!({"annotations": {ATTEMPT_ANNOTATION: null}})).await
-}
-
 /// Removes the finalizer.
 pub async fn release<K: Kind>(ctx: &Context, object: &K) -> Result<(), kube::Error> {
     let rest: Vec<_> = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();

@@ -16,12 +16,14 @@ pub(super) async fn wait_for_crds(client: &Client, namespaces: &[String], health
     loop {
         let (links, endpoints) =
             (serves::<AtlasPrivateLink>(client, scope).await, serves::<AtlasInterfaceEndpoint>(client, scope).await);
-        let missing: Vec<String> = [links, endpoints].into_iter().filter_map(Result::err).collect();
+        let problems: Vec<Problem> = [links, endpoints].into_iter().filter_map(Result::err).collect();
+        let missing: Vec<String> = problems.iter().filter_map(Problem::missing).collect();
         metrics.crds_missing(missing.len());
-        if missing.is_empty() {
-            return;
-        }
-        let phase = Phase::WaitingForCrds(missing);
+        let phase = match (problems.is_empty(), missing.is_empty()) {
+            (true, _) => return,
+            (false, false) => Phase::WaitingForCrds(missing),
+            (false, true) => Phase::CannotList(problems.iter().map(Problem::to_string).collect()),
+        };
         if health.phase() != phase {
             tracing::warn!(?phase, "the custom resources cannot be listed yet");
             health.set(phase);
@@ -31,16 +33,41 @@ pub(super) async fn wait_for_crds(client: &Client, namespaces: &[String], health
     }
 }
 
-/// Whether a kind can be listed; otherwise its CRD's name, or what else is in the way.
-async fn serves<K: Kind>(client: &Client, namespace: Option<&str>) -> Result<(), String> {
+/// Why a kind cannot be listed.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("{0} is not installed")]
+    Missing(String),
+    #[error("{0}: {1}")]
+    Refused(String, kube::Error),
+    #[error("{name}: no answer within {} s", PATIENCE.as_secs())]
+    Silence { name: String },
+}
+
+impl Problem {
+    /// The name of the CustomResourceDefinition, if that is what is missing.
+    fn missing(&self) -> Option<String> {
+        match self {
+            Self::Missing(name) => Some(name.clone()),
+            Self::Refused(..) | Self::Silence { .. } => None,
+        }
+    }
+}
+
+/// How long the API server is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether a kind can be listed.
+async fn serves<K: Kind>(client: &Client, namespace: Option<&str>) -> Result<(), Problem> {
     let api: Api<PartialObjectMeta<K>> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
     let name = format!("{}.{GROUP}", K::plural(&()));
-    match api.list_metadata(&ListParams::default().limit(1)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Err(name),
-        Err(error) => Err(format!("{name} ({error})")),
+    match tokio::time::timeout(PATIENCE, api.list_metadata(&ListParams::default().limit(1))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(Problem::Missing(name)),
+        Ok(Err(error)) => Err(Problem::Refused(name, error)),
+        Err(_elapsed) => Err(Problem::Silence { name }),
     }
 }

@@ -31,7 +31,7 @@ fn heard<K: Kind>(client: &Client, namespace: Option<&str>, health: &Health) -> 
         async move {
             let answer = client.send(request).await?;
             // A watch that goes well is begun anew every five minutes, whether or not anything happens in it.
-            pulse.beat();
+            pulse.beat(answer.status());
             Ok::<_, kube::Error>(answer)
         }
     });

@@ -5,7 +5,7 @@
 
 use super::{Moment, Subject, endpoint::Attachment};
 use crate::{
-    api::{ATTEMPT_ANNOTATION, Origin},
+    api::ATTEMPT_ANNOTATION,
     atlas::{
         Sent, Sequence,
         error::{AtlasError, Class},
@@ -13,7 +13,6 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::Resource;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tokio::time::Instant;
@@ -71,7 +70,7 @@ pub struct Attempt {
     /// The services that stood before it, and the one that this object had before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<ServiceId>,
-    /// Atlas refused its only request: it made nothing.
+    /// It made nothing: Atlas refused its only request, or nothing has come of it in its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
     /// How many times a failed service or endpoint has been taken away to be made again.
@@ -175,6 +174,21 @@ impl Attempt {
         Self { refusal: Some(refusal), ..self.clone() }
     }
 
+    /// The record once it is known that nothing has come of it, nor will: what it was to make is another's, should it be
+    /// there some day.
+    pub fn lapsed(&self) -> Self {
+        let detail = "nothing came of it".to_owned();
+        self.refused(Refusal { detail, conflict: false, for_good: false, generation: None, request: None })
+    }
+
+    /// Whether none of its requests could arrive any more when Atlas was asked, by Atlas' time, for `read`.
+    pub fn was_over(&self, read: Sent, moment: &Moment) -> bool {
+        let ago =
+            SignedDuration::try_from(moment.now.saturating_duration_since(read.at)).unwrap_or(SignedDuration::MAX);
+        let then = moment.atlas_time.saturating_sub(ago).unwrap_or(Timestamp::MIN);
+        then > self.last.saturating_add(HOLD_SIGNED + TOLERANCE).unwrap_or(Timestamp::MAX)
+    }
+
     /// What Atlas said when it refused this very write for good, unless the object has been edited since.
     pub fn refused_for_good(&self, subject: &Subject) -> Option<&str> {
         let refusal = self.refusal.as_ref()?;
@@ -187,17 +201,6 @@ impl Attempt {
     pub fn read(annotations: Option<&BTreeMap<String, String>>, uid: &str) -> Option<Self> {
         let attempt: Self = serde_json::from_str(annotations?.get(ATTEMPT_ANNOTATION)?).ok()?;
         (attempt.uid == uid).then_some(attempt)
-    }
-
-    /// Whether the record was made for another object: then this one is a copy of that one's manifest.
-    pub fn is_copied(object: &impl Resource) -> bool {
-        #[derive(Deserialize)]
-        struct Whose {
-            uid: String,
-        }
-        let record = object.meta().annotations.as_ref().and_then(|all| all.get(ATTEMPT_ANNOTATION));
-        let whose = record.and_then(|record| serde_json::from_str::<Whose>(record).ok());
-        whose.is_some_and(|whose| object.meta().uid.as_deref() != Some(&whose.uid))
     }
 
     /// The annotation's value.
@@ -218,12 +221,6 @@ impl Attempt {
         let created = id.created();
         !self.shown.contains(&id) && from <= created && created <= until
     }
-}
-
-/// The origin that an object's status may claim: a copy was given its status by whoever copied it, and has created
-/// nothing.
-pub fn claimed(object: &impl Resource, origin: Origin) -> Origin {
-    if Attempt::is_copied(object) { Origin::Adopted } else { origin }
 }
 
 /// What this process knows of the last request of an attempt that it holds.

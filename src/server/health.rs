@@ -1,5 +1,6 @@
 //! What the probes tell, and what they tell it by.
 
+use http::StatusCode;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -12,6 +13,8 @@ pub enum Phase {
     Starting,
     /// These CustomResourceDefinitions are not installed yet.
     WaitingForCrds(Vec<String>),
+    /// They are, and cannot be listed: why not.
+    CannotList(Vec<String>),
     /// Another works, the one named here if any is known: this one waits to take over.
     Standby(Option<String>),
     /// It works, and leads.
@@ -31,17 +34,27 @@ pub const SILENCE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub struct Pulse {
     name: Arc<str>,
-    last: Arc<Mutex<Instant>>,
+    last: Arc<Mutex<Answers>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Answers {
+    any: Instant,
+    success: Option<Instant>,
 }
 
 impl Pulse {
-    /// There was an answer.
-    pub fn beat(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    /// There was an answer, with this status.
+    pub fn beat(&self, status: StatusCode) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.any = Instant::now();
+        if status.is_success() {
+            last.success = Some(last.any);
+        }
     }
 
-    fn silence(&self) -> Duration {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    fn last(&self) -> Answers {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,7 +85,8 @@ impl Health {
 
     /// One more watch begins, and is expected to be heard of.
     pub fn watch(&self, name: String) -> Pulse {
-        let pulse = Pulse { name: name.into(), last: Arc::new(Mutex::new(Instant::now())) };
+        let pulse =
+            Pulse { name: name.into(), last: Arc::new(Mutex::new(Answers { any: Instant::now(), success: None })) };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).watches.push(pulse.clone());
         pulse
     }
@@ -83,7 +97,16 @@ impl Health {
         if let Phase::Broken(why) = &state.phase {
             return Some(why.clone());
         }
-        let silent = state.watches.iter().find(|pulse| pulse.silence() > SILENCE)?;
-        Some(format!("the watch of {} has been silent for {} s", silent.name, silent.silence().as_secs()))
+        let silences = state.watches.iter().map(|pulse| (&pulse.name, pulse.last().any.elapsed()));
+        let (name, silence) = silences.into_iter().find(|(_, silence)| *silence > SILENCE)?;
+        Some(format!("the watch of {name} has been silent for {} s", silence.as_secs()))
+    }
+
+    /// Why it does not see its objects. That may be mended without a restart: a permission is granted, say.
+    pub fn blindness(&self) -> Option<String> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let blind = |pulse: &&Pulse| pulse.last().success.is_none_or(|last| last.elapsed() > SILENCE);
+        let Pulse { name, .. } = state.watches.iter().find(blind)?;
+        Some(format!("the watch of {name} has not begun, or is refused by the API server: see the log"))
     }
 }

@@ -30,15 +30,17 @@ async fn healthz(State((health, _)): State<(Health, Metrics)>) -> (StatusCode, S
 async fn readyz(State((health, _)): State<(Health, Metrics)>) -> (StatusCode, String) {
     let ready = |what: String| (StatusCode::OK, format!("{what}\n"));
     let unready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+    let working = |what: &str| health.blindness().map_or_else(|| ready(what.to_owned()), unready);
     match health.phase() {
-        Phase::Running => ready("ok".to_owned()),
-        Phase::Leading => ready("ok: leader".to_owned()),
+        Phase::Running => working("ok"),
+        Phase::Leading => working("ok: leader"),
         Phase::Standby(Some(leader)) => ready(format!("ok: standby, the leader is {leader}")),
         Phase::Standby(None) => ready("ok: standby, no leader is known".to_owned()),
         Phase::Starting => unready("starting".to_owned()),
         Phase::WaitingForCrds(missing) => {
             unready(format!("waiting for the CustomResourceDefinitions {}: apply crds/", missing.join(", ")))
         }
+        Phase::CannotList(why) => unready(format!("the custom resources cannot be listed: {}", why.join(", "))),
         Phase::Stopping => unready("stopping".to_owned()),
         Phase::Broken(why) => unready(why),
     }
@@ -88,6 +90,7 @@ mod tests {
         for (phase, ready, alive, says) in [
             (Phase::Starting, false, true, "starting"),
             (Phase::WaitingForCrds(vec!["links".into(), "endpoints".into()]), false, true, "links, endpoints"),
+            (Phase::CannotList(vec!["links (forbidden)".into()]), false, true, "cannot be listed: links (forbidden)"),
             (Phase::Standby(other()), true, true, "ok: standby, the leader is other"),
             (Phase::Standby(None), true, true, "ok: standby, no leader is known"),
             (Phase::Leading, true, true, "ok: leader"),
@@ -109,10 +112,31 @@ mod tests {
         let health = Health::default();
         let (lively, _silent) = (health.watch("links".to_owned()), health.watch("endpoints".to_owned()));
         tokio::time::advance(SILENCE).await;
-        lively.beat();
+        lively.beat(StatusCode::OK);
         assert_eq!(page(&health, "/healthz").await.0, 200);
         tokio::time::advance(Duration::from_secs(1)).await;
         let told = "the watch of endpoints has been silent for 601 s\n";
         assert_eq!(page(&health, "/healthz").await, (500, told.to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_refused_is_no_reason_to_restart_and_none_to_be_ready() {
+        let health = Health::default();
+        health.set(Phase::Running);
+        let (lively, refused) = (health.watch("links".to_owned()), health.watch("endpoints".to_owned()));
+        lively.beat(StatusCode::OK);
+        let (status, why) = page(&health, "/readyz").await;
+        assert!(status == 503 && why.starts_with("the watch of endpoints has not begun"), "{status}: {why}");
+        refused.beat(StatusCode::OK);
+        assert_eq!(page(&health, "/readyz").await.0, 200);
+        for _ in 0..3 {
+            tokio::time::advance(SILENCE / 2).await;
+            lively.beat(StatusCode::OK);
+            refused.beat(StatusCode::FORBIDDEN);
+        }
+        assert_eq!(page(&health, "/healthz").await.0, 200);
+        assert_eq!(page(&health, "/readyz").await.0, 503);
+        refused.beat(StatusCode::OK);
+        assert_eq!(page(&health, "/readyz").await.0, 200);
     }
 }

@@ -260,7 +260,6 @@ fn resource(bytes: &[u8]) -> Checked {
         let subject = Subject::of(&link, link.spec.suspend.unwrap_or_default());
         prop_assert!(subject.request.unwrap_or_default().chars().count() <= 1024);
         Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
-        Attempt::is_copied(&link);
         Verdict::of(link.status.as_ref().map_or(&[], |status| &status.conditions));
     }
     if let Ok(endpoint) = serde_json::from_slice::<AtlasInterfaceEndpoint>(bytes) {
@@ -269,7 +268,6 @@ fn resource(bytes: &[u8]) -> Checked {
         let subject = Subject::of(&endpoint, endpoint.spec.suspend.unwrap_or_default());
         prop_assert!(subject.request.unwrap_or_default().chars().count() <= 1024);
         Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid);
-        Attempt::is_copied(&endpoint);
     }
     Ok(())
 }

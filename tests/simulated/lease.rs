@@ -3,6 +3,7 @@
 use super::{
     life::{RESYNC, begin, delete_both, end, get_ready},
     oracle,
+    probes::page,
     world::*,
 };
 use atlas_privatelink_operator::{
@@ -14,24 +15,21 @@ use atlas_privatelink_operator::{
     clock::Clock,
     lease::{Leadership, Moment, Settings, Timing, election::Loss},
     operator::{Error, Parts, operate_under},
-    server::{Phase, SILENCE, router},
+    server::Phase,
     testbed::{
-        kubernetes::{ApiServer, Fault, Matcher, RequestRecord, Rule, Verb, Version, WatchFault},
+        kubernetes::{ApiServer, Fault, Matcher, RequestRecord, Rule, Verb, Version},
         simulator::{self, Operation},
     },
 };
-use axum::body::Body;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tower::ServiceExt;
 
 const LEASES: &str = "leases";
 const LEASE: &str = "atlas-privatelink-operator";
@@ -122,14 +120,6 @@ impl Transport for Counted {
         self.sent.lock().unwrap().push(self.clock.now());
         self.inner.send(request)
     }
-}
-
-async fn page(operator: &Running, path: &str) -> (u16, String) {
-    let router = router(operator.health.clone(), operator.metrics.clone());
-    let answer = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 async fn leads(operator: &Running) -> bool {
@@ -424,42 +414,4 @@ async fn a_zombie_writes_nothing_after_its_term() {
         oracle::created(&world, 2, 1);
         oracle::always(&world);
     }
-}
-
-/// A quiet cluster is no silence: watches end and begin anew.
-#[tokio::test(start_paused = true)]
-async fn health_fails_when_a_watch_is_not_heard_of_any_more() {
-    let mut world = contested();
-    world.nature.election = None;
-    let operator = world.start();
-    get_ready(&world).await;
-    for _ in 0..30 {
-        world.pass(SILENCE / 5).await;
-        assert_eq!(page(&operator, "/healthz").await, (200, "ok\n".to_owned()));
-    }
-    // From now on a watch of endpoints that begins anew is never answered.
-    let watches = Matcher::any().verb(Verb::Watch).resource(ENDPOINTS);
-    world.kube.inject(Rule::new(watches, Fault::hang_before()).always());
-    world.pass(SILENCE / 2).await;
-    assert_eq!(page(&operator, "/healthz").await.0, 200, "too soon");
-    world.pass(SILENCE).await;
-    let (status, why) = page(&operator, "/healthz").await;
-    assert_eq!(status, 500, "{why}");
-    assert!(why.starts_with("the watch of atlasinterfaceendpoints in all namespaces has been silent for "), "{why}");
-    assert_eq!(page(&operator, "/readyz").await, (200, "ok\n".to_owned()));
-    world.kube.lift_all();
-}
-
-/// A connection that stays open and tells nothing any more is given up before a probe would fail, and what was missed is
-/// seen then.
-#[tokio::test(start_paused = true)]
-async fn an_open_watch_that_falls_silent_is_begun_anew() {
-    let mut world = contested();
-    world.nature.election = None;
-    let operator = world.start();
-    get_ready(&world).await;
-    assert_eq!(world.kube.disturb_watches(&Matcher::any().resource(ENDPOINTS), WatchFault::Silence), 1);
-    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
-    world.until(SILENCE, "seen, and gone", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
-    assert_eq!(page(&operator, "/healthz").await, (200, "ok\n".to_owned()));
 }

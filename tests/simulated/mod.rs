@@ -19,6 +19,7 @@ mod moving_out;
 mod notes;
 mod ownership;
 mod policies;
+mod probes;
 mod proofs;
 mod replace;
 mod restart;

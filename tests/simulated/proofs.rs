@@ -2,9 +2,12 @@
 //! 2).
 
 use super::{looks::*, oracle, world::*};
-use atlas_privatelink_operator::testbed::{
-    kubernetes::{Decision, Phase},
-    simulator::{Change, Operation, Provider},
+use atlas_privatelink_operator::{
+    api::ATTEMPT_ANNOTATION,
+    testbed::{
+        kubernetes::{Decision, Phase},
+        simulator::{Change, Operation, Provider},
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -77,6 +80,29 @@ async fn a_suspended_copy_inherits_once() {
     }
     world.until(30 * MINUTE, "both gone", World::is_empty).await;
     oracle::nothing_left(&world);
+}
+
+/// A manifest was committed with the record of another object, which is written over each of the operator's own.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_gitops_writes_again_and_again_takes_nothing_away() {
+    let (mut world, operator) = ready_pair(Nature::default()).await;
+    let both = [(ENDPOINTS, "orders-a"), (LINKS, "orders")];
+    for (plural, name) in both {
+        let record = &object(&world, plural, NAMESPACE, name)["metadata"]["annotations"][ATTEMPT_ANNOTATION];
+        let mut record: Value = serde_json::from_str(record.as_str().unwrap()).unwrap();
+        record["uid"] = json!("the uid of what was copied");
+        let annotations = json!({"metadata": {"annotations": {ATTEMPT_ANNOTATION: record.to_string()}}});
+        world.kube.patch(plural, NAMESPACE, name, annotations).unwrap();
+    }
+    world.pass(HOUR).await;
+    operator.stop().await;
+    let _operator = world.start();
+    world.pass(HOUR).await;
+    for (plural, name) in both {
+        assert!(ready_as(&world, plural, NAMESPACE, name, "Created"), "{}", world.picture());
+        world.kube.delete(plural, NAMESPACE, name).unwrap();
+    }
+    gone_without_trace(&world).await;
 }
 
 /// A status as a new object has it.

@@ -9,10 +9,21 @@ use super::{
 };
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::simulator::{Change, Effect, Fault, Operation, Provider, Rule, ServiceState, Standing as Known, Switches},
+    testbed::{
+        kubernetes::{Decision, Phase, Verb},
+        simulator::{
+            self, Change, Effect, Fault, Operation, Provider, Rule, ServiceState, Standing as Known, Switches,
+        },
+    },
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 const REQUEST: &str = "atlas.privatelink.dev/reconcile-requested-at";
 
@@ -38,6 +49,59 @@ async fn a_rejected_endpoint_is_added_again_until_it_is_fine() {
         assert_eq!(events.iter().filter(|reason| *reason == "Retried").count(), tries, "{events:?}");
         assert_eq!(events.iter().filter(|reason| *reason == "Ready").count(), 1, "{events:?}");
     }
+}
+
+/// An Atlas that takes no time for anything.
+fn at_once() -> Nature {
+    let nature = Nature::default();
+    let atlas = simulator::Settings { time_scale: 1e6, ..nature.atlas.clone() };
+    Nature { atlas, ..nature }
+}
+
+/// The old one is gone before status tells that it was taken away.
+#[tokio::test(start_paused = true)]
+async fn tries_are_counted_where_a_removal_takes_no_time() {
+    let (world, _operator) = ready_link(at_once()).await;
+    known(&world, VPCE, Known::Unknown);
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world.until(HOUR, "given up", |world| stalled(world, "Rejected")).await;
+    world.pass(HOUR).await;
+    assert_eq!(world.ledger().endpoint_adds().len(), 4);
+    let mut world = World::new(at_once());
+    let _operator = world.start();
+    world.credentials();
+    fails(&world, 99);
+    world.apply(link("orders"));
+    world.until(HOUR, "given up", |world| world.link_is("orders", Standing::Stalled, "Failed")).await;
+    world.pass(HOUR).await;
+    assert_eq!(world.ledger().creates().values().sum::<usize>(), 4);
+}
+
+/// Kubernetes takes so long to record the attempt that nothing can rest on the look before it.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_was_never_sent_is_no_try() {
+    let (world, _operator) = ready_link(Nature::default()).await;
+    known(&world, VPCE, Known::Unknown);
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    let rejected = |world: &World| status(world, ENDPOINTS, "orders-a")["connectionStatus"] == "REJECTED";
+    world.until(10 * MINUTE, "rejected", rejected).await;
+    let (slow, recorded) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    world.kube.on_request({
+        let (slow, recorded) = (slow.clone(), recorded.clone());
+        move |point| {
+            let records = point.request.resource == ENDPOINTS && point.request.verb == Verb::Patch;
+            if !records || point.phase != Phase::BeforeEffect || !slow.load(Ordering::SeqCst) {
+                return Decision::Proceed;
+            }
+            recorded.fetch_add(1, Ordering::SeqCst);
+            Decision::Delay(Duration::from_secs(12))
+        }
+    });
+    world.until(HOUR, "recorded again and again", |_| recorded.load(Ordering::SeqCst) > 4).await;
+    assert_eq!(world.calls(Operation::DeleteEndpoint), 0);
+    slow.store(false, Ordering::SeqCst);
+    world.until(HOUR, "given up", |world| stalled(world, "Rejected")).await;
+    assert_eq!(world.ledger().endpoint_adds().len(), 4);
 }
 
 /// The instants of the ledger at which the endpoint was added.

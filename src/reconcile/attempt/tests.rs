@@ -264,28 +264,21 @@ fn a_holder_is_told_by_its_name_and_no_tries_are_not_told() {
 }
 
 #[test]
-fn a_copy_is_known_by_the_record_of_another_uid_and_has_created_nothing() {
-    let object = |uid: &str| {
-        let mut link = crate::api::AtlasPrivateLink::new(
-            "it",
-            serde_json::from_value(serde_json::json!({
-                "projectId": "5df264b8f10fab7d2cad2f00", "provider": "AWS", "region": "us-east-1", "credentialsRef": {"name": "key"},
-            }))
-            .unwrap(),
-        );
-        link.metadata.uid = Some(uid.to_owned());
-        link
-    };
-    let recorded = |uid| {
-        let mut link = object(uid);
-        link.metadata.annotations = Some([(ATTEMPT_ANNOTATION.to_owned(), create(&here()).to_annotation())].into());
-        link
-    };
-    for (object, copied) in [(object(UID), false), (recorded(UID), false), (recorded("uid-of-the-copy"), true)] {
-        assert_eq!(Attempt::is_copied(&object), copied);
-        let claimed = if copied { Origin::Adopted } else { Origin::Created };
-        assert_eq!(super::claimed(&object, Origin::Created), claimed);
-    }
+fn what_lapsed_has_no_effect_and_is_no_refusal_of_atlas() {
+    let lapsed = create(&here()).lapsed();
+    let answered = sending(&lapsed, Instant::now(), SendingOutcome::Answered);
+    assert!(!may_have_effect(&lapsed, &here(), &answered));
+    assert_eq!(lapsed.refused_for_good(&crate::reconcile::fixture::subject()), None);
+}
+
+#[test]
+fn a_look_tells_that_nothing_came_if_it_was_asked_for_after_the_last_request_could_arrive() {
+    let now = Instant::now() + Duration::from_secs(1000);
+    let theirs = create(&elsewhere());
+    let moment = Moment { atlas_time: theirs.last + seconds(160), ..crate::reconcile::fixture::moment(now) };
+    let asked = |ago| Sent { sequence: Sequence::FIRST, at: now - Duration::from_secs(ago) };
+    assert!(theirs.was_over(asked(9), &moment));
+    assert!(!theirs.was_over(asked(10), &moment));
 }
 
 #[test]

@@ -122,6 +122,19 @@ impl<'a> Case<'a> {
         Plan { step, ..plan }
     }
 
+    /// An attempt that made nothing in its time has made nothing for good: what is attached under that id some day is not
+    /// its work. Endpoints don't tell when they were made, so it is recorded, unless another record takes its place now.
+    pub(super) fn forgetting_what_lapsed(&self, plan: Plan) -> Plan {
+        let lapsed = self.unsettled_attempt().filter(|(attempt, attempted)| {
+            let open = attempt.refusal.is_none() && !self.is_listed(attempted);
+            open && self.progress() == Progress::Settled && attempt.was_over(self.observed.services.read, self.moment)
+        });
+        match (&plan.step, lapsed) {
+            (None, Some((attempt, _))) => Plan { step: Some(Step::RecordRefusal(attempt.lapsed())), ..plan },
+            (Some(_), _) | (None, None) => plan,
+        }
+    }
+
     /// Rule 1: while another holder's attempt may still have its effect, this one only reads Atlas.
     pub(super) fn reading_while_another_writes(&self, plan: Plan) -> Plan {
         let writes = match &plan.step {

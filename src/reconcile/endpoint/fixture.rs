@@ -4,7 +4,7 @@ use super::{Attachment, Desired, Held, Observed, Plan, Recorded, delete, plan::p
 use crate::{
     api::{AtlasInterfaceEndpointStatus, Origin},
     atlas::{
-        ids::ServiceId,
+        ids::{ProjectId, ServiceId},
         inventory::View,
         model::{ConnectionStatus, Endpoint, Service, ServiceState},
         region::{Provider, Region},
@@ -29,6 +29,10 @@ pub struct Scene {
 /// The service of the link.
 pub fn link_service() -> ServiceId {
     service_id(NOW - 5000, 1)
+}
+
+pub fn project() -> ProjectId {
+    "5df264b8f10fab7d2cad2f00".parse().unwrap()
 }
 
 /// Another service, of which nothing is listed unless a test says so.
@@ -82,6 +86,7 @@ pub fn scene() -> Scene {
     Scene {
         desired: Desired {
             subject: subject(),
+            project: Some(project()),
             target: Some(attachment(1)),
             link_leaving: false,
             id_may_change: false,
@@ -163,9 +168,11 @@ impl Scene {
 
     /// The status before, as far as the scene records it.
     pub fn before(&self) -> AtlasInterfaceEndpointStatus {
-        let Recorded { held, retiring, attempt: _, tries, connected } = &self.desired.recorded;
+        let Recorded { project, held, retiring, attempt: _, tries, connected } = &self.desired.recorded;
         AtlasInterfaceEndpointStatus {
             observed_generation: self.desired.subject.generation,
+            observed_uid: Some(self.desired.subject.uid.clone()),
+            project_id: project.map(|project| project.to_string()),
             private_link_id: held.as_ref().map(|held| held.attachment.service.to_string()),
             interface_endpoint_id: held.as_ref().map(|held| held.attachment.endpoint.to_string()),
             origin: held.as_ref().map(|held| held.origin),
@@ -178,7 +185,7 @@ impl Scene {
 
     /// The status that tells the plan.
     pub fn status(&self) -> AtlasInterfaceEndpointStatus {
-        status::status(&self.before(), &self.desired.subject, &self.plan(), fixture::second(NOW))
+        status::status(&self.before(), &self.desired, &self.plan(), fixture::second(NOW))
     }
 
     /// The same scene once that status is written.
@@ -189,6 +196,7 @@ impl Scene {
         };
         let mut after = self.clone();
         after.desired.recorded = Recorded {
+            project: status.project_id.as_ref().map(|id| id.parse().unwrap()),
             held: status.origin.map(|origin| {
                 let service = status.private_link_id.as_ref().unwrap();
                 held(service, status.interface_endpoint_id.as_ref().unwrap(), origin)

@@ -68,7 +68,7 @@ impl Kind for AtlasInterfaceEndpoint {
     }
 
     fn conclude(before: &Self::Status, desired: &Desired, plan: Plan, now: Timestamp) -> Decision<Self> {
-        let status = status(before, &desired.subject, &plan, now);
+        let status = status(before, desired, &plan, now);
         let polls_for_id = desired.id_may_change && plan.look == Look::Resync && !report::was_ready(&status);
         let look = if polls_for_id { Look::Poll } else { plan.look };
         Decision { step: plan.step, status, look }
@@ -96,7 +96,8 @@ impl Kind for AtlasInterfaceEndpoint {
             (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
             (Step::HandOver(heir, held), _) => {
                 let note = format!("owns {} from now on", held.attachment.endpoint);
-                let inherit = |before: &AtlasInterfaceEndpointStatus| inherited(before, &held);
+                let project = situation.desired.project;
+                let inherit = |before: &AtlasInterfaceEndpointStatus| inherited(before, &held, project);
                 handover::record::<Self>(ctx, &heir, inherit, note).await?;
                 changed(self.clone())
             }

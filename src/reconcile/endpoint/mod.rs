@@ -6,8 +6,10 @@ pub mod delete;
 #[cfg(test)]
 mod fixture;
 mod kind;
+mod link;
 pub mod plan;
 pub mod resolve;
+mod sharers;
 pub mod status;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use crate::{
     api::{Origin, Verdict},
     atlas::{
         Sent,
-        ids::{EndpointId, ServiceId},
+        ids::{EndpointId, ProjectId, ServiceId},
         inventory::{Services, View},
         model::Endpoint,
     },
@@ -46,10 +48,19 @@ pub struct Held {
     pub origin: Origin,
 }
 
+impl Recorded {
+    /// All that it has.
+    pub fn all(&self) -> impl Iterator<Item = &Held> {
+        self.held.iter().chain(&self.retiring)
+    }
+}
+
 /// What is wanted, checked, and what the object records of the past.
 #[derive(Debug, Clone)]
 pub struct Desired {
     pub subject: Subject,
+    /// The link's; `None` while it isn't looked for.
+    pub project: Option<ProjectId>,
     /// What is to be attached; `None` while an object is being deleted that never knew it.
     pub target: Option<Attachment>,
     /// Whether the link is being deleted, and nothing new is to be attached to it.
@@ -63,6 +74,8 @@ pub struct Desired {
 /// What the object's status and annotations say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
+    /// The project of what it has.
+    pub project: Option<ProjectId>,
     pub held: Option<Held>,
     /// Whether status shows a connection of it.
     pub connected: bool,

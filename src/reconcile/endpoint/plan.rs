@@ -16,7 +16,7 @@ pub fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
     if desired.subject.deleting {
         case.reading_while_another_writes(delete::plan(&case))
     } else {
-        case.protected_first(case.reading_while_another_writes(case.live()))
+        case.protected_first(case.forgetting_what_lapsed(case.reading_while_another_writes(case.live())))
     }
 }
 
@@ -135,7 +135,8 @@ impl<'a> Case<'a> {
             let origin = if ours { Origin::Created } else { Origin::Adopted };
             return self.connection(&Held { origin, ..held.clone() });
         }
-        if self.desired.recorded.connected && self.desired.recorded.tries == 0 {
+        // Status first: the record of the next write takes the place of the one that tells how often it was tried.
+        if self.desired.recorded.connected {
             let told = self.reconciling(
                 Reason::Attaching,
                 "the endpoint is gone from Atlas; it is attached again",

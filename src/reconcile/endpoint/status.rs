@@ -1,21 +1,21 @@
 //! The new status of an endpoint. Pure.
 
-use super::{Facts, Held, Plan};
+use super::{Desired, Facts, Held, Plan};
 use crate::{
-    api::{AtlasInterfaceEndpointStatus, Retiring},
-    atlas::model::Endpoint,
-    reconcile::{Subject, report},
+    api::{AtlasInterfaceEndpointStatus, CommonStatus, Retiring},
+    atlas::{ids::ProjectId, model::Endpoint},
+    reconcile::report,
 };
 use jiff::Timestamp;
 
 /// The status that tells `plan`, given the one before.
 pub fn status(
     before: &AtlasInterfaceEndpointStatus,
-    subject: &Subject,
+    desired: &Desired,
     plan: &Plan,
     now: Timestamp,
 ) -> AtlasInterfaceEndpointStatus {
-    let mut status = before.clone();
+    let mut status = before.of_object(&desired.subject.uid);
     match &plan.facts {
         Facts::Unchanged => {}
         Facts::Seen(held, endpoint) => {
@@ -34,12 +34,19 @@ pub fn status(
         Facts::Nothing => clear(&mut status),
     }
     status.retiring = plan.retiring.iter().map(retiring).collect();
-    report::tell(&mut status, subject, &plan.verdict, plan.tries, now);
+    let has_something = status.origin.is_some() || !status.retiring.is_empty();
+    let project = desired.project.map(|project| project.to_string());
+    status.project_id = project.or(status.project_id).filter(|_| has_something);
+    report::tell(&mut status, &desired.subject, &plan.verdict, plan.tries, now);
     status
 }
 
 /// The heir's status with what it inherits; `None` for one that records something else.
-pub fn inherited(before: &AtlasInterfaceEndpointStatus, held: &Held) -> Option<AtlasInterfaceEndpointStatus> {
+pub fn inherited(
+    before: &AtlasInterfaceEndpointStatus,
+    held: &Held,
+    project: Option<ProjectId>,
+) -> Option<AtlasInterfaceEndpointStatus> {
     let (mut status, theirs) = (before.clone(), retiring(held));
     let attachment = (Some(&theirs.private_link_id), Some(&theirs.interface_endpoint_id));
     let recorded = (before.private_link_id.as_ref(), before.interface_endpoint_id.as_ref());
@@ -53,6 +60,7 @@ pub fn inherited(before: &AtlasInterfaceEndpointStatus, held: &Held) -> Option<A
             fits = true;
         }
     }
+    status.project_id = project.map(|project| project.to_string()).or(status.project_id);
     fits.then_some(status)
 }
 

@@ -108,6 +108,12 @@ impl<'a> Case<'a> {
             let message = "the endpoint service is gone from Atlas; it is created again";
             return self.saying(Verdict::reconciling(Reason::Creating, message), Facts::Vanished, Look::At(due));
         }
+        // The record of the creation takes the place of that of the deletion, which tells how often it was tried.
+        if retrying && recorded.stands {
+            let message = "the failed endpoint service is gone; it is created again";
+            let plan = self.saying(Verdict::reconciling(self.creating(), message), Facts::Vanished, Look::Poll);
+            return Plan { step: Some(Step::RecordService), ..plan };
+        }
         let shown: Vec<ServiceId> =
             self.observed.services.value.iter().map(|service| service.id).chain(recorded.service).collect();
         let replaced = recorded

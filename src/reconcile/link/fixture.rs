@@ -142,7 +142,9 @@ impl Scene {
         let recorded = &self.desired.recorded;
         AtlasPrivateLinkStatus {
             observed_generation: self.desired.subject.generation,
+            observed_uid: Some(self.desired.subject.uid.clone()),
             private_link_id: recorded.service.map(|id| id.to_string()),
+            state: recorded.stands.then(|| "INITIATING".to_owned()),
             origin: recorded.origin,
             endpoint_service_name: recorded.service_name.clone(),
             attempts: Some(recorded.tries).filter(|&tries| tries > 0),
@@ -160,6 +162,7 @@ impl Scene {
         let mut after = self.clone();
         after.desired.recorded = Recorded {
             service: status.private_link_id.as_ref().map(|id| id.parse().unwrap()),
+            stands: status.state.is_some(),
             origin: status.origin,
             tries: status.attempts.unwrap_or_default(),
             service_name: status.endpoint_service_name.clone(),

@@ -46,6 +46,8 @@ pub struct Desired {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     pub service: Option<ServiceId>,
+    /// Whether status shows a state of it.
+    pub stands: bool,
     pub origin: Option<Origin>,
     pub attempt: Option<Attempt>,
     /// How many times a failed service has been taken away to be made again.
@@ -123,7 +125,7 @@ pub enum Step {
     DeleteFailed(ServiceId, Attempt),
     /// Write into the attempt that Atlas refused it.
     RecordRefusal(Attempt),
-    /// Record in status which service is about to be deleted.
+    /// Record in status which service is about to be deleted, or that one is gone.
     RecordService,
     /// Delete the service, because the resource is being deleted.
     Delete(ServiceId),

@@ -2,7 +2,9 @@
 
 use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
 use crate::{
-    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, DeletionPolicy, Origin, Reason, Verdict},
+    api::{
+        AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, DeletionPolicy, Origin, Reason, Verdict,
+    },
     atlas::{
         Caller,
         ids::ServiceId,
@@ -16,7 +18,7 @@ use crate::{
     },
     reconcile::{
         Moment, Subject,
-        attempt::{Attempt, claimed},
+        attempt::{Attempt, AttemptedWrite, may_have_effect},
         blocked::Blocked,
         ownership::{Claim, Heard, ObjectName},
         policy::Disposal,
@@ -34,11 +36,13 @@ pub async fn resolve(
     subject: Subject,
     care: Care,
 ) -> Result<Situation<AtlasPrivateLink>, Blocked> {
-    let desired = desired(ctx, link, subject)?;
+    let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
+    let moment = way::moment(ctx, &subject, attempt.as_ref());
+    let recorded = recorded(link, &subject, attempt, &moment);
+    let desired = desired(ctx, link, subject, recorded)?;
     let kube = |error| way::by_kubernetes(&error);
     let endpoints = ctx.endpoints.all(care).await.map_err(kube)?;
     let dependents = dependents(&endpoints, &desired.subject.object);
-    let moment = way::moment(ctx, &desired.subject, desired.recorded.attempt.as_ref());
     if desired.subject.deleting
         && let Some(plan) = delete::without_atlas(&desired, &dependents, &moment)
     {
@@ -72,13 +76,12 @@ async fn look(
     way::services(ctx, &desired.subject, &link.spec.credentials_ref.name, desired.project, provider, need).await
 }
 
-fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject) -> Result<Desired, Blocked> {
+fn desired(ctx: &Context, link: &AtlasPrivateLink, subject: Subject, recorded: Recorded) -> Result<Desired, Blocked> {
     let refused = |message: String| Blocked::by_cluster(Verdict::stalled(Reason::InvalidRequest, message), None);
     let spec = &link.spec;
     let project = spec.project_id.parse().map_err(|problem| refused(format!("spec.projectId: {problem}")))?;
     let region =
         Region::parse(spec.provider, &spec.region).map_err(|problem| refused(format!("spec.region: {problem}")))?;
-    let recorded = recorded(link, &subject);
     let adoption = spec.adoption_policy.unwrap_or_default();
     let disposal = match adoption {
         AdoptionPolicy::AdoptOnly => Disposal::KeepAll,
@@ -104,17 +107,20 @@ fn within_reach(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired) -> Re
     })
 }
 
-fn recorded(link: &AtlasPrivateLink, subject: &Subject) -> Recorded {
+fn recorded(link: &AtlasPrivateLink, subject: &Subject, attempt: Option<Attempt>, moment: &Moment) -> Recorded {
     let status = link.status.clone().unwrap_or_default();
-    let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
     let service = status.private_link_id.as_ref().and_then(|id| id.parse().ok());
+    let tried = attempt.as_ref().filter(|attempt| may_have_effect(attempt, &moment.holder, &moment.attempt));
     Recorded {
-        tries: way::tries(&status, subject, attempt.as_ref(), |write| match write {
-            crate::reconcile::attempt::AttemptedWrite::DeleteService { service: id } => Some(*id) == service,
-            _ => false,
+        tries: way::tries(&status, subject, tried, |write| match write {
+            AttemptedWrite::DeleteService { service: id } => Some(*id) == service,
+            AttemptedWrite::CreateService
+            | AttemptedWrite::AddEndpoint { .. }
+            | AttemptedWrite::RemoveEndpoint { .. } => false,
         }),
+        stands: status.state.is_some(),
         service,
-        origin: status.origin.filter(|_| service.is_some()).map(|origin| claimed(link, origin)),
+        origin: status.origin.filter(|_| service.is_some()).map(|origin| status.claimed(&subject.uid, origin)),
         attempt,
         service_name: status.endpoint_service_name,
     }
@@ -147,7 +153,8 @@ fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
     let origins = status.origin.into_iter().chain(status.retiring.iter().map(|old| old.origin));
     // Told to delete whatever it has, it takes away what it adopted, too.
     let takes_all = endpoint.spec.deletion_policy == Some(DeletionPolicy::Delete);
-    let recorded = origins.map(|origin| claimed(endpoint, origin)).any(|origin| takes_all || origin == Origin::Created);
+    let recorded =
+        origins.map(|origin| status.claimed(&subject.uid, origin)).any(|origin| takes_all || origin == Origin::Created);
     let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid)
         .is_some_and(|attempt| attempt.refusal.is_none());
     subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))
@@ -185,8 +192,7 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
         adoption: link.spec.adoption_policy.unwrap_or_default(),
         origin: status
             .filter(|status| status.private_link_id.is_some())
-            .and_then(|status| status.origin)
-            .map(|origin| claimed(link, origin)),
+            .and_then(|status| Some(status.claimed(&subject.uid, status.origin?))),
         live: !subject.deleting,
         object: subject.object,
         uid: subject.uid,

@@ -2,7 +2,7 @@
 
 use super::{Facts, Plan};
 use crate::{
-    api::{AtlasPrivateLinkStatus, Origin},
+    api::{AtlasPrivateLinkStatus, CommonStatus, Origin},
     atlas::{ids::ServiceId, model::Service},
     reconcile::{Subject, report},
 };
@@ -15,7 +15,7 @@ pub fn status(
     plan: &Plan,
     now: Timestamp,
 ) -> AtlasPrivateLinkStatus {
-    let mut status = before.clone();
+    let mut status = before.of_object(&subject.uid);
     match &plan.facts {
         Facts::Unchanged => {}
         Facts::Seen(service, origin) => show(&mut status, service, *origin),

@@ -7,7 +7,7 @@ use crate::{
         death::{self, Moment, Write},
         hands::{NEW, change_id, is_at, make_behind_the_back},
         life::{begin, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
-        looks::deletes,
+        looks::{ELSEWHERE, deletes, object, ready_as, within},
         oracle,
         world::*,
     },
@@ -17,7 +17,7 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{self, Fault, Operation, Rule},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) async fn through_a_leaving_link(dialect: Dialect, id: &str) -> World {
     let mut world = begin(dialect);
@@ -80,25 +80,33 @@ pub(super) async fn arrives_at_the_end(dialect: Dialect) -> World {
 }
 
 /// An endpoint inherits what another one had attached, its own link is gone, and the operator, too.
-async fn inherits_without_link(dialect: Dialect) -> World {
+async fn inherits_without_link(dialect: Dialect, namespace: &str) -> World {
     let mut world = begin(dialect);
     let operator = world.start();
     get_ready(&world).await;
-    world.apply(link("other"));
-    world.apply(endpoint("heir", "other", VPCE));
-    eventually(&world, PATIENCE, "the heir is Ready", |world| world.endpoint_ready("heir")).await;
-    world.kube.delete(LINKS, NAMESPACE, "other").unwrap();
-    eventually(&world, PATIENCE, "its link is gone", is_gone(LINKS, "other")).await;
+    world.secret(namespace, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
+    world.apply(within(namespace, link("other")));
+    world.apply(within(namespace, endpoint("heir", "other", VPCE)));
+    let heir_is_ready = |world: &World| ready_as(world, ENDPOINTS, namespace, "heir", "Adopted");
+    eventually(&world, PATIENCE, "the heir is Ready", heir_is_ready).await;
+    world.kube.delete(LINKS, namespace, "other").unwrap();
+    let gone = |world: &World| world.kube.get(LINKS, namespace, "other").is_none();
+    eventually(&world, PATIENCE, "its link is gone", gone).await;
     change_id(&world, NEW);
     eventually(&world, PATIENCE, "handed over", |world| is_at(world, NEW)).await;
     operator.kill().await;
     world
 }
 
+/// The link of the heir, as it comes again.
+fn of_another_project() -> Value {
+    with(link("other"), json!({"spec": {"projectId": "5df264b8f10fab7d2cad2f0e"}}))
+}
+
 pub(super) async fn link_of_another_project(dialect: Dialect) -> World {
-    let mut world = inherits_without_link(dialect).await;
+    let mut world = inherits_without_link(dialect, NAMESPACE).await;
     world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
-    world.apply(with(link("other"), json!({"spec": {"projectId": "5df264b8f10fab7d2cad2f0e"}})));
+    world.apply(of_another_project());
     let operator = world.start();
     eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;
     world.kube.delete(LINKS, NAMESPACE, "other").unwrap();
@@ -107,8 +115,27 @@ pub(super) async fn link_of_another_project(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
+pub(super) async fn link_of_another_project_elsewhere(dialect: Dialect) -> World {
+    let mut world = inherits_without_link(dialect, ELSEWHERE).await;
+    world.apply(within(ELSEWHERE, of_another_project()));
+    let operator = world.start();
+    let heir = |world: &World| object(world, ENDPOINTS, ELSEWHERE, "heir");
+    let says = |reason: &'static str| move |world: &World| heir(world)["status"]["conditions"][0]["reason"] == reason;
+    eventually(&world, PATIENCE, "said", says("InvalidRequest")).await;
+    world.kube.delete(ENDPOINTS, ELSEWHERE, "heir").unwrap();
+    eventually(&world, PATIENCE, "held", says("DeletionBlocked")).await;
+    world.apply(within(ELSEWHERE, link("third")));
+    eventually(&world, PATIENCE, "the heir is gone", |world| heir(world).is_null()).await;
+    for name in ["other", "third"] {
+        world.kube.delete(LINKS, ELSEWHERE, name).unwrap();
+    }
+    delete_both(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
 pub(super) async fn inherited_without_link(dialect: Dialect) -> World {
-    let mut world = inherits_without_link(dialect).await;
+    let mut world = inherits_without_link(dialect, NAMESPACE).await;
     let operator = world.start();
     world.kube.delete(ENDPOINTS, NAMESPACE, "heir").unwrap();
     eventually(&world, PATIENCE, "the heir is gone", is_gone(ENDPOINTS, "heir")).await;

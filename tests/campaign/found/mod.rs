@@ -79,10 +79,19 @@ enum Found {
     LinkOfAnotherProject,
     /// An endpoint that Atlas has refused to attach, and that is to delete whatever it has, has nothing: it needs no link.
     RefusedAndToBeDeleted,
+    /// A request that came to nothing, for an id that was edited meanwhile: what somebody attaches under it some day is
+    /// theirs.
+    AttachedByAnotherLongAfter,
+    /// What was inherited from another namespace, by an endpoint whose own link was made anew for another project, is not
+    /// let go before there is a way to it.
+    LinkOfAnotherProjectElsewhere,
+    /// A service that failed while endpoints are attached: who waits for it to be mended, and wants another endpoint, is not
+    /// waited for when one of them is to be detached.
+    WaitsForFailedService,
 }
 
 impl Found {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 31] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -111,6 +120,9 @@ impl Found {
         Self::TimeStandsStill,
         Self::LinkOfAnotherProject,
         Self::RefusedAndToBeDeleted,
+        Self::AttachedByAnotherLongAfter,
+        Self::LinkOfAnotherProjectElsewhere,
+        Self::WaitsForFailedService,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -143,6 +155,9 @@ impl Found {
             Self::TimeStandsStill => processes::time_stands_still(dialect).await,
             Self::LinkOfAnotherProject => endings::link_of_another_project(dialect).await,
             Self::RefusedAndToBeDeleted => endings::refused_and_to_be_deleted(dialect).await,
+            Self::AttachedByAnotherLongAfter => others::attached_long_after(dialect).await,
+            Self::LinkOfAnotherProjectElsewhere => endings::link_of_another_project_elsewhere(dialect).await,
+            Self::WaitsForFailedService => rivals::waits_for_failed_service(dialect).await,
         }
     }
 }

@@ -1,20 +1,20 @@
-//! Lives in which somebody else makes a service.
+//! Lives in which somebody else makes a service, or attaches an endpoint.
 
 use super::{MINUTE, PATIENCE, is_gone, over};
 use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
-        hands::make_behind_the_back,
-        life::with_neighbours,
+        hands::{NEW, change_id, is_at, make_behind_the_back},
+        life::{end, with_neighbours},
         looks::deletes,
         world::*,
     },
-    states::remove_services,
+    states::{our_service_ids, remove_endpoint, remove_services},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Operation, Provider},
+    testbed::simulator::{Change, Fault, Operation, Provider, Rule},
 };
 
 /// The link is deleted, and what stands in Atlas stays, for it is somebody else's.
@@ -67,4 +67,38 @@ pub(super) async fn asked_for_by_another(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
     assert!(world.calls(Operation::CreateService) <= 1, "{}", world.picture());
     goes_alone(world, operator).await
+}
+
+pub(super) async fn attached_long_after(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the link is Ready", |world| world.link_ready("orders")).await;
+    let attach = |id: &str| {
+        for service in our_service_ids(&world) {
+            let (project, endpoint) = (PROJECT.to_owned(), id.to_owned());
+            world.change(Change::AddEndpoint { project, service, endpoint, ready: false });
+        }
+    };
+    attach(NEW);
+    world.atlas.inject(Rule::always(Operation::AddEndpoint, Fault::DroppedBefore));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    let asked = |world: &World| world.calls(Operation::AddEndpoint) > 0;
+    eventually(&world, PATIENCE, "asked for", asked).await;
+    change_id(&world, NEW);
+    eventually(&world, PATIENCE, "adopted", |world| is_at(world, NEW)).await;
+    world.atlas.clear_faults();
+    world.pass(120 * MINUTE).await;
+    attach(VPCE);
+    world.pass(120 * MINUTE).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "the endpoint is gone", is_gone(ENDPOINTS, "orders-a")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "both are somebody else's");
+    for id in [VPCE, NEW] {
+        remove_endpoint(&world, id);
+    }
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
 }

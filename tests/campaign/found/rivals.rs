@@ -5,17 +5,17 @@ use crate::{
     harness::{
         alone::eventually,
         hands::NEW,
-        life::{delete_both, end, with_neighbours, with_neighbours_in},
-        looks::{deletes, status},
+        life::{begin, delete_all, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
+        looks::{deletes, says, status},
         oracle,
         world::*,
     },
-    states::{make_vpc_endpoint, remove_endpoint, remove_services},
+    states::{make_vpc_endpoint, remove_endpoint, remove_services, set_state},
     ways::Slow,
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Fault, Operation, Rule, Secret},
+    testbed::simulator::{Fault, Operation, Rule, Secret, ServiceState},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -200,6 +200,26 @@ pub(super) async fn suspended_with_another(dialect: Dialect) -> World {
     suspend(false);
     eventually(&world, PATIENCE, "the rival has one of its own", |world| world.link_ready("rival")).await;
     world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn waits_for_failed_service(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.apply(link("rival"));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    set_state(&world, Some(ServiceState::Failed), None);
+    let waits = |world: &World| says(world, LINKS, "rival").1 == "WaitingForService";
+    eventually(&world, PATIENCE, "the rival waits", waits).await;
+    world.apply(endpoint("late", "rival", NEW));
+    let waits = |world: &World| says(world, ENDPOINTS, "late").1 == "WaitingForLink";
+    eventually(&world, PATIENCE, "the late one waits", waits).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "the first one is gone", is_gone(ENDPOINTS, "orders-a")).await;
+    eventually(&world, PATIENCE, "the late one is Ready", |world| world.endpoint_ready("late")).await;
+    delete_all(&world);
     end(&world).await;
     over(world, operator).await
 }

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 50] = [
+pub const MUTANTS: [Mutant; 53] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -384,16 +384,16 @@ pub const MUTANTS: [Mutant; 50] = [
     Mutant {
         name: "who waits for a leaving link is waited for",
         edits: &[Edit {
-            file: "src/reconcile/endpoint/resolve.rs",
+            file: "src/reconcile/endpoint/sharers.rs",
             old: "    if knows_its_own || (hearing.waits_for_link && link.metadata.deletion_timestamp.is_some()) {",
             new: "    if knows_its_own {",
         }],
-        only: "waits-for-leaving-link",
+        only: "through-leaving-link",
     },
     Mutant {
         name: "what was made for a gone service is waited for",
         edits: &[Edit {
-            file: "src/reconcile/endpoint/resolve.rs",
+            file: "src/reconcile/endpoint/sharers.rs",
             old: "target.as_ref().filter(|target| !replaced(target))",
             new: "target.as_ref().filter(|target| !replaced(target) || !target.endpoint.to_string().is_empty())",
         }],
@@ -441,6 +441,33 @@ pub const MUTANTS: [Mutant; 50] = [
             file: "src/controller/way.rs",
             old: "            !Reason::LOCKED_OUT.iter().any(",
             new: "            true || !Reason::LOCKED_OUT.iter().any(",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "what came to nothing is never forgotten",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/case.rs",
+            old: "            let open = attempt.refusal.is_none() && !self.is_listed(attempted);",
+            new: "            let open = attempt.refusal.is_some() && !self.is_listed(attempted);",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "who wants something else is waited for",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/sharers.rs",
+            old: "    wanted(other).is_none_or(",
+            new: "    true || wanted(other).is_none_or(",
+        }],
+        only: "/found/",
+    },
+    Mutant {
+        name: "a link of another project is a way",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/link.rs",
+            old: "desired.recorded.project.map_or_else(same_service, |project| project == self.project)",
+            new: "desired.recorded.project.map_or_else(same_service, |_| true)",
         }],
         only: "/found/",
     },

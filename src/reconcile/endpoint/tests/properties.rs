@@ -300,7 +300,7 @@ proptest! {
         let after = scene.after(&status);
         let plan = after.plan();
         prop_assert_eq!(&plan.step, &None);
-        let again = crate::reconcile::endpoint::status::status(&status, &after.desired.subject, &plan, second(NOW + 60));
+        let again = crate::reconcile::endpoint::status::status(&status, &after.desired, &plan, second(NOW + 60));
         prop_assert_eq!(again, status);
     }
 

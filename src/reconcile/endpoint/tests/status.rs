@@ -1,21 +1,21 @@
 //! What an endpoint's status shows of a plan.
 
 use crate::{
-    api::{AtlasInterfaceEndpointStatus, Origin},
+    api::{AtlasInterfaceEndpointStatus, CommonStatus, Origin, Retiring},
     atlas::model::{ConnectionStatus, Endpoint},
     reconcile::{
         endpoint::{
             Facts, Plan,
-            fixture::{Scene, attachment, endpoint, held, link_service, scene},
+            fixture::{Scene, attachment, endpoint, held, link_service, project, scene},
             status::{inherited, status},
         },
-        fixture::{NOW, second, subject},
+        fixture::{NOW, second},
     },
 };
 
 fn show(before: &AtlasInterfaceEndpointStatus, facts: Facts) -> AtlasInterfaceEndpointStatus {
     let plan = Plan { facts, retiring: vec![held(2, Origin::Adopted)], ..scene().plan() };
-    status(before, &subject(), &plan, second(NOW))
+    status(before, &scene().desired, &plan, second(NOW))
 }
 
 fn seen() -> AtlasInterfaceEndpointStatus {
@@ -44,6 +44,7 @@ fn every_fact_of_the_endpoint_is_shown() {
     let created = Some(Origin::Created);
     assert_eq!(summary(&status), (Some("vpce-00000001"), created, Some("REJECTED"), true, Some("no")));
     assert_eq!(status.private_link_id, Some(link_service().to_string()));
+    assert_eq!(status.project_id, Some(project().to_string()));
     assert_eq!((status.retiring.len(), status.retiring[0].interface_endpoint_id.as_str()), (1, "vpce-00000002"));
     assert_eq!((status.retiring[0].origin, status.conditions.len()), (Origin::Adopted, 2));
 }
@@ -72,6 +73,29 @@ fn unchanged_facts_stay_and_fields_without_value_are_absent() {
 }
 
 #[test]
+fn the_project_is_told_as_long_as_something_is_attached() {
+    let without = |facts, before: &AtlasInterfaceEndpointStatus| {
+        status(before, &scene().desired, &Plan { facts, ..scene().plan() }, second(NOW)).project_id
+    };
+    assert_eq!(without(Facts::Unchanged, &AtlasInterfaceEndpointStatus::default()), None);
+    assert_eq!(show(&seen(), Facts::Nothing).project_id, Some(project().to_string()));
+}
+
+/// A backup tool puts it on another object, with all that it claims.
+#[test]
+fn a_status_that_was_written_for_another_object_has_created_nothing() {
+    let copied = AtlasInterfaceEndpointStatus { observed_uid: Some("another".into()), ..seen() };
+    let retiring = Retiring { origin: Origin::Created, ..copied.retiring[0].clone() };
+    let copied = AtlasInterfaceEndpointStatus { retiring: vec![retiring], ..copied };
+    let own = copied.of_object("uid");
+    assert_eq!((own.origin, own.retiring[0].origin), (Some(Origin::Adopted), Origin::Adopted));
+    assert_eq!(own.observed_uid.as_deref(), Some("uid"));
+    assert_eq!(copied.claimed("uid", Origin::Created), Origin::Adopted);
+    assert_eq!(own.claimed("uid", Origin::Created), Origin::Created);
+    assert_eq!(copied.of_object("another"), copied);
+}
+
+#[test]
 fn an_heir_takes_what_it_records_already_or_what_it_has_room_for() {
     let theirs = held(1, Origin::Created);
     let before = |scene: Scene| scene.before();
@@ -79,14 +103,15 @@ fn an_heir_takes_what_it_records_already_or_what_it_has_room_for() {
     let first = Some("vpce-00000001".to_owned());
     // Nothing recorded, or just this.
     for heir in [scene(), scene().holding(held(1, Origin::Adopted))] {
-        let status = inherited(&before(heir), &theirs).unwrap();
+        let status = inherited(&before(heir), &theirs, Some(project())).unwrap();
         assert_eq!((id(&status), status.origin), (first.clone(), Some(Origin::Created)));
+        assert_eq!(status.project_id, Some(project().to_string()));
     }
     // Something else is its own.
-    assert_eq!(inherited(&before(scene().holding(held(2, Origin::Adopted))), &theirs), None);
+    assert_eq!(inherited(&before(scene().holding(held(2, Origin::Adopted))), &theirs, None), None);
     // What is to be detached once the new one is there is still what it has; this may be it.
     let waiting = scene().retiring(held(1, Origin::Adopted)).retiring(held(2, Origin::Adopted));
-    let status = inherited(&before(waiting), &theirs).unwrap();
+    let status = inherited(&before(waiting), &theirs, None).unwrap();
     assert_eq!((id(&status), status.origin), (None, None));
     let origins: Vec<_> = status.retiring.iter().map(|old| old.origin).collect();
     assert_eq!(origins, [Origin::Created, Origin::Adopted]);

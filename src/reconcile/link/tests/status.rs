@@ -36,6 +36,7 @@ fn every_fact_of_the_service_is_shown() {
     let shown = show(&AtlasPrivateLinkStatus::default(), seen(all));
     let AtlasPrivateLinkStatus {
         observed_generation,
+        observed_uid,
         private_link_id,
         state,
         region_name,
@@ -51,6 +52,7 @@ fn every_fact_of_the_service_is_shown() {
         conditions,
     } = shown;
     assert_eq!((observed_generation, attempts, last_handled_reconcile_at), (Some(1), None, None));
+    assert_eq!(observed_uid, Some(subject().uid));
     assert_eq!((private_link_id, state.as_deref()), (Some(id().to_string()), Some("AVAILABLE")));
     assert_eq!((region_name.as_deref(), origin), (Some("US_EAST_1"), Some(Origin::Created)));
     assert_eq!(endpoint_service_name.as_deref(), Some("com.amazonaws.vpce.us-east-1.vpce-svc-1"));
@@ -92,5 +94,5 @@ fn unchanged_facts_stay_and_fields_without_value_are_absent() {
     assert_eq!((&after.private_link_id, &after.state), (&before.private_link_id, &before.state));
     let fresh = serde_json::to_value(show(&AtlasPrivateLinkStatus::default(), Facts::Unchanged)).unwrap();
     let keys: Vec<_> = fresh.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["conditions", "observedGeneration"]);
+    assert_eq!(keys, ["conditions", "observedGeneration", "observedUid"]);
 }

@@ -1,0 +1,147 @@
+//! The other endpoints that name what one names, and those of which that is not known yet. Reads only.
+
+use super::{Attachment, Desired, link::Link, resolve::attached};
+use crate::{
+    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Standing, Verdict},
+    atlas::{ids::EndpointId, region::Region},
+    controller::{
+        context::{Care, Context, Watched},
+        memory::Hearing,
+        way,
+    },
+    reconcile::{
+        Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::Blocked,
+        link::resolve::key_of,
+        ownership::{Claim, Heard},
+    },
+};
+use kube::ResourceExt;
+
+pub(super) type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
+
+/// The other objects that name what this one names, and those of which that is not known yet.
+pub(super) async fn others(
+    ctx: &Context,
+    desired: &Desired,
+    link: &Link,
+    object: &AtlasInterfaceEndpoint,
+    care: Care,
+) -> Result<Others, Blocked> {
+    let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
+    let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
+    let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).and_then(key_of);
+    let (mut named, mut unheard) = (Vec::new(), Vec::new());
+    for other in
+        endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
+    {
+        let subject = Subject::of(other, other.spec.suspend.unwrap_or_default());
+        let hearing = ctx.memories.hearing(&subject.uid);
+        let other_link = links.iter().filter_map(Watched::get).find(|candidate| is_link_of(other, candidate));
+        let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == link.project.to_string());
+        let may_share = same_project && !subject.deleting && may_want(other, desired);
+        if may_share && !has_answered(ctx, &hearing, other_link, key.as_ref()) {
+            unheard.push(claim(&subject, Heard::Nothing, None));
+        }
+        named.extend(attachments(other, &subject, &hearing));
+    }
+    Ok((named, unheard))
+}
+
+/// Whether an object may want something that this one has: not, if its spec has another id.
+fn may_want(other: &AtlasInterfaceEndpoint, desired: &Desired) -> bool {
+    let recorded = &desired.recorded;
+    let attempted = recorded.attempt.iter().filter_map(|attempt| match &attempt.write {
+        AttemptedWrite::AddEndpoint { endpoint, .. } | AttemptedWrite::RemoveEndpoint { endpoint, .. } => {
+            Some(endpoint)
+        }
+        AttemptedWrite::CreateService | AttemptedWrite::DeleteService { .. } => None,
+    });
+    let mut all =
+        recorded.all().map(|held| &held.attachment).chain(&desired.target).map(|all| &all.endpoint).chain(attempted);
+    wanted(other).is_none_or(|wanted| all.any(|id| *id == wanted))
+}
+
+/// The id in an object's spec; `None` where it stands elsewhere, or is none.
+fn wanted(object: &AtlasInterfaceEndpoint) -> Option<EndpointId> {
+    object.spec.interface_endpoint_id.as_ref()?.parse().ok()
+}
+
+fn is_link_of(endpoint: &AtlasInterfaceEndpoint, link: &AtlasPrivateLink) -> bool {
+    endpoint.namespace() == link.namespace()
+        && link.metadata.name.as_ref() == Some(&endpoint.spec.private_link_ref.name)
+}
+
+/// Whether an object has had its answer: through its link, and after it.
+fn has_answered(
+    ctx: &Context,
+    hearing: &Hearing,
+    link: Option<&AtlasPrivateLink>,
+    key: Option<&(String, Region)>,
+) -> bool {
+    // Without a key, that of a link that is gone, any of the project may be meant.
+    if let (Some(link), Some(key)) = (link, key)
+        && key_of(link).as_ref() != Some(key)
+    {
+        return true;
+    }
+    let Some(heard) = hearing.heard else { return false };
+    let knows_its_own = heard == Heard::Listed && hearing.target.is_some();
+    let Some(link) = link else { return heard == Heard::Lacking || knows_its_own };
+    // Through a link that leaves nothing new is attached, so whoever waits for it shares nothing through it.
+    if knows_its_own || (hearing.waits_for_link && link.metadata.deletion_timestamp.is_some()) {
+        return true;
+    }
+    let of_link = ctx.memories.hearing(&link.uid().unwrap_or_default());
+    match of_link.heard {
+        None | Some(Heard::Nothing) => false,
+        Some(Heard::Lacking) => true,
+        Some(Heard::Listed) if hearing.waits_for_link => {
+            let standing =
+                link.status.as_ref().and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing);
+            standing == Some(Standing::Stalled) || link.spec.suspend == Some(true)
+        }
+        Some(Heard::Listed) => hearing.last > of_link.since,
+    }
+}
+
+/// What an object names: what its status records, what is retiring, and what it was found to want.
+fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hearing) -> Vec<(Attachment, Claim)> {
+    let attempt = Attempt::read(other.metadata.annotations.as_ref(), &subject.uid);
+    let (held, retiring) = attached(&other.status.clone().unwrap_or_default(), subject);
+    let heard = hearing.heard.unwrap_or(Heard::Nothing);
+    let has = held.iter().chain(&retiring);
+    let mut all: Vec<_> = has.map(|held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)))).collect();
+    // What was made for a service that is gone is never attached to the next one.
+    let replaced = |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
+    // It may have been edited since it looked.
+    let target = hearing.target.clone().map(|target| match wanted(other) {
+        Some(endpoint) => Attachment { endpoint, ..target },
+        None => target,
+    });
+    if let Some(target) = target.as_ref().filter(|target| !replaced(target))
+        && all.iter().all(|(attachment, _)| attachment != target)
+    {
+        // What a suspended one names and has not, it records only if nothing else is recorded of it.
+        let attempted = attempt.as_ref().is_some_and(|attempt| attempt.may_have_attached(target));
+        let blank = subject.suspended && !attempted && all.is_empty();
+        if blank || attempted || !subject.suspended {
+            all.push((target.clone(), Claim { blank, ..claim(subject, heard, None) }));
+        }
+    }
+    all
+}
+
+fn claim(subject: &Subject, heard: Heard, origin: Option<Origin>) -> Claim {
+    Claim {
+        object: subject.object.clone(),
+        uid: subject.uid.clone(),
+        created: subject.created,
+        live: !subject.deleting,
+        heard,
+        adoption: AdoptionPolicy::AdoptOrCreate,
+        origin,
+        blank: false,
+    }
+}
