@@ -95,6 +95,9 @@ impl Inner {
         // Asked again: others may have learnt a pause while we waited, and a held call fetches no token either.
         exchange.admit()?;
         let answered = timeout(self.config.deadline, self.auth.exchange(credential, &template, exchange)).await;
+        if let Some(basis) = call.basis {
+            self.order.ended(basis);
+        }
         let answer = answered.unwrap_or_else(|_| Err(exchange.overdue(self.config.deadline)))?;
         if !answer.status().is_success() {
             return Err(classify::refusal(&answer, credential.secret(), &self.config.clock));

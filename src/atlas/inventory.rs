@@ -98,7 +98,7 @@ enum Note {
 
 /// A note, and the request whose answer it is.
 struct Noted {
-    sent: Sent,
+    answered: Sent,
     note: Note,
 }
 
@@ -179,7 +179,7 @@ impl Inventory {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             turns.entry(project).or_default().clone()
         };
-        let pass = turnstile.enter().await.ok()?;
+        let pass = turnstile.enter_or_come_back().await.ok()?;
         Some(Turn { _pass: pass, _turnstile: turnstile })
     }
 
@@ -287,7 +287,7 @@ impl Inventory {
         self.accept_writes(caller);
         // v1.0 doesn't repeat the region that it was asked for; the one who asked knows it.
         answer.value.region.get_or_insert_with(|| region.clone());
-        self.note(caller.project, answer.value.id, answer.sent, Note::Created(answer.value.clone()));
+        self.note(caller.project, answer.value.id, Note::Created(answer.value.clone()));
         Ok(answer)
     }
 
@@ -302,9 +302,9 @@ impl Inventory {
         id: ServiceId,
         basis: &Basis,
     ) -> Result<(), Failure> {
-        let answer = self.atlas.delete_service(caller, provider, id, basis).await?;
+        self.atlas.delete_service(caller, provider, id, basis).await?;
         self.accept_writes(caller);
-        self.note(caller.project, id, answer.sent, Note::Deleting);
+        self.note(caller.project, id, Note::Deleting);
         Ok(())
     }
 
@@ -321,7 +321,7 @@ impl Inventory {
     ) -> Result<(), Failure> {
         let answer = self.atlas.add_endpoint(caller, service, id, basis).await?;
         self.accept_writes(caller);
-        self.note(caller.project, service, answer.sent, Note::Attached(id.clone()));
+        self.note(caller.project, service, Note::Attached(id.clone()));
         shared(&self.endpoints, self.endpoint_key(caller, service, id)).observe(answer);
         Ok(())
     }
@@ -346,8 +346,10 @@ impl Inventory {
         EndpointKey { credential: caller.credential.id(), service, endpoint: id.clone() }
     }
 
-    fn note(&self, project: ProjectId, service: ServiceId, sent: Sent, note: Note) {
-        lock(&self.notes).entry((project, service)).or_default().push(Noted { sent, note });
+    /// Takes in what a write's answer said. A list that was requested while the write was under way may lack it.
+    fn note(&self, project: ProjectId, service: ServiceId, note: Note) {
+        let answered = Sent { sequence: self.sequence(), at: Instant::now() };
+        lock(&self.notes).entry((project, service)).or_default().push(Noted { answered, note });
     }
 
     fn view<T>(&self, answer: Answer<T>) -> View<T> {
@@ -359,7 +361,7 @@ impl Inventory {
     /// Lays the notes of later writes over a view.
     fn lay_over(&self, project: ProjectId, provider: Provider, view: &mut Services) {
         for ((_, id), entries) in lock(&self.notes).iter().filter(|((of, _), _)| *of == project) {
-            for noted in entries.iter().filter(|noted| noted.sent.sequence > view.read.sequence) {
+            for noted in entries.iter().filter(|noted| noted.answered.sequence > view.read.sequence) {
                 apply(&mut view.value, *id, provider, &noted.note);
             }
         }
@@ -379,7 +381,7 @@ impl Inventory {
         lock(&self.notes).retain(|(project, _), entries| {
             let older = oldest.get(project);
             entries.retain(|noted| {
-                noted.sent.at.elapsed() < UNDER_WAY || older.is_some_and(|older| *older < noted.sent.sequence)
+                noted.answered.at.elapsed() < UNDER_WAY || older.is_some_and(|older| *older < noted.answered.sequence)
             });
             !entries.is_empty()
         });

@@ -48,6 +48,15 @@ impl Order {
         writes.insert(basis.key.clone(), sent);
         Ok(sent)
     }
+
+    /// The write of this key has ended, however that was. A read that was requested while it was under way may have been
+    /// answered from before it: only a later one tells what came of it.
+    pub(super) fn ended(&self, basis: &Basis) {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(write) = writes.get_mut(&basis.key) {
+            write.sequence = self.next();
+        }
+    }
 }
 
 /// Whether a write that is handed to the transport `now` may rest on `read`, `last` being the last other write of its key.

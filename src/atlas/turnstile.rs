@@ -2,7 +2,10 @@
 //! object of another project could use.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::OwnedMutexGuard, time::Instant};
@@ -10,11 +13,16 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 /// How long the one inside is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How many may wait who can as well come back.
+const FEW: usize = 2;
+
 /// Lets one through at a time.
 #[derive(Default)]
 pub(super) struct Turnstile {
     door: Arc<tokio::sync::Mutex<()>>,
     inside: Arc<Mutex<Stay>>,
+    /// How many wait for their turn.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -59,6 +67,15 @@ impl Turnstile {
         Ok(Pass { _door: door, inside: self.inside.clone() })
     }
 
+    /// The same, for whoever can come back: only a few wait, so that one comes in when another leaves.
+    ///
+    /// # Errors
+    /// As [`Self::enter`], and when enough wait already.
+    pub(super) async fn enter_or_come_back(&self) -> Result<Pass, Busy> {
+        let place = Place::taken(&self.waiting);
+        if place.before >= FEW { Err(self.busy()) } else { self.enter().await }
+    }
+
     /// The one inside stays as long as the one before, or as long again as until now.
     fn busy(&self) -> Busy {
         let now = Instant::now();
@@ -67,6 +84,24 @@ impl Turnstile {
         let expected =
             Some(since + last).filter(|end| *end > now).unwrap_or(now + now.saturating_duration_since(since));
         Busy { until: expected.clamp(now + PATIENCE / 2, now + 10 * PATIENCE) }
+    }
+}
+
+/// A place among those who wait, until it is dropped.
+struct Place<'a> {
+    of: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Place<'a> {
+    fn taken(of: &'a AtomicUsize) -> Self {
+        Self { of, before: of.fetch_add(1, Ordering::SeqCst) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.of.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

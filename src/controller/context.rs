@@ -1,6 +1,10 @@
-//! What every reconcile can reach, and the reads of Kubernetes that decisions rest on.
+//! What every reconcile can reach.
 
-use super::{memory::Memories, settings::Settings};
+use super::{
+    memory::Memories,
+    objects::{Objects, Watched},
+    settings::Settings,
+};
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink},
     atlas::inventory::Inventory,
@@ -10,20 +14,12 @@ use crate::{
     metrics::Metrics,
     reconcile::attempt::Holder,
 };
-use futures::future::try_join_all;
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::ListParams,
-    core::{DeserializeGuard, NamespaceResourceScope},
-    runtime::reflector::Store,
-};
+use kube::{Client, Resource, ResourceExt};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use serde::de::DeserializeOwned;
 use std::{
     collections::HashSet,
-    fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -125,87 +121,4 @@ pub enum Care {
     AtlasNow,
     /// Atlas and the cluster are to be seen as they are now: something is about to be taken away.
     EverythingNow,
-}
-
-/// An object that could be decoded, shared with the watch's store.
-#[derive(Clone)]
-pub struct Watched<K>(Arc<DeserializeGuard<K>>);
-
-impl<K> Watched<K> {
-    fn new(guard: Arc<DeserializeGuard<K>>) -> Option<Self> {
-        guard.0.is_ok().then_some(Self(guard))
-    }
-
-    pub fn get(&self) -> Option<&K> {
-        self.0.0.as_ref().ok()
-    }
-}
-
-/// The objects of one kind in the watched namespaces.
-pub struct Objects<K: Resource<DynamicType = ()> + 'static> {
-    client: Client,
-    /// Empty: all namespaces.
-    namespaces: Vec<String>,
-    stores: OnceLock<Vec<Store<DeserializeGuard<K>>>>,
-}
-
-impl<K> Objects<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + Sync
-        + 'static,
-{
-    pub fn new(client: Client, namespaces: Vec<String>) -> Self {
-        Self { client, namespaces, stores: OnceLock::new() }
-    }
-
-    /// Hands over the stores that the watches fill; only the first call counts.
-    pub fn fill_from(&self, stores: Vec<Store<DeserializeGuard<K>>>) {
-        self.stores.get_or_init(|| stores);
-    }
-
-    /// The objects as the watches last showed them, or as they are now. An object that cannot be decoded is left out: it
-    /// has no place in anybody's decision.
-    ///
-    /// # Errors
-    /// When the API server doesn't answer a list.
-    pub async fn all(&self, care: Care) -> Result<Vec<Watched<K>>, kube::Error> {
-        match care {
-            Care::Normal | Care::AtlasNow => Ok(self.cached()),
-            Care::EverythingNow => self.listed().await,
-        }
-    }
-
-    /// The objects as the watches last showed them.
-    pub fn cached(&self) -> Vec<Watched<K>> {
-        self.stores.get().into_iter().flatten().flat_map(Store::state).filter_map(Watched::new).collect()
-    }
-
-    async fn listed(&self) -> Result<Vec<Watched<K>>, kube::Error> {
-        let apis: Vec<Api<DeserializeGuard<K>>> = if self.namespaces.is_empty() {
-            vec![Api::all(self.client.clone())]
-        } else {
-            self.namespaces.iter().map(|namespace| Api::namespaced(self.client.clone(), namespace)).collect()
-        };
-        let lists = try_join_all(apis.iter().map(|api| async { api.list(&ListParams::default()).await })).await?;
-        Ok(lists.into_iter().flatten().filter_map(|guard| Watched::new(Arc::new(guard))).collect())
-    }
-
-    /// One object as the watches last showed it.
-    pub fn find(&self, namespace: &str, name: &str) -> Option<Watched<K>> {
-        let matches = |object: &K| {
-            object.namespace().as_deref() == Some(namespace) && object.meta().name.as_deref() == Some(name)
-        };
-        let mut stores = self.stores.get().into_iter().flatten();
-        stores.find_map(|store| store.find(|guard| guard.0.as_ref().is_ok_and(matches))).and_then(Watched::new)
-    }
-
-    /// The API of one namespace.
-    pub fn api(&self, namespace: &str) -> Api<K> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
 }

@@ -10,14 +10,22 @@ use super::{
     write,
 };
 use crate::{
-    api::CommonStatus,
+    api::{CommonStatus, Reason, Verdict},
     atlas::{Caller, Sent},
     metrics::ErrorClass,
-    reconcile::{Look, Subject, blocked::Cause, report},
+    reconcile::{
+        Look, Subject,
+        blocked::{Blocked, Cause},
+        report,
+    },
 };
 use futures::FutureExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use kube::{
+    ResourceExt,
+    core::{DeserializeGuard, Status},
+    runtime::controller::Action,
+};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -55,7 +63,7 @@ async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Ac
     };
     let uid = object.uid().unwrap_or_default();
     let span = events::span(ctx, &object);
-    let (run, started) = (AssertUnwindSafe(run(ctx, object)).catch_unwind(), Instant::now());
+    let (run, started) = (AssertUnwindSafe(run(ctx, object.clone())).catch_unwind(), Instant::now());
     let ended = tokio::time::timeout(DEADLINE, run).instrument(span.clone()).await;
     ctx.metrics.reconciled(K::NAME, started.elapsed());
     match ended {
@@ -72,6 +80,11 @@ async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Ac
                     tracing::warn!(%error, "will try again")
                 }
             });
+            if let kube::Error::Api(refusal) = &error
+                && is_for_a_person(refusal)
+            {
+                tell_refusal(ctx, &object, refusal).instrument(span).await;
+            }
             again(ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
         }
         Ok(Ok(Err(Trouble::Unread))) => again(ctx, &uid, ErrorClass::Kubernetes),
@@ -83,6 +96,22 @@ async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Ac
             span.in_scope(|| tracing::warn!("the reconcile took too long and was given up"));
             again(ctx, &uid, ErrorClass::Timeout)
         }
+    }
+}
+
+/// Whether the API server refuses a write for as long as nobody changes a permission, a policy or the definition.
+fn is_for_a_person(refusal: &Status) -> bool {
+    (400..500).contains(&refusal.code) && ![404, 408, 409, 429].contains(&refusal.code)
+}
+
+/// Says on the object that a write of it was refused, if at least that is taken.
+async fn tell_refusal<K: Kind>(ctx: &Context, object: &K, refusal: &Status) {
+    let Ok(Some(object)) = fetched(ctx, object).await else { return };
+    let subject = Subject::of(&object, object.is_suspended());
+    let message = format!("the API server refuses a change that the operator has to make: {}", refusal.message);
+    let blocked = Blocked::by_cluster(Verdict::reconciling(Reason::Retrying, message), None);
+    if let Err(error) = stop(ctx, &object, &subject, &blocked).await {
+        tracing::debug!(%error, "nor can that be said on the object");
     }
 }
 

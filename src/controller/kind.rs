@@ -1,8 +1,9 @@
 //! What the driver has to know of a kind: one implementation each in `reconcile::link` and `reconcile::endpoint`.
 
 use super::{
-    context::{Care, Context, Objects},
+    context::{Care, Context},
     events::News,
+    objects::Objects,
 };
 use crate::{
     api::CommonStatus,

@@ -8,6 +8,7 @@ pub mod housekeeping;
 pub mod kind;
 mod measure;
 pub mod memory;
+pub mod objects;
 pub mod send;
 mod setback;
 pub mod settings;

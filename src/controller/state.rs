@@ -1,6 +1,6 @@
 //! What metrics show of all objects, read from the watches' stores and from memory.
 
-use super::{context::Context, context::Watched, kind::Kind};
+use super::{context::Context, kind::Kind, objects::Watched};
 use crate::{
     api::CommonStatus,
     atlas::{ids::ProjectId, region::Provider},

@@ -7,12 +7,13 @@ use super::{
 use crate::{
     atlas::{Atlas, inventory::Inventory},
     controller::{
-        context::{Context, Jitter, Objects},
+        context::{Context, Jitter},
         driver::reconcile,
         events::Events,
         housekeeping,
         kind::Kind,
         memory::Memories,
+        objects::Objects,
     },
     credentials::Credentials,
     metrics::{ErrorClass, state::Source},

@@ -12,10 +12,9 @@ use std::time::Duration;
 /// Waits until both kinds are served.
 pub(super) async fn wait_for_crds(client: &Client, namespaces: &[String], health: &Health, metrics: &Metrics) {
     let mut pause = Duration::from_millis(200);
-    let scope = namespaces.first().map(String::as_str);
     loop {
-        let (links, endpoints) =
-            (serves::<AtlasPrivateLink>(client, scope).await, serves::<AtlasInterfaceEndpoint>(client, scope).await);
+        let links = serves_somewhere::<AtlasPrivateLink>(client, namespaces).await;
+        let endpoints = serves_somewhere::<AtlasInterfaceEndpoint>(client, namespaces).await;
         let problems: Vec<Problem> = [links, endpoints].into_iter().filter_map(Result::err).collect();
         let missing: Vec<String> = problems.iter().filter_map(Problem::missing).collect();
         metrics.crds_missing(missing.len());
@@ -56,6 +55,19 @@ impl Problem {
 
 /// How long the API server is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether a kind can be listed in all namespaces or, where some are named, in one of them: another one may be gone, and
+/// with it the permission.
+async fn serves_somewhere<K: Kind>(client: &Client, namespaces: &[String]) -> Result<(), Problem> {
+    let Some((first, others)) = namespaces.split_first() else { return serves::<K>(client, None).await };
+    let mut served = serves::<K>(client, Some(first)).await;
+    for namespace in others {
+        if served.is_err() {
+            served = serves::<K>(client, Some(namespace)).await;
+        }
+    }
+    served
+}
 
 /// Whether a kind can be listed.
 async fn serves<K: Kind>(client: &Client, namespace: Option<&str>) -> Result<(), Problem> {

@@ -12,7 +12,7 @@ use crate::{
     server::{self, Health, Phase},
 };
 use kube::Client;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// `atlas-privatelink-operator run`.
@@ -66,10 +66,14 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
     tokio::spawn(stop_on_signal(stop.clone(), health.clone()));
     let result = operate(parts, health, stop).await;
     serving.cancel();
-    let _ = server.await;
+    // Somebody may have begun a request and say no more.
+    let _ = tokio::time::timeout(LAST_ANSWERS, server).await;
     tracing::info!("stopped");
     result
 }
+
+/// How long those who ask for a page are waited for at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// The pod or host, and this run of the program in it: who is restarted in its place is another.
 fn holder() -> String {

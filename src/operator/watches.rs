@@ -98,17 +98,29 @@ pub(super) fn watches(
     health: &Health,
     (wakers, (links_woken, endpoints_woken)): (&Wakers, Woken),
 ) -> (Watch<AtlasPrivateLink>, Watch<AtlasInterfaceEndpoint>) {
-    let (of, wake) = (ctx.clone(), wakers.clone());
+    let (of, wake, wake_own) = (ctx.clone(), wakers.clone(), wakers.clone());
     let api = heard::<AtlasPrivateLink>(&ctx.client, namespace, health);
-    let links = watch(ctx, api, links_woken, move |link: &AtlasPrivateLink| {
-        endpoints_of(&of, link).for_each(|endpoint| wake.wake_endpoint(endpoint));
-        links_beside(&of, link).for_each(|other| wake.wake_link(other));
-    });
-    let wake = wakers.clone();
+    let links = watch(
+        ctx,
+        api,
+        links_woken,
+        move |link| wake_own.wake_link(link),
+        move |link: &AtlasPrivateLink| {
+            endpoints_of(&of, link).for_each(|endpoint| wake.wake_endpoint(endpoint));
+            links_beside(&of, link).for_each(|other| wake.wake_link(other));
+        },
+    );
+    let (wake, wake_own) = (wakers.clone(), wakers.clone());
     let api = heard::<AtlasInterfaceEndpoint>(&ctx.client, namespace, health);
-    let endpoints = watch(ctx, api, endpoints_woken, move |endpoint: &AtlasInterfaceEndpoint| {
-        wake.wake_link(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name));
-    });
+    let endpoints = watch(
+        ctx,
+        api,
+        endpoints_woken,
+        move |endpoint| wake_own.wake_endpoint(endpoint),
+        move |endpoint: &AtlasInterfaceEndpoint| {
+            wake.wake_link(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name));
+        },
+    );
     (links, endpoints)
 }
 
@@ -116,10 +128,13 @@ fn watch<K: Kind>(
     ctx: &Arc<Context>,
     api: Api<DeserializeGuard<K>>,
     woken: UnboundedReceiver<Ref<K>>,
-    wake: impl Fn(&K) + Send + 'static,
+    wake_own: impl Fn(Ref<K>) + Send + 'static,
+    wake: impl Fn(&K) + Send + Sync + 'static,
 ) -> Watch<K> {
     let (store, writer) = reflector::store();
-    let (of, mut is_first) = (ctx.clone(), true);
+    let (of, shown, mut is_first) = (ctx.clone(), store.clone(), true);
+    let wake = Arc::new(wake);
+    let wake_listed = wake.clone();
     let events = watcher(api, watcher::Config::default())
         .default_backoff()
         // Nothing here asks who owns which field, and they are half of an object's size.
@@ -137,12 +152,24 @@ fn watch<K: Kind>(
                 if std::mem::take(&mut is_first) {
                     of.filled.send_modify(|filled| *filled += 1);
                 }
+                for guard in shown.state() {
+                    wake_own(ObjectRef::from_obj(&*guard));
+                    guard.0.iter().for_each(|object| wake_listed(object));
+                }
             }
             watcher::Event::Init => {}
         })
-        .touched_objects()
-        .inspect_ok(move |guard| guard.0.iter().for_each(&wake));
+        .try_filter_map(|event| std::future::ready(Ok(changed(event))))
+        .inspect_ok(move |guard| guard.0.iter().for_each(|object| wake(object)));
     Watch { events: events.boxed(), store, woken }
+}
+
+/// The object of a change. What a list shows is in the store, and woken, once the list is complete.
+fn changed<K>(event: watcher::Event<K>) -> Option<K> {
+    match event {
+        watcher::Event::Apply(object) | watcher::Event::Delete(object) => Some(object),
+        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::InitDone => None,
+    }
 }
 
 fn reference<K: Kind>(namespace: &str, name: &str) -> Ref<K> {

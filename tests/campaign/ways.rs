@@ -32,6 +32,25 @@ impl Transport for Slow {
     }
 }
 
+/// A way to Atlas on which writes take their time to get there, and reads do not.
+pub struct Late {
+    pub inner: Arc<dyn Transport>,
+    pub by: Duration,
+}
+
+impl Transport for Late {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let (inner, by) = (self.inner.clone(), self.by);
+        let writes = request.method() != Method::GET && request.headers().contains_key(header::AUTHORIZATION);
+        Box::pin(async move {
+            if writes {
+                tokio::time::sleep(by).await;
+            }
+            inner.send(request).await
+        })
+    }
+}
+
 /// A way to Atlas that can be cut: what is sent then is never answered.
 pub struct Severable {
     pub inner: Arc<dyn Transport>,

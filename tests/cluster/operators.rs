@@ -17,6 +17,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
+use tokio::io::AsyncWriteExt;
 
 /// Links, and an endpoint on each, in as many projects.
 async fn applied(world: &World, count: usize) {
@@ -212,6 +213,18 @@ async fn sigterm_ends_it_well() {
     let status = operator.terminate().await;
     assert!(status.success(), "{status}");
     world.always().await;
+}
+
+/// Also while somebody has begun to ask for one of its pages, and says no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_never_finished_does_not_hold_up_its_end() {
+    let world = World::new(Nature::default()).await;
+    let operator = world.start();
+    until(SOON, "it serves", async || operator.page("/readyz").await.0 == 200).await;
+    let mut half = tokio::net::TcpStream::connect(operator.address().await).await.expect("connected");
+    half.write_all(b"GET /met").await.expect("sent");
+    let status = operator.terminate().await;
+    assert!(status.success(), "{status}");
 }
 
 /// Also while a call of Atlas is under way: that one is finished and recorded, and nothing else is begun meanwhile.

@@ -45,6 +45,31 @@ async fn a_dead_project_with_many_links_does_not_delay_the_others() {
     assert!(world.link_is("dead-0", Standing::Reconciling, "AtlasUnreachable"));
 }
 
+/// Each write of theirs takes its time, and all wait for their turn.
+#[tokio::test(start_paused = true)]
+async fn a_busy_project_with_many_endpoints_does_not_delay_the_others() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    let busy = |number: u32| endpoint(&format!("busy-{number}"), "busy", &format!("vpce-{number:017x}"));
+    world.apply(with(link("busy"), json!({"spec": {"projectId": DEAD}})));
+    world.apply(link("orders"));
+    let _operator = world.start();
+    world.until(UNDISTURBED, "both Ready", |world| world.link_ready("orders") && world.link_ready("busy")).await;
+    let mut slow = Rule::always(Operation::AddEndpoint, Fault::Slow { millis: 1_200 });
+    slow.when.project = Some(DEAD.to_owned());
+    world.atlas.inject(slow);
+    (0..200).for_each(|number| world.apply(busy(number)));
+    world.pass(Duration::from_secs(10)).await;
+    for number in 0..5 {
+        let id = format!("vpce-{:017x}", 1000 + number);
+        world.apply(endpoint(&format!("orders-{number}"), "orders", &id));
+    }
+    let attached = |world: &World| {
+        (0..5).all(|number| status(world, ENDPOINTS, &format!("orders-{number}"))["origin"] == "Created")
+    };
+    world.until(Duration::from_secs(20), "attached", attached).await;
+}
+
 /// All want to write to one project.
 #[tokio::test(start_paused = true)]
 async fn a_refused_key_with_many_links_does_not_delay_the_others() {

@@ -24,6 +24,7 @@ mod proofs;
 mod replace;
 mod restart;
 mod retry;
+mod scopes;
 mod secrets;
 mod sessions;
 mod turns;

@@ -1,4 +1,4 @@
-//! Reads of the Kubernetes API that fail, and reads that are not allowed.
+//! Reads of the Kubernetes API that fail, and reads and writes that are not allowed.
 
 use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
@@ -74,4 +74,24 @@ async fn an_endpoint_of_another_region_of_which_nothing_is_heard_holds_no_deleti
     world.pass(MINUTE).await;
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     world.until(5 * MINUTE, "gone", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
+}
+
+/// A policy or a missing permission: the object says so, once, as far as that is taken.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_refused_is_told_on_the_object() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    let records = Matcher::any().resource(LINKS).verb(Verb::Patch).subresource("");
+    world.kube.inject(Rule::new(records, Fault::status(StatusCode::FORBIDDEN)).always());
+    let _operator = world.start();
+    world.apply(link("orders"));
+    world.until(MINUTE, "told", |world| world.link_is("orders", Standing::Reconciling, "Retrying")).await;
+    let message = message(&world, LINKS, NAMESPACE, "orders");
+    assert!(message.starts_with("the API server refuses a change that the operator has to make: "), "{message}");
+    let told = status(&world, LINKS, "orders");
+    world.pass(HOUR).await;
+    assert_eq!(status(&world, LINKS, "orders"), told, "told once");
+    assert_eq!(writes_to_atlas(&world), 0);
+    world.kube.lift_all();
+    world.until(10 * MINUTE, "Ready", |world| world.link_ready("orders")).await;
 }

@@ -8,10 +8,11 @@ use crate::{
     api::{AtlasInterfaceEndpoint, AtlasInterfaceEndpointStatus, AtlasPrivateLink, Origin},
     atlas::{Basis, Caller, Sent, WriteKey, model::ConnectionStatus},
     controller::{
-        context::{Care, Context, Objects, Watched},
+        context::{Care, Context},
         events::{News, announce_deed},
         handover,
         kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
+        objects::{Objects, Watched},
         send, write,
     },
     reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, report},

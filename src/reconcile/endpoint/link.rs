@@ -7,10 +7,7 @@ use crate::{
         ids::{ProjectId, ServiceId},
         region::Provider,
     },
-    controller::{
-        context::{Context, Watched},
-        memory::Way,
-    },
+    controller::{context::Context, memory::Way, objects::Watched},
     reconcile::blocked::Blocked,
 };
 use kube::ResourceExt;

@@ -17,8 +17,9 @@ use crate::{
         model::Endpoint,
     },
     controller::{
-        context::{Care, Context, Watched},
+        context::{Care, Context},
         kind::{Seen, Situation},
+        objects::Watched,
         way,
     },
     reconcile::{

@@ -5,8 +5,9 @@ use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Standing, Verdict},
     atlas::{ids::EndpointId, region::Region},
     controller::{
-        context::{Care, Context, Watched},
+        context::{Care, Context},
         memory::Hearing,
+        objects::Watched,
         way,
     },
     reconcile::{

@@ -8,10 +8,11 @@ use crate::{
     api::{AtlasPrivateLink, AtlasPrivateLinkStatus, Origin},
     atlas::{Basis, Caller, Sent, WriteKey, ids::ServiceId, model::ServiceState},
     controller::{
-        context::{Care, Context, Objects},
+        context::{Care, Context},
         events::{News, announce_deed},
         handover,
         kind::{Applied, Decision, Demand, Kind, Seen, Situation, changed},
+        objects::Objects,
         send, write,
     },
     reconcile::{

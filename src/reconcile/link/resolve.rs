@@ -12,8 +12,9 @@ use crate::{
         region::Region,
     },
     controller::{
-        context::{Care, Context, Watched},
+        context::{Care, Context},
         kind::{Seen, Situation},
+        objects::Watched,
         way,
     },
     reconcile::{

@@ -88,10 +88,12 @@ enum Found {
     /// A service that failed while endpoints are attached: who waits for it to be mended, and wants another endpoint, is not
     /// waited for when one of them is to be detached.
     WaitsForFailedService,
+    /// Lists that Atlas answers from before a write that is under way tell nothing of what came of it.
+    ListsOvertakeWrites,
 }
 
 impl Found {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -123,6 +125,7 @@ impl Found {
         Self::AttachedByAnotherLongAfter,
         Self::LinkOfAnotherProjectElsewhere,
         Self::WaitsForFailedService,
+        Self::ListsOvertakeWrites,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -158,6 +161,7 @@ impl Found {
             Self::AttachedByAnotherLongAfter => others::attached_long_after(dialect).await,
             Self::LinkOfAnotherProjectElsewhere => endings::link_of_another_project_elsewhere(dialect).await,
             Self::WaitsForFailedService => rivals::waits_for_failed_service(dialect).await,
+            Self::ListsOvertakeWrites => processes::lists_overtake_writes(dialect).await,
         }
     }
 }

@@ -5,12 +5,13 @@ use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
-        life::{begin, delete_both, end, get_ready, with_neighbours_in},
+        life::{begin, delete_all, delete_both, end, get_ready, with_neighbours_in},
+        looks::status,
         oracle,
         world::*,
     },
     states::request,
-    ways::{Overtaking, Severable},
+    ways::{Late, Overtaking, Severable},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
@@ -18,9 +19,13 @@ use atlas_privatelink_operator::{
 };
 use http::StatusCode;
 use jiff::SignedDuration;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 pub(super) async fn zombie_without_refusal(dialect: Dialect) -> World {
@@ -95,6 +100,37 @@ pub(super) async fn time_stands_still(dialect: Dialect) -> World {
     let operator = world.start_over(Arc::new(Overtaking::of(world.atlas.transport())));
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// Atlas answers a list from before what it is just asked to make. Two links and an endpoint, each of which is begun while
+/// a request of another one is under way.
+pub(super) async fn lists_overtake_writes(dialect: Dialect) -> World {
+    let mut world = with_neighbours_in(Nature::lenient(dialect));
+    world.credentials();
+    world.apply(link("orders"));
+    let late = Late { inner: world.atlas.transport(), by: Duration::from_secs(1) };
+    let operator = world.start_over(Arc::new(late));
+    let records = |plural: &'static str, name: &'static str, write: &'static str| {
+        move |world: &World| {
+            let object = world.kube.get(plural, NAMESPACE, name).unwrap_or_default();
+            object["metadata"]["annotations"].to_string().contains(write)
+        }
+    };
+    world.until(MINUTE, "asked for", records(LINKS, "orders", "CreateService")).await;
+    world.apply(with(link("rival"), json!({"spec": {"region": "ap-southeast-2"}})));
+    let both = |world: &World| world.link_ready("orders") && world.link_ready("rival");
+    eventually(&world, PATIENCE, "both Ready", both).await;
+    oracle::created(&world, 2, 0);
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    world.until(MINUTE, "asked for", records(ENDPOINTS, "orders-a", "AddEndpoint")).await;
+    world.apply(with(link("rival"), json!({"spec": {"region": "ap-southeast-2", "deletionPolicy": "Delete"}})));
+    eventually(&world, PATIENCE, "attached", |world| world.endpoint_ready("orders-a")).await;
+    for (plural, name) in [(LINKS, "orders"), (LINKS, "rival"), (ENDPOINTS, "orders-a")] {
+        assert_eq!(status(&world, plural, name)["origin"], "Created", "{}", world.picture());
+    }
+    delete_all(&world);
     end(&world).await;
     over(world, operator).await
 }

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 53] = [
+pub const MUTANTS: [Mutant; 54] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -196,7 +196,7 @@ pub const MUTANTS: [Mutant; 53] = [
         name: "the last answer counts, whenever it was asked for",
         edits: &[Edit {
             file: "src/atlas/inventory.rs",
-            old: "            for noted in entries.iter().filter(|noted| noted.sent.sequence > view.read.sequence) {",
+            old: "            for noted in entries.iter().filter(|noted| noted.answered.sequence > view.read.sequence) {",
             new: "            for noted in entries.iter().filter(|noted| noted.sent.sequence < view.read.sequence) {",
         }],
         only: "crash/good-luck",
@@ -286,7 +286,7 @@ pub const MUTANTS: [Mutant; 53] = [
         name: "a panic ends the operator",
         edits: &[Edit {
             file: "src/controller/driver.rs",
-            old: "    let (run, started) = (AssertUnwindSafe(run(ctx, object)).catch_unwind(), Instant::now());",
+            old: "    let (run, started) = (AssertUnwindSafe(run(ctx, object.clone())).catch_unwind(), Instant::now());",
             new: "    let (run, started) = (run(ctx, object).map(Ok::<_, Box<dyn std::any::Any + Send>>), Instant::now());",
         }],
         only: "flood/",
@@ -472,12 +472,21 @@ pub const MUTANTS: [Mutant; 53] = [
         only: "/found/",
     },
     Mutant {
+        name: "a list that was asked for before the answer of a write is newer than it",
+        edits: &[Edit {
+            file: "src/atlas/inventory.rs",
+            old: "Sent { sequence: self.sequence(), at: Instant::now() }",
+            new: "Sent { sequence: Sequence::FIRST, at: Instant::now() }",
+        }],
+        only: "/found/",
+    },
+    Mutant {
         name: "several writes of a project at a time",
         edits: &[
             Edit {
                 file: "src/atlas/inventory.rs",
-                old: "        let pass = turnstile.enter().await.ok()?;",
-                new: "        let pass = Turnstile::default().enter().await.ok()?;",
+                old: "        let pass = turnstile.enter_or_come_back().await.ok()?;",
+                new: "        let pass = Turnstile::default().enter_or_come_back().await.ok()?;",
             },
             Edit {
                 file: "src/atlas/call.rs",
