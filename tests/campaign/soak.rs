@@ -2,6 +2,8 @@
 //! killed at random, over an Atlas and an API server that fail at random. Then the faults end, and all must come to rest;
 //! then all is deleted, and nothing may be left. A run is named by its seed, and only run where it is asked for.
 
+mod others;
+
 use crate::{
     harness::{
         alone::eventually,
@@ -58,6 +60,8 @@ struct Life {
     dice: SmallRng,
     operator: Option<Running>,
     way: Way,
+    /// Whether others make services and attach endpoints, too: then nothing is told to delete whatever it has.
+    others_make: bool,
     /// Whether `b` only ever adopts: what a link has made is not deleted for one that was told later to adopt only.
     shares: bool,
 }
@@ -109,14 +113,18 @@ impl Life {
         let policies = if name == "b" && self.shares {
             json!({"adoptionPolicy": "AdoptOnly"})
         } else {
-            json!({"adoptionPolicy": self.policy("CreateOnly"), "deletionPolicy": self.policy("Delete")})
+            json!({"adoptionPolicy": self.policy("CreateOnly"), "deletionPolicy": self.disposal()})
         };
         with(with(link(name), change), json!({"spec": policies}))
     }
 
     fn endpoint(&mut self, name: &str) -> Value {
         let id = self.pick(&IDS);
-        with(endpoint(name, &name[..1], id), json!({"spec": {"deletionPolicy": self.policy("Delete")}}))
+        with(endpoint(name, &name[..1], id), json!({"spec": {"deletionPolicy": self.disposal()}}))
+    }
+
+    fn disposal(&mut self) -> Option<&'static str> {
+        self.policy("Delete").filter(|_| !self.others_make)
     }
 
     /// Most often the one that a manifest has which says nothing.
@@ -189,8 +197,12 @@ impl Life {
         self.operator = Some(self.world.start());
     }
 
-    /// A new key, or something of ours removed.
+    /// A new key, something made that is nobody's here, or something removed.
     fn others_act(&mut self) {
+        if self.others_make && self.dice.random() {
+            let change = if self.dice.random() { others::service(self) } else { others::endpoint(self) };
+            return drop(change.map(|change| self.world.atlas.change(change)));
+        }
         if self.dice.random() {
             let (name, secrets) = self.way.credentials();
             let secret = self.pick(&secrets);
@@ -257,8 +269,10 @@ async fn comes_to_rest(world: &World) {
 
 async fn run(seed: u64, dialect: Dialect) -> World {
     let dice = SmallRng::seed_from_u64(seed);
+    let (shares, others_make) = (seed.is_multiple_of(11), (seed / 2).is_multiple_of(2));
     let switches = Switches {
-        auto_remove_service: seed.is_multiple_of(2),
+        // Atlas would take away a service of others with the last endpoint.
+        auto_remove_service: seed.is_multiple_of(2) && !others_make,
         // One operator lives at a time.
         duplicate_services: seed.is_multiple_of(7),
         ..Switches::default()
@@ -267,7 +281,7 @@ async fn run(seed: u64, dialect: Dialect) -> World {
     let way = Way::of(seed, dialect);
     world.secret(NAMESPACE, "atlas-credentials", &way.entries(way.credentials().1[0]));
     let operator = Some(world.start());
-    let mut life = Life { world: world.clone(), dice, operator, way, shares: seed.is_multiple_of(11) };
+    let mut life = Life { world: world.clone(), dice, operator, way, others_make, shares };
     for _ in 0..STEPS {
         life.step().await;
     }
@@ -275,6 +289,7 @@ async fn run(seed: u64, dialect: Dialect) -> World {
     comes_to_rest(&world).await;
     oracle::quiet_wait(&world).await;
     delete_all(&world);
+    others::leave(&world);
     eventually(&world, PATIENCE, "all gone", World::is_empty).await;
     world.pass(Duration::from_secs(60)).await;
     oracle::silence(&world).await;
