@@ -13,6 +13,7 @@ use crate::{
         world::*,
     },
     plan::{Campaign, Data, Plan},
+    ways::Late,
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
@@ -24,7 +25,7 @@ use atlas_privatelink_operator::{
 use http::StatusCode;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const STEPS: usize = 30;
@@ -60,6 +61,8 @@ struct Life {
     dice: SmallRng,
     operator: Option<Running>,
     way: Way,
+    /// How long writes take to get to Atlas.
+    late: Duration,
     /// Whether others make services and attach endpoints, too: then nothing is told to delete whatever it has.
     others_make: bool,
     /// Whether `b` only ever adopts: what a link has made is not deleted for one that was told later to adopt only.
@@ -194,7 +197,7 @@ impl Life {
         }
         let pause = self.pick(&[1, 40, 600]);
         self.world.pass(Duration::from_secs(pause)).await;
-        self.operator = Some(self.world.start());
+        self.operator = Some(start(&mut self.world, self.late));
     }
 
     /// A new key, something made that is nobody's here, or something removed.
@@ -231,6 +234,12 @@ impl Life {
             drop(self.world.kube.patch(plural, NAMESPACE, name, json!({"spec": {"suspend": null}})));
         }
     }
+}
+
+/// An operator whose writes are so long on their way.
+fn start(world: &mut World, late: Duration) -> Running {
+    let atlas = world.atlas.transport();
+    if late.is_zero() { world.start() } else { world.start_over(Arc::new(Late { inner: atlas, by: late })) }
 }
 
 /// Every object is Ready, or a person is called for, or it waits for one of those.
@@ -273,15 +282,16 @@ async fn run(seed: u64, dialect: Dialect) -> World {
     let switches = Switches {
         // Atlas would take away a service of others with the last endpoint.
         auto_remove_service: seed.is_multiple_of(2) && !others_make,
-        // One operator lives at a time.
-        duplicate_services: seed.is_multiple_of(7),
+        // One operator lives at a time, and nobody else asks.
+        duplicate_services: seed.is_multiple_of(7) && !others_make,
         ..Switches::default()
     };
     let mut world = World::new(Nature { switches, seed, ..Nature::of(dialect) });
     let way = Way::of(seed, dialect);
     world.secret(NAMESPACE, "atlas-credentials", &way.entries(way.credentials().1[0]));
-    let operator = Some(world.start());
-    let mut life = Life { world: world.clone(), dice, operator, way, others_make, shares };
+    let late = Duration::from_millis([0, 0, 1_500][usize::try_from(seed / 4 % 3).unwrap()]);
+    let operator = Some(start(&mut world, late));
+    let mut life = Life { world: world.clone(), dice, operator, way, late, others_make, shares };
     for _ in 0..STEPS {
         life.step().await;
     }
