@@ -45,8 +45,14 @@ struct Lists<K> {
     /// How often one was asked for.
     asked: AtomicU64,
     waiting: AtomicUsize,
-    /// The last one, as long as somebody waits who asked before it was sent, and how many had asked by then.
-    last: tokio::sync::Mutex<Option<(u64, Arc<[Watched<K>]>)>>,
+    /// The last one, as long as somebody waits who asked before it was sent.
+    last: tokio::sync::Mutex<Option<List<K>>>,
+}
+
+struct List<K> {
+    /// How many had asked when it was sent.
+    asked: u64,
+    objects: Arc<[Watched<K>]>,
 }
 
 impl<K> Default for Lists<K> {
@@ -126,12 +132,13 @@ where
         let waiting = Waiting::among(&self.lists.waiting);
         let mut last = self.lists.last.lock().await;
         drop(waiting);
-        let (sent, objects) = match last.take() {
-            Some((sent, objects)) if asked < sent => (sent, objects),
-            Some(_) | None => (self.lists.asked.load(Ordering::SeqCst), self.list_all().await?),
+        let list = match last.take() {
+            Some(list) if asked < list.asked => list,
+            Some(_) | None => List { asked: self.lists.asked.load(Ordering::SeqCst), objects: self.list_all().await? },
         };
+        let objects = list.objects.clone();
         // The last one leaves nothing behind.
-        *last = (self.lists.waiting.load(Ordering::SeqCst) > 0).then(|| (sent, objects.clone()));
+        *last = Some(list).filter(|_| self.lists.waiting.load(Ordering::SeqCst) > 0);
         Ok(objects)
     }
 
