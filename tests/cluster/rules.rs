@@ -6,7 +6,7 @@ use atlas_privatelink_operator::api::crds;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const LINK: [&str; 48] = [
+const LINK: [&str; 49] = [
     " required spec",
     ".spec !(has(self.adoptionPolicy) && self.adoptionPolicy == 'AdoptOnly' && has(self.deletionPolicy) && self.deletionPolicy == 'Delete')",
     ".spec required credentialsRef",
@@ -48,6 +48,7 @@ const LINK: [&str; 48] = [
     ".status.errorMessage maxLength",
     ".status.interfaceEndpoints[] maxLength",
     ".status.lastHandledReconcileAt maxLength",
+    ".status.observedUid maxLength",
     ".status.origin enum",
     ".status.privateLinkId maxLength",
     ".status.privateLinkServiceName maxLength",
@@ -56,7 +57,7 @@ const LINK: [&str; 48] = [
     ".status.serviceAttachmentNames[] maxLength",
     ".status.state maxLength",
 ];
-const ENDPOINT: [&str; 48] = [
+const ENDPOINT: [&str; 50] = [
     " required spec",
     ".spec has(self.interfaceEndpointId) != has(self.interfaceEndpointIdFrom)",
     ".spec required privateLinkRef",
@@ -96,8 +97,10 @@ const ENDPOINT: [&str; 48] = [
     ".status.errorMessage maxLength",
     ".status.interfaceEndpointId maxLength",
     ".status.lastHandledReconcileAt maxLength",
+    ".status.observedUid maxLength",
     ".status.origin enum",
     ".status.privateLinkId maxLength",
+    ".status.projectId maxLength",
     ".status.retiring maxItems",
     ".status.retiring[] required interfaceEndpointId",
     ".status.retiring[] required origin",
