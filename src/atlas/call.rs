@@ -95,7 +95,7 @@ impl Inner {
         // Asked again: others may have learnt a pause while we waited, and a held call fetches no token either.
         exchange.admit()?;
         let answered = timeout(self.config.deadline, self.auth.exchange(credential, &template, exchange)).await;
-        if let Some(basis) = call.basis {
+        if let (Some(basis), Some(_)) = (call.basis, exchange.sent) {
             self.order.ended(basis);
         }
         let answer = answered.unwrap_or_else(|_| Err(exchange.overdue(self.config.deadline)))?;

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink},
-    controller::{context::Context, kind::Kind},
+    controller::{context::Context, kind::Kind, objects::Watched},
     reconcile::link::resolve::key_of,
     server::Health,
 };
@@ -18,7 +18,7 @@ use kube::{
         watcher,
     },
 };
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The API of one kind and scope, whose every answer tells `health` that its watch lives.
@@ -100,27 +100,17 @@ pub(super) fn watches(
 ) -> (Watch<AtlasPrivateLink>, Watch<AtlasInterfaceEndpoint>) {
     let (of, wake, wake_own) = (ctx.clone(), wakers.clone(), wakers.clone());
     let api = heard::<AtlasPrivateLink>(&ctx.client, namespace, health);
-    let links = watch(
-        ctx,
-        api,
-        links_woken,
-        move |link| wake_own.wake_link(link),
-        move |link: &AtlasPrivateLink| {
-            endpoints_of(&of, link).for_each(|endpoint| wake.wake_endpoint(endpoint));
-            links_beside(&of, link).for_each(|other| wake.wake_link(other));
-        },
-    );
+    let wake_own = move |link| wake_own.wake_link(link);
+    let links = watch(ctx, api, links_woken, wake_own, move |links: &[&AtlasPrivateLink]| {
+        endpoints_of(&of, links).into_iter().for_each(|endpoint| wake.wake_endpoint(endpoint));
+        links_beside(&of, links).into_iter().for_each(|other| wake.wake_link(other));
+    });
     let (wake, wake_own) = (wakers.clone(), wakers.clone());
     let api = heard::<AtlasInterfaceEndpoint>(&ctx.client, namespace, health);
-    let endpoints = watch(
-        ctx,
-        api,
-        endpoints_woken,
-        move |endpoint| wake_own.wake_endpoint(endpoint),
-        move |endpoint: &AtlasInterfaceEndpoint| {
-            wake.wake_link(reference(&endpoint.namespace().unwrap_or_default(), &endpoint.spec.private_link_ref.name));
-        },
-    );
+    let wake_own = move |endpoint| wake_own.wake_endpoint(endpoint);
+    let endpoints = watch(ctx, api, endpoints_woken, wake_own, move |endpoints: &[&AtlasInterfaceEndpoint]| {
+        links_of(endpoints).into_iter().for_each(|link| wake.wake_link(link));
+    });
     (links, endpoints)
 }
 
@@ -129,12 +119,12 @@ fn watch<K: Kind>(
     api: Api<DeserializeGuard<K>>,
     woken: UnboundedReceiver<Ref<K>>,
     wake_own: impl Fn(Ref<K>) + Send + 'static,
-    wake: impl Fn(&K) + Send + Sync + 'static,
+    wake_others: impl Fn(&[&K]) + Send + Sync + 'static,
 ) -> Watch<K> {
     let (store, writer) = reflector::store();
     let (of, shown, mut is_first) = (ctx.clone(), store.clone(), true);
-    let wake = Arc::new(wake);
-    let wake_listed = wake.clone();
+    let wake_others = Arc::new(wake_others);
+    let wake_others_of_all = wake_others.clone();
     let events = watcher(api, watcher::Config::default())
         .default_backoff()
         // Nothing here asks who owns which field, and they are half of an object's size.
@@ -152,15 +142,14 @@ fn watch<K: Kind>(
                 if std::mem::take(&mut is_first) {
                     of.filled.send_modify(|filled| *filled += 1);
                 }
-                for guard in shown.state() {
-                    wake_own(ObjectRef::from_obj(&*guard));
-                    guard.0.iter().for_each(|object| wake_listed(object));
-                }
+                let all = shown.state();
+                all.iter().for_each(|guard| wake_own(ObjectRef::from_obj(&**guard)));
+                wake_others_of_all(&all.iter().filter_map(|guard| guard.0.as_ref().ok()).collect::<Vec<_>>());
             }
             watcher::Event::Init => {}
         })
         .try_filter_map(|event| std::future::ready(Ok(changed(event))))
-        .inspect_ok(move |guard| guard.0.iter().for_each(|object| wake(object)));
+        .inspect_ok(move |guard| guard.0.iter().for_each(|object| wake_others(&[object])));
     Watch { events: events.boxed(), store, woken }
 }
 
@@ -172,29 +161,34 @@ fn changed<K>(event: watcher::Event<K>) -> Option<K> {
     }
 }
 
-fn reference<K: Kind>(namespace: &str, name: &str) -> Ref<K> {
-    ObjectRef::new(name).within(namespace)
-}
-
 /// A change of a link wakes its endpoints, which may wait for it to be Ready.
-fn endpoints_of(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = Ref<AtlasInterfaceEndpoint>> {
-    let (namespace, name) = (link.namespace().unwrap_or_default(), link.name_any());
-    let all = ctx.endpoints.cached().into_iter();
-    all.filter_map(move |watched| {
-        let endpoint = watched.get()?;
-        let of_link =
-            endpoint.namespace().as_deref() == Some(&namespace) && endpoint.spec.private_link_ref.name == name;
-        of_link.then(|| reference(&namespace, &endpoint.name_any()))
-    })
+fn endpoints_of(ctx: &Context, links: &[&AtlasPrivateLink]) -> Vec<Ref<AtlasInterfaceEndpoint>> {
+    let of: HashSet<_> = links.iter().map(|link| (link.namespace(), link.name_any())).collect();
+    let all = ctx.endpoints.cached();
+    let of_one = |endpoint: &&AtlasInterfaceEndpoint| {
+        of.contains(&(endpoint.namespace(), endpoint.spec.private_link_ref.name.clone()))
+    };
+    all.iter().filter_map(Watched::get).filter(of_one).map(reference_to).collect()
 }
 
 /// A change of a link wakes the others of its key, which may wait for it to create or to go.
-fn links_beside(ctx: &Context, link: &AtlasPrivateLink) -> impl Iterator<Item = Ref<AtlasPrivateLink>> {
-    let (uid, key) = (link.uid(), key_of(link));
-    let all = ctx.links.cached().into_iter();
-    all.filter_map(move |watched| {
-        let other = watched.get()?;
-        let beside = other.uid() != uid && key_of(other) == key;
-        beside.then(|| reference(&other.namespace().unwrap_or_default(), &other.name_any()))
-    })
+fn links_beside(ctx: &Context, links: &[&AtlasPrivateLink]) -> Vec<Ref<AtlasPrivateLink>> {
+    let keys: HashSet<_> = links.iter().filter_map(|link| key_of(link)).collect();
+    let own: HashSet<_> = links.iter().map(|link| link.uid()).collect();
+    let all = ctx.links.cached();
+    let beside =
+        |other: &&AtlasPrivateLink| !own.contains(&other.uid()) && key_of(other).is_some_and(|key| keys.contains(&key));
+    all.iter().filter_map(Watched::get).filter(beside).map(reference_to).collect()
+}
+
+/// A change of an endpoint wakes its link, which may wait for it to go.
+fn links_of(endpoints: &[&AtlasInterfaceEndpoint]) -> HashSet<Ref<AtlasPrivateLink>> {
+    let link = |endpoint: &&AtlasInterfaceEndpoint| {
+        ObjectRef::new(&endpoint.spec.private_link_ref.name).within(&endpoint.namespace().unwrap_or_default())
+    };
+    endpoints.iter().map(link).collect()
+}
+
+fn reference_to<K: Kind>(object: &K) -> Ref<K> {
+    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
 }
