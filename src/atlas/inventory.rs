@@ -3,7 +3,7 @@
 //! A LIST returns every service of a (credential, project, provider) with the ids of its endpoints; a read of one
 //! endpoint returns its connection status. Each is fetched once for everybody who needs it. A failure is shared too,
 //! with the time before which nobody asks again. A successful write is an observation of its object: it is laid over
-//! the views that were requested before it.
+//! the views that were requested before its answer.
 
 pub use super::shared::Why;
 use super::{
@@ -96,7 +96,7 @@ enum Note {
     Attached(EndpointId),
 }
 
-/// A note, and the request whose answer it is.
+/// A note, and the place and time of the answer that it is taken from.
 struct Noted {
     answered: Sent,
     note: Note,

@@ -39,7 +39,7 @@ pub struct Pass {
     inside: Arc<Mutex<Stay>>,
 }
 
-/// Somebody is inside and has been for a while.
+/// Somebody is inside and has been for a while, or others wait already.
 pub(super) struct Busy {
     /// When it is worth coming back.
     pub until: Instant,

@@ -83,7 +83,8 @@ async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Ac
             if let kube::Error::Api(refusal) = &error
                 && is_for_a_person(refusal)
             {
-                tell_refusal(ctx, &object, refusal).instrument(span).await;
+                let told = AssertUnwindSafe(tell_refusal(ctx, &object, refusal)).catch_unwind();
+                let _ = tokio::time::timeout(TELLING, told).instrument(span).await;
             }
             again(ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
         }
@@ -104,10 +105,19 @@ fn is_for_a_person(refusal: &Status) -> bool {
     (400..500).contains(&refusal.code) && ![404, 408, 409, 429].contains(&refusal.code)
 }
 
-/// Says on the object that a write of it was refused, if at least that is taken.
+/// How long it may take to say that a write was refused.
+const TELLING: Duration = Duration::from_secs(15);
+
+/// Says on the object that a write was refused, if at least that is taken. What works, works on; and what was edited since
+/// is looked at first.
 async fn tell_refusal<K: Kind>(ctx: &Context, object: &K, refusal: &Status) {
+    let seen = Subject::of(object, object.is_suspended());
     let Ok(Some(object)) = fetched(ctx, object).await else { return };
     let subject = Subject::of(&object, object.is_suspended());
+    let works = !subject.deleting && object.status().is_some_and(report::was_ready);
+    if works || subject != seen {
+        return;
+    }
     let message = format!("the API server refuses a change that the operator has to make: {}", refusal.message);
     let blocked = Blocked::by_cluster(Verdict::reconciling(Reason::Retrying, message), None);
     if let Err(error) = stop(ctx, &object, &subject, &blocked).await {

@@ -24,7 +24,8 @@ pub async fn record<K: Kind>(
     inherit: impl FnOnce(&K::Status) -> Option<K::Status>,
     note: String,
 ) -> Result<(), kube::Error> {
-    let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await?;
+    let of_another = |error| unnamed(error, &name.namespace);
+    let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await.map_err(of_another)?;
     let Some(mut heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
     let before = heir.status().cloned().unwrap_or_default();
     let Some(status) = inherit(&before.of_object(&heir.uid().unwrap_or_default())) else { return Ok(()) };
@@ -32,9 +33,20 @@ pub async fn record<K: Kind>(
         return Ok(());
     }
     if !Subject::of(&heir, heir.is_suspended()).protected {
-        heir = write::record(ctx, &heir, None).await?;
+        heir = write::record(ctx, &heir, None).await.map_err(of_another)?;
     }
-    let heir = write::status(ctx, &heir, status).await?;
+    let heir = write::status(ctx, &heir, status).await.map_err(of_another)?;
     announce(ctx, &heir, News::normal("HandedOver", "Inherit", note)).await;
     Ok(())
+}
+
+/// What the API server says of a resource of another namespace names it; of that one only the namespace is told.
+fn unnamed(error: kube::Error, namespace: &str) -> kube::Error {
+    match error {
+        kube::Error::Api(mut refusal) => {
+            refusal.message = format!("a resource in namespace {namespace:?} cannot be changed: {}", refusal.reason);
+            kube::Error::Api(refusal)
+        }
+        other => other,
+    }
 }

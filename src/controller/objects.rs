@@ -1,7 +1,7 @@
 //! The objects of one kind, as the watches last showed them and as they are now.
 
 use super::context::Care;
-use futures::future::try_join_all;
+use futures::{FutureExt, future::try_join_all};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::ListParams,
@@ -15,6 +15,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// An object that could be decoded, shared with the watch's store.
@@ -77,11 +78,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// How long a list is waited for: others wait for the same.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 async fn list<K>(api: &Api<DeserializeGuard<K>>) -> Result<Vec<Watched<K>>, kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    let all = api.list(&ListParams::default()).await?.into_iter().map(|mut guard| {
+    let listed = tokio::time::timeout(PATIENCE, api.list(&ListParams::default())).await;
+    let listed = listed.map_err(|elapsed| kube::Error::Service(elapsed.into()))??;
+    let all = listed.into_iter().map(|mut guard| {
         // Nothing here asks who owns which field.
         guard.0.iter_mut().for_each(|object| object.meta_mut().managed_fields = None);
         Watched::new(Arc::new(guard))
@@ -108,7 +114,7 @@ where
         self.stores.get_or_init(|| stores);
     }
 
-    /// The objects as the watches last showed them, or as they are now. An object that cannot be decoded is left out: it
+    /// The objects as the watches last showed them, or as they are now, as far as they may be listed. An object that cannot be decoded is left out: it
     /// has no place in anybody's decision.
     ///
     /// # Errors
@@ -151,14 +157,16 @@ where
         Ok(lists.into_iter().flatten().collect())
     }
 
-    /// Those of one namespace of several. It may be gone, and with it the permission to read it: then what the watch last
-    /// showed there must do, or nothing in the others could ever be deleted.
+    /// Those of one namespace of several. It may have gone, and with it the permission to read it: then what the watch has
+    /// last shown there must do, or nothing in the others could be deleted any more. What was never seen may be anything.
     async fn listed_in(&self, (scope, namespace): (usize, &String)) -> Result<Vec<Watched<K>>, kube::Error> {
         match list(&Api::namespaced(self.client.clone(), namespace)).await {
-            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+            Err(kube::Error::Api(refusal)) if refusal.is_forbidden() => {
                 tracing::warn!(namespace, kind = %K::kind(&()), "the operator may not list what is in this namespace");
                 let store = self.stores.get().and_then(|stores| stores.get(scope));
-                Ok(store.into_iter().flat_map(Store::state).filter_map(Watched::new).collect())
+                let seen = store.filter(|store| matches!(store.wait_until_ready().now_or_never(), Some(Ok(()))));
+                let seen = seen.ok_or(kube::Error::Api(refusal))?;
+                Ok(seen.state().into_iter().filter_map(Watched::new).collect())
             }
             result => result,
         }

@@ -238,7 +238,13 @@ pub fn blocked(ctx: &Context, subject: &Subject, secret: &str, unseen: &Unseen) 
 /// A read of Kubernetes that failed: nothing is known, and nothing is said.
 pub fn by_kubernetes(error: &kube::Error) -> Blocked {
     tracing::warn!(%error, "a read of the Kubernetes API failed");
-    let verdict = Verdict::reconciling(Reason::Retrying, "the Kubernetes API did not answer");
+    let message = match error {
+        kube::Error::Api(refusal) if refusal.is_forbidden() => {
+            format!("the Kubernetes API refuses a read that is needed for it: {}", refusal.message)
+        }
+        _ => "the Kubernetes API did not answer".to_owned(),
+    };
+    let verdict = Verdict::reconciling(Reason::Retrying, message);
     Blocked { cause: Cause::Kubernetes, verdict, retry_at: None, is_news: false }
 }
 

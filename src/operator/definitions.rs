@@ -9,7 +9,7 @@ use crate::{
 use kube::{Api, Client, api::ListParams, core::PartialObjectMeta};
 use std::time::Duration;
 
-/// Waits until both kinds are served.
+/// Waits until both kinds can be listed, in one of the namespaces at least.
 pub(super) async fn wait_for_crds(client: &Client, namespaces: &[String], health: &Health, metrics: &Metrics) {
     let mut pause = Duration::from_millis(200);
     loop {
@@ -62,9 +62,14 @@ async fn serves_somewhere<K: Kind>(client: &Client, namespaces: &[String]) -> Re
     let Some((first, others)) = namespaces.split_first() else { return serves::<K>(client, None).await };
     let mut served = serves::<K>(client, Some(first)).await;
     for namespace in others {
-        if served.is_err() {
-            served = serves::<K>(client, Some(namespace)).await;
+        if served.is_ok() {
+            break;
         }
+        // That the definition is missing tells more than that another namespace may not be read.
+        served = match (served, serves::<K>(client, Some(namespace)).await) {
+            (Err(missing @ Problem::Missing(_)), Err(_)) => Err(missing),
+            (_, next) => next,
+        };
     }
     served
 }

@@ -9,22 +9,46 @@ use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
-/// One of two watched namespaces was deleted, and with it the Role in it: the other one goes on as if nothing were.
-#[tokio::test(start_paused = true)]
-async fn a_namespace_that_is_gone_hinders_no_other() {
+/// Two namespaces are watched, one of which may not be read from now on, or from the start.
+async fn with_two_namespaces(is_gone_from_the_start: bool) -> (World, Running) {
     let nature = Nature::default();
     let settings = Settings { namespaces: vec![ELSEWHERE.into(), NAMESPACE.into()], ..nature.settings.clone() };
     let mut world = World::new(Nature { settings, ..nature });
     world.credentials();
-    let gone = Matcher::any().namespace(ELSEWHERE);
-    world.kube.inject(Rule::new(gone, Fault::status(StatusCode::FORBIDDEN)).always());
-    let _operator = world.start();
+    let gone = Rule::new(Matcher::any().namespace(ELSEWHERE), Fault::status(StatusCode::FORBIDDEN)).always();
+    if is_gone_from_the_start {
+        world.kube.inject(gone.clone());
+    }
+    let operator = world.start();
     world.apply(link("orders"));
     world.apply(endpoint("orders-a", "orders", VPCE));
     both_ready(&world).await;
+    if !is_gone_from_the_start {
+        world.kube.inject(gone);
+    }
+    world.pass(30 * MINUTE).await;
     for (plural, name) in [(ENDPOINTS, "orders-a"), (LINKS, "orders")] {
         world.kube.delete(plural, NAMESPACE, name).unwrap();
     }
+    (world, operator)
+}
+
+/// It was deleted, and with it the Role in it: the other one goes on as if nothing were.
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_is_gone_hinders_no_other() {
+    let (world, _operator) = with_two_namespaces(false).await;
+    gone_without_trace(&world).await;
+}
+
+/// Whatever is in there may share what is to be deleted.
+#[tokio::test(start_paused = true)]
+async fn what_may_be_in_a_namespace_that_was_never_seen_holds_deletions_back() {
+    let (world, _operator) = with_two_namespaces(true).await;
+    world.pass(HOUR).await;
+    assert_eq!(deletes(&world), Vec::<String>::new());
+    let message = message(&world, ENDPOINTS, NAMESPACE, "orders-a");
+    assert!(message.contains("the Kubernetes API refuses a read that is needed for it"), "{message}");
+    world.kube.lift_all();
     gone_without_trace(&world).await;
 }
 

@@ -48,6 +48,13 @@ impl Link {
         }
     }
 
+    /// Whether it has the service of what the endpoint has, or wants.
+    pub(super) fn has_what_is_named_by(&self, desired: &Desired) -> bool {
+        let wanted = desired.target.iter().map(|target| target.service);
+        let mut all = desired.recorded.all().map(|held| held.attachment.service).chain(wanted);
+        self.service.is_some_and(|service| all.any(|named| named == service))
+    }
+
     /// Whether what the endpoint has can be detached through it.
     fn leads_to_all_of(&self, desired: &Desired) -> bool {
         let same_service = || self.service.is_some_and(|service| has(desired, service));

@@ -121,7 +121,7 @@ pub enum Step {
     RemoveFailed(Attachment, Attempt),
     /// Record the attempt, then detach an endpoint that was replaced.
     RemoveRetired(Attachment, Attempt),
-    /// Write into the attempt that Atlas refused it.
+    /// Write into the attempt that Atlas refused it, or that nothing has come of it.
     RecordRefusal(Attempt),
     /// Detach an endpoint, because the resource is being deleted.
     Remove(Attachment),

@@ -32,7 +32,10 @@ pub(super) async fn others(
 ) -> Result<Others, Blocked> {
     let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
-    let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).and_then(key_of);
+    // A link that was made anew, for another project or region, is not the one of what is attached.
+    let leads = |named: &&AtlasPrivateLink| Link::of(named).is_some_and(|named| named.has_what_is_named_by(desired));
+    let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).filter(leads);
+    let key = key.and_then(key_of);
     let (mut named, mut unheard) = (Vec::new(), Vec::new());
     for other in
         endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
