@@ -126,8 +126,9 @@ pub struct RunArgs {
     #[arg(long, env = "ATLAS_PRIVATELINK_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// Proxy for Atlas; the Kubernetes API is always reached directly
-    #[arg(long, env = "ATLAS_PRIVATELINK_HTTPS_PROXY", value_name = "URL")]
+    /// Proxy for Atlas; the Kubernetes API is always reached directly. One with a password is for the variable
+    // It may have a password in it, which a help that shows what is set would show.
+    #[arg(long, env = "ATLAS_PRIVATELINK_HTTPS_PROXY", value_name = "URL", hide_env_values = true)]
     pub https_proxy: Option<String>,
 
     /// Hosts to reach without that proxy, separated by commas

@@ -30,7 +30,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// How many steps one reconcile takes at most; what is left is left to the next.
+/// How many steps one reconcile takes at most. Nothing needs as many: what takes them is done again and again.
 const STEPS: usize = 8;
 /// How long one reconcile may take, waiting for the project's turn included.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -46,6 +46,9 @@ pub(super) enum Trouble {
     Kubernetes(#[from] kube::Error),
     #[error("what the Kubernetes API has could not be read")]
     Unread,
+    /// A list that lags behind, say, does not show what was done already.
+    #[error("what is seen of the cluster does not follow what is done there")]
+    Lagging,
 }
 
 /// Reconciles one object. Never fails: whatever happens ends in a requeue.
@@ -89,6 +92,10 @@ async fn guarded<K: Kind>(object: Arc<DeserializeGuard<K>>, ctx: &Context) -> Ac
             again(ctx, &uid, if conflict { ErrorClass::Conflict } else { ErrorClass::Kubernetes })
         }
         Ok(Ok(Err(Trouble::Unread))) => again(ctx, &uid, ErrorClass::Kubernetes),
+        Ok(Ok(Err(lagging @ Trouble::Lagging))) => {
+            span.in_scope(|| tracing::debug!("{lagging}"));
+            again(ctx, &uid, ErrorClass::Conflict)
+        }
         Ok(Err(_panic)) => {
             span.in_scope(|| tracing::error!("the reconcile panicked; this is a bug of the operator"));
             again(ctx, &uid, ErrorClass::Panic)
@@ -210,7 +217,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         care = Care::Normal;
     }
-    Ok(Action::requeue(SHORTLY))
+    Err(Trouble::Lagging)
 }
 
 /// The object as it is worth deciding on: not older than this process' own last write. Remembers who wrote it.

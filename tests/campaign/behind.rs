@@ -3,12 +3,12 @@
 
 use crate::{
     Group,
-    events::{delete_what_is_there, new_secret, replace_endpoint, rotate},
+    event::{delete_what_is_there, new_secret, replace_endpoint, rotate},
     harness::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
         life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, ours},
-        looks::{FOREIGN, foreign_endpoint, message, says},
+        looks::{FOREIGN, message, says},
         oracle, past,
         world::*,
     },
@@ -34,6 +34,13 @@ enum Deed {
     /// Somebody has a service of the region before ours is there.
     ServiceMade,
     EndpointAttached,
+    /// Under the id that our endpoint wants.
+    AttachedForUs,
+    /// It is on its way out for five minutes, with what is attached to it.
+    ServiceDeleting,
+    EndpointDeleting,
+    /// The service is removed, and somebody else makes another one of the region at once.
+    ServiceRecreated,
     /// For twenty minutes, as are the next two.
     ProjectDeleted,
     RoleLost,
@@ -43,13 +50,17 @@ enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::EndpointRemoved,
         Self::ServiceRemoved,
         Self::ServiceFailed,
         Self::EndpointRejected,
         Self::ServiceMade,
         Self::EndpointAttached,
+        Self::AttachedForUs,
+        Self::ServiceDeleting,
+        Self::EndpointDeleting,
+        Self::ServiceRecreated,
         Self::ProjectDeleted,
         Self::RoleLost,
         Self::KeyReplaced,
@@ -66,19 +77,24 @@ impl Deed {
                     set_state(world, None, Some(EndpointState::Rejected));
                 }
             }
-            Self::ServiceMade => {
-                // Atlas has one of a region.
-                if ours(world).is_empty() {
-                    let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
-                    let provider = Provider::Aws;
-                    world.change(Change::CreateService { project, provider, region, port_mapped: false, ready: false });
+            Self::ServiceMade => somebody_makes_one(world),
+            Self::EndpointAttached => somebody_attaches(world, FOREIGN),
+            Self::AttachedForUs => somebody_attaches(world, VPCE),
+            Self::ServiceDeleting => {
+                set_state(world, Some(ServiceState::Deleting), None);
+                world.pass(5 * MINUTE).await;
+                remove_services(world);
+            }
+            Self::EndpointDeleting => {
+                if is_used(world) {
+                    set_state(world, None, Some(EndpointState::Deleting));
+                    world.pass(5 * MINUTE).await;
+                    remove_endpoint(world, VPCE);
                 }
             }
-            Self::EndpointAttached => {
-                let found = ours(world).first().and_then(|service| service["id"].as_str().map(str::to_owned));
-                if let Some(service) = found.filter(|_| is_usable(world)) {
-                    foreign_endpoint(world, &service);
-                }
+            Self::ServiceRecreated => {
+                remove_services(world);
+                somebody_makes_one(world);
             }
             Self::ProjectDeleted => {
                 world.change(Change::DeleteProject { project: PROJECT.to_owned() });
@@ -104,8 +120,22 @@ impl Deed {
     }
 }
 
-fn is_usable(world: &World) -> bool {
-    ours(world).iter().any(|service| service["state"] == "READY")
+/// Unless there is one: Atlas has one of a region.
+pub fn somebody_makes_one(world: &World) {
+    if ours(world).is_empty() {
+        let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
+        let provider = Provider::Aws;
+        world.change(Change::CreateService { project, provider, region, port_mapped: false, ready: false });
+    }
+}
+
+/// To the service of the region, if one is there that can be used, and the id isn't attached yet.
+pub fn somebody_attaches(world: &World, endpoint: &str) {
+    let found = ours(world).into_iter().find(|service| service["state"] == "READY");
+    if let Some(service) = found.filter(|service| !service.to_string().contains(endpoint)) {
+        let (project, service) = (PROJECT.to_owned(), service["id"].as_str().unwrap().to_owned());
+        world.change(Change::AddEndpoint { project, service, endpoint: endpoint.to_owned(), ready: true });
+    }
 }
 
 fn role(world: &World, role: Role) {
@@ -139,16 +169,15 @@ async fn record(plan: Surprise) -> (Vec<Write>, Value) {
     let (operator, reaper) = death::start(&mut world, None);
     get_ready(&world).await;
     world.pass(RESYNC).await;
-    let middle = mended(&world);
+    let middle = but_for_others(oracle::outcome(&world));
     delete_both(&world);
     end(&world).await;
     operator.stop().await;
     (reaper.writes(), middle)
 }
 
-/// How both look once all is mended, for lives to be compared: what others have made in between may be theirs.
-fn mended(world: &World) -> Value {
-    let mut outcome = oracle::outcome(world);
+/// How both look, without what differs once others have made something: that may be theirs.
+pub fn but_for_others(mut outcome: Value) -> Value {
     for object in oracle::objects_in(&mut outcome) {
         object["origin"].take();
         if let Some(listed) = object["own"]["endpoints"].as_array_mut() {
@@ -170,15 +199,24 @@ pub async fn is_mended(world: &World) -> Value {
         do_what_is_called_for(world).await;
     }
     assert!(both_are_ready(world), "{}", world.picture());
-    let middle = mended(world);
+    let middle = but_for_others(oracle::outcome(world));
     oracle::quiet_hour(world).await;
     delete_both(world);
+    are_let_go(world).await;
+    middle
+}
+
+/// Both are on their way out, and what others have attached goes when it holds one of them back.
+pub async fn are_let_go(world: &World) {
     let held = |world: &World| says(world, LINKS, "orders").1 == "DeletionBlocked";
     // What others have attached is theirs to take away.
     eventually(world, PATIENCE, "gone, or held back", |world| world.is_empty() || held(world)).await;
-    remove_endpoint(world, FOREIGN);
+    for service in ours(world) {
+        for endpoint in past::foreign_endpoints(world, service["id"].as_str().unwrap()) {
+            remove_endpoint(world, &endpoint);
+        }
+    }
     eventually(world, PATIENCE, "gone", World::is_empty).await;
-    middle
 }
 
 fn is_stalled(world: &World, plural: &str, name: &str) -> bool {
@@ -233,7 +271,7 @@ async fn run(plan: Surprise, undisturbed: Arc<Value>) -> World {
     world.pass(MINUTE).await;
     oracle::silence(&world).await;
     oracle::nothing_left(&world);
-    if plan.removes && plan.deed == Deed::ServiceMade {
+    if plan.removes && [Deed::ServiceMade, Deed::ServiceRecreated].contains(&plan.deed) {
         // With its last endpoint, which is ours, goes the service that is not.
         oracle::told_to_delete(&world);
     } else {

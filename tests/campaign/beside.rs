@@ -3,7 +3,8 @@
 
 use crate::{
     Group,
-    events::{self, Event, delete_what_is_there},
+    event::{self, Event, delete_what_is_there},
+    events,
     harness::{
         alone::{alone, eventually, says_ready},
         course::{Course, Deeds},
@@ -60,13 +61,12 @@ impl Happening {
     }
 
     fn ends(&self) -> bool {
-        [Event::Deleted, Event::SecretGoneForGood].contains(&self.event)
-            || (self.state == State::DeletionBlocked && self.event != Event::Recreated)
+        self.event.deletes() || (self.state == State::DeletionBlocked && self.event != Event::Recreated)
     }
 
     /// Whether what is there afterwards is another than before, so that it may belong to another.
     fn is_other(&self) -> bool {
-        [Event::Recreated, Event::EndpointLost, Event::ServiceLost].contains(&self.event)
+        [Event::Recreated, Event::EndpointRecreated, Event::EndpointLost, Event::ServiceLost].contains(&self.event)
     }
 
     /// How many services and endpoints are made at most.
@@ -192,12 +192,19 @@ async fn recreated(world: &World, plan: Happening) {
 async fn happens(world: &World, plan: Happening) {
     match plan.event {
         Event::Recreated => recreated(world, plan).await,
+        Event::EndpointRecreated => {
+            let manifests = manifests(plan.state);
+            let endpoint = manifests.into_iter().find(|manifest| manifest["kind"] == "AtlasInterfaceEndpoint");
+            if let Some(manifest) = endpoint {
+                event::recreate_endpoint(world, manifest, |_| ()).await;
+            }
+        }
         Event::SecretGone => {
-            events::lose_secret(world);
+            event::lose_secret(world);
             world.pass(5 * MINUTE).await;
             world.credentials();
         }
-        event => events::happens_everywhere(world, event).await,
+        event => event::happens_everywhere(world, event).await,
     }
 }
 
@@ -216,7 +223,7 @@ async fn well(world: &World, plan: Happening) {
         world.pass(RESYNC).await;
         if world.endpoint_is(ENDPOINT, Standing::Stalled, "ServiceReplaced") {
             make_vpc_endpoint(world);
-            events::replace_endpoint(world).await;
+            event::replace_endpoint(world).await;
         }
     }
     eventually(world, PATIENCE, "all Ready", |world| is_well(world, plan.state)).await;
@@ -284,7 +291,7 @@ fn all(states: impl IntoIterator<Item = State>, dialect: Dialect) -> Vec<Plan> {
     let mut plans = Vec::new();
     for state in states {
         let undisturbed = Arc::new(alone(|| Undisturbed::of(state, dialect)).unwrap());
-        for event in events::EVENTS {
+        for event in event::EVENTS {
             let one = Happening { state, event, dialect };
             plans.push(Plan::compared(one.data(), one, &undisturbed, run));
         }

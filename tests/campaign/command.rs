@@ -39,6 +39,9 @@ struct Arguments {
     /// Of so many plans run one only, spread over all kinds
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     every: usize,
+    /// Where those that are run begin: the first of them is that many plans after the very first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    offset: usize,
     /// Run each plan twice, and fail where the second run ends otherwise than the first
     #[arg(long)]
     twice: bool,
@@ -72,7 +75,12 @@ impl Arguments {
     }
 
     fn wants_everything(&self) -> bool {
-        self.plan.is_none() && self.only.is_empty() && !self.soaks() && self.every <= 1 && !self.first
+        self.plan.is_none()
+            && self.only.is_empty()
+            && !self.soaks()
+            && self.every <= 1
+            && self.offset == 0
+            && !self.first
     }
 
     fn soaks(&self) -> bool {
@@ -121,7 +129,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     };
     plans.extend(arguments.random_lives());
     plans.retain(|plan| arguments.wants(&plan.id()));
-    plans = plans.into_iter().step_by(arguments.every.max(1)).collect();
+    plans = plans.into_iter().skip(arguments.offset).step_by(arguments.every.max(1)).collect();
     if arguments.list {
         let mut out = std::io::stdout().lock();
         // Whoever closes the pipe has seen enough.

@@ -5,13 +5,13 @@
 
 use crate::{
     Group,
-    behind::{is_mended, is_used},
+    behind::{are_let_go, but_for_others, is_mended, is_used, somebody_attaches, somebody_makes_one},
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
         death::{self, Point, Write},
         life::{BOTH, RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
-        looks::says,
+        looks::{FOREIGN, says},
         oracle,
         world::*,
     },
@@ -44,10 +44,17 @@ enum Meanwhile {
     ServiceLost,
     /// In Atlas the endpoint is rejected, or the service fails, if none stands there.
     Broken,
+    /// Somebody makes a service of the region after five minutes, unless one is there by then. Sooner, and nobody could tell
+    /// it from what the dead one had asked for.
+    ServiceMade,
+    /// Somebody attaches an endpoint of theirs to the service.
+    EndpointAttached,
+    /// The same, under the id that our endpoint wants.
+    AttachedForUs,
 }
 
 impl Meanwhile {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Nothing,
         Self::Hours,
         Self::Edited,
@@ -56,6 +63,9 @@ impl Meanwhile {
         Self::NamespaceDeleted,
         Self::ServiceLost,
         Self::Broken,
+        Self::ServiceMade,
+        Self::EndpointAttached,
+        Self::AttachedForUs,
     ];
 
     /// Whether anybody does anything.
@@ -158,6 +168,7 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
     } else {
         happens(&world, plan.meanwhile).await;
     }
+    let asked = has_recorded_an_attachment(&world);
     let operator = world.start();
     match (leaving, plan.meanwhile) {
         (_, Meanwhile::Recreated) => {
@@ -169,7 +180,11 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
             end(&world).await;
             same_deeds(&world, &faultless);
         }
+        (true, Meanwhile::EndpointAttached | Meanwhile::AttachedForUs) => are_let_go(&world).await,
         (true, _) | (_, Meanwhile::Deleted) => end(&world).await,
+        (false, Meanwhile::ServiceMade | Meanwhile::EndpointAttached | Meanwhile::AttachedForUs) => {
+            assert_eq!(is_mended(&world).await, but_for_others(faultless.middle.clone()));
+        }
         (false, Meanwhile::ServiceLost) => settles(&world).await,
         (false, Meanwhile::Broken) => drop(is_mended(&world).await),
         (false, Meanwhile::Nothing | Meanwhile::Hours | Meanwhile::Edited) => {
@@ -186,7 +201,10 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
         | Meanwhile::Hours
         | Meanwhile::Edited
         | Meanwhile::Deleted
-        | Meanwhile::NamespaceDeleted => (0, 0),
+        | Meanwhile::NamespaceDeleted
+        | Meanwhile::ServiceMade
+        | Meanwhile::EndpointAttached
+        | Meanwhile::AttachedForUs => (0, 0),
         Meanwhile::Recreated => (1, 1),
         // What is broken is tried again, three times more than the first.
         Meanwhile::Broken => (4, 4),
@@ -194,10 +212,21 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
         Meanwhile::ServiceLost => (1, 4),
     };
     oracle::created_at_most(&world, plan.luck.made() + services, plan.luck.made() + endpoints);
-    oracle::always(&world);
+    if plan.meanwhile == Meanwhile::AttachedForUs && asked {
+        // Who was about to attach this very id, and finds it attached, has attached it.
+        oracle::told_to_delete(&world);
+    } else {
+        oracle::always(&world);
+    }
     oracle::no_storm(&world, 60);
     operator.stop().await;
     world
+}
+
+fn has_recorded_an_attachment(world: &World) -> bool {
+    let endpoint = world.kube.get(ENDPOINTS, NAMESPACE, "orders-a").unwrap_or_default();
+    let record = endpoint["metadata"]["annotations"][api::ATTEMPT_ANNOTATION].as_str();
+    record.is_some_and(|record| record.contains("AddEndpoint"))
 }
 
 /// The rest of a life like any other.
@@ -280,6 +309,12 @@ async fn happens(world: &World, meanwhile: Meanwhile) {
             }
         }
         Meanwhile::Broken => set_state(world, Some(ServiceState::Failed), None),
+        Meanwhile::ServiceMade => {
+            world.pass(5 * MINUTE).await;
+            somebody_makes_one(world);
+        }
+        Meanwhile::EndpointAttached => somebody_attaches(world, FOREIGN),
+        Meanwhile::AttachedForUs => somebody_attaches(world, VPCE),
     }
 }
 

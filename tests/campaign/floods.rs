@@ -79,7 +79,8 @@ impl Trouble {
             Self::LinkIsUndecodable => world.apply(bad("AtlasPrivateLink")),
             Self::EndpointIsUndecodable => world.apply(bad("AtlasInterfaceEndpoint")),
             Self::ObjectIsHuge => {
-                let note = json!({"metadata": {"annotations": {"note": "x".repeat(1_000_000)}}});
+                // All annotations of an object together have 256 KiB at most.
+                let note = json!({"metadata": {"annotations": {"note": "x".repeat(260_000)}}});
                 world.apply(with(link("huge"), with(note, json!({"spec": {"region": "us-west-1"}}))));
             }
             Self::ReconcilePanics | Self::ProjectIsNotFound => links(world, &json!({"spec": {"projectId": DEAD}})),

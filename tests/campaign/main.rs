@@ -20,7 +20,7 @@
 //! | `ways` | ways to Atlas that are slow, or cut |
 //! | `soak` | random lives, where they are asked for |
 //! | `mutants` | whether the plans notice a broken rule |
-//! | `states`, `events`, `stalled`, `beside` | what people and others do, in every state |
+//! | `states`, `event`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
 //! Where a fault strikes is not listed by hand: a module lets a life pass without a disturbance first, and what the
 //! operator asked for in it are the points. The states in which people and others do something, the blips, floods and
@@ -35,6 +35,7 @@ mod clocks;
 mod clusters;
 mod command;
 mod crashes;
+mod event;
 mod events;
 mod faults;
 mod floods;

@@ -32,6 +32,10 @@ const SILENCE: Duration = Duration::from_secs(20 * 60);
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mishap {
+    /// The token is expired, or its key was exchanged.
+    Unauthorized,
+    /// The Role lacks it, for now.
+    Forbidden,
     Conflict,
     TooManyRequests,
     InternalError,
@@ -58,7 +62,9 @@ pub enum Mishap {
 }
 
 impl Mishap {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::Conflict,
         Self::TooManyRequests,
         Self::InternalError,
@@ -77,6 +83,8 @@ impl Mishap {
 
     pub fn fault(self) -> Fault {
         match self {
+            Self::Unauthorized => Fault::status(StatusCode::UNAUTHORIZED),
+            Self::Forbidden => Fault::status(StatusCode::FORBIDDEN),
             Self::Conflict => Fault::status(StatusCode::CONFLICT),
             Self::TooManyRequests => Fault::too_many_requests(Duration::from_secs(7)),
             Self::InternalError => Fault::status(StatusCode::INTERNAL_SERVER_ERROR),
@@ -100,7 +108,12 @@ impl Mishap {
         match self {
             Self::Conflict | Self::Lost | Self::HungAfter | Self::GatewayTimeout => verb.writes(),
             Self::Gone => verb == Verb::List,
-            Self::TooManyRequests | Self::InternalError | Self::Unavailable | Self::Dropped => true,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::TooManyRequests
+            | Self::InternalError
+            | Self::Unavailable
+            | Self::Dropped => true,
             Self::HungBefore => verb.writes() || verb == Verb::Get,
             Self::WatchClosed | Self::WatchSevered | Self::WatchExpired | Self::WatchSilent => verb == Verb::Watch,
         }

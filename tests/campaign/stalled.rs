@@ -4,7 +4,8 @@
 
 use crate::{
     Group,
-    events::{self, EVENTS, Event, delete_what_is_there, lose_secret, new_secret, replace_endpoint, rotate},
+    event::{self, EVENTS, Event, delete_what_is_there, lose_secret, new_secret, replace_endpoint, rotate},
+    events,
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
@@ -281,7 +282,7 @@ impl Happening {
     }
 
     fn ends(&self) -> bool {
-        [Event::Deleted, Event::SecretGoneForGood].contains(&self.event)
+        self.event.deletes()
     }
 
     fn secret_is_new(&self) -> bool {
@@ -325,12 +326,21 @@ async fn recreated(world: &World, plan: Happening) {
 async fn happens(world: &World, plan: Happening) {
     match plan.event {
         Event::Recreated => recreated(world, plan).await,
+        Event::EndpointRecreated => {
+            let [manifest, _] = plan.state.manifests();
+            let lets_go = |world: &World| {
+                if plan.state.waits_to_go() {
+                    plan.heal(world)
+                }
+            };
+            event::recreate_endpoint(world, manifest, lets_go).await;
+        }
         Event::SecretGone => {
             lose_secret(world);
             world.pass(5 * MINUTE).await;
             plan.state.secret(world);
         }
-        event => events::happens_everywhere(world, event).await,
+        event => event::happens_everywhere(world, event).await,
     }
 }
 

@@ -94,6 +94,17 @@ fn values_that_are_none_are_refused_by_flag_and_by_variable() {
     }
 }
 
+/// A help shows what the variables hold, but not the password of a proxy.
+#[test]
+fn the_help_shows_no_password() {
+    let variables = [
+        ("ATLAS_PRIVATELINK_HTTPS_PROXY", "http://operator:hunter2@proxy:3128"),
+        ("ATLAS_PRIVATELINK_NO_PROXY", "shown"),
+    ];
+    let said = String::from_utf8(run(&["run", "--help"], &variables).stdout).expect("text");
+    assert!(said.contains("--https-proxy") && said.contains("shown") && !said.contains("hunter2"), "{said}");
+}
+
 /// Keys do not go over the network unprotected, unless somebody says that they shall.
 #[test]
 fn http_is_for_this_machine_or_for_those_who_ask_for_it() {

@@ -1,6 +1,7 @@
 //! An Atlas behind TLS: whose certificates are trusted, and through which proxy it is reached.
 
 use super::world::*;
+use crate::harness::canary::{PROXY_PASSWORD, proxy_proof};
 use atlas_privatelink_operator::{api::Standing, atlas::https::install_crypto};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
@@ -162,7 +163,8 @@ async fn a_private_ca_comes_in_addition_to_those_of_the_system() {
     world.always().await;
 }
 
-/// The name of Atlas means something to the proxy only: whatever reaches Atlas went through it.
+/// The name of Atlas means something to the proxy only: whatever reaches Atlas went through it. Only the proxy is told its
+/// password.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_sees_the_calls_of_atlas_and_no_others() {
     let mut world = World::new(Nature::default()).await;
@@ -173,10 +175,13 @@ async fn a_proxy_sees_the_calls_of_atlas_and_no_others() {
     let (proxy_of_others, strays) = proxy(address).await;
     let ca = ours.file(&world);
     apply(&world).await;
-    let flags = ["--ca-file", text(&ca), "--https-proxy", &proxy_of_atlas];
-    let _operator = start(&world, &flags, &environment(&proxy_of_others));
+    let with_password = proxy_of_atlas.replace("http://", &format!("http://operator:{PROXY_PASSWORD}@"));
+    let mut variables = environment(&proxy_of_others);
+    variables.push(("ATLAS_PRIVATELINK_HTTPS_PROXY", &with_password));
+    let _operator = start(&world, &["--ca-file", text(&ca)], &variables);
     world.until_ready(LINKS, "orders").await;
     let heads = seen(&heads);
+    assert!(heads.iter().all(|head| head.contains(&proxy_proof())), "the proxy was not told its password");
     assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with("CONNECT atlas.test:443 ")), "{heads:?}");
     for head in heads {
         let head = head.to_lowercase();

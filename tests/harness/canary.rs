@@ -29,12 +29,15 @@ const KEYS: &str = "canary-private-key";
 /// What all access tokens of the simulated Atlas begin with.
 const TOKENS: &str = "simulated.";
 
+/// The password of a proxy, where there is one.
+pub const PROXY_PASSWORD: &str = "canary-proxy-password";
+
 /// What no one may show: keys, client secrets and access tokens, as they are, as they stand in a Secret or in a header, and
 /// as bytes.
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     assert!(PRIVATE.starts_with(KEYS));
-    let mut all = vec![TOKENS.to_owned(), STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"))];
-    for secret in [KEYS, CLIENT_SECRET] {
+    let mut all = vec![TOKENS.to_owned(), STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")), proxy_proof()];
+    for secret in [KEYS, CLIENT_SECRET, PROXY_PASSWORD] {
         // Three bytes are four letters: what comes after whole ones does not change them.
         let encoded = STANDARD.encode(&secret[..secret.len() / 3 * 3]);
         let bytes = format!("{:?}", secret.as_bytes());
@@ -42,6 +45,11 @@ static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     }
     all
 });
+
+/// What stands in a header for a proxy, of the user `operator`.
+pub fn proxy_proof() -> String {
+    STANDARD.encode(format!("operator:{PROXY_PASSWORD}"))
+}
 
 pub fn tells(text: &str) -> bool {
     SECRETS.iter().any(|secret| text.contains(secret.as_str()))

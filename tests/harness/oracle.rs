@@ -4,11 +4,11 @@ use super::{
     canary::tells,
     looks::writes_to_atlas,
     past::{self, Objects},
-    sparing,
+    sparing, statuses,
     world::*,
 };
 use atlas_privatelink_operator::testbed::{
-    kubernetes::{RequestRecord, Version},
+    kubernetes::RequestRecord,
     simulator::{Cause, Effect, Entry, Operation},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -56,10 +56,7 @@ fn sound(world: &World) {
     no_secret_is_shown(world, &all);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
-    no_status_lies(world, &all, &atlas);
-    ready_is_what_is_wanted(&all);
-    transitions_are_dated(&all);
-    no_generation_is_ahead(&all);
+    statuses::are_sound(world, &all, &atlas);
     no_finalizer_goes_too_early(&all, &atlas);
 }
 
@@ -122,83 +119,6 @@ fn foreign_things_stand(world: &World) {
     }
 }
 
-/// Ready is said only of what could be used just then, and is taken back within three resyncs, or one and a bit where
-/// Atlas answered, and there was always an operator to ask it.
-fn no_status_lies(world: &World, all: &Objects, atlas: &past::Atlas) {
-    let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
-    let disturbed = atlas.was_silent || !world.deaths.lock().unwrap().is_empty();
-    let bound = if disturbed { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
-    for ((plural, name), versions) in all {
-        for claim in past::claims(versions, world.clock.now()) {
-            let said = format!("{plural}/{name} said Ready of {:?} from {} to {}", claim.what, claim.from, claim.until);
-            let fresh = (claim.from - SignedDuration::from_secs(60), claim.from);
-            assert!(!claim.new || atlas.unusable(&claim.what, fresh) < SignedDuration::from_secs(60), "{said}");
-            let unusable = atlas.unusable(&claim.what, (claim.from, claim.until));
-            assert!(unusable <= bound, "{said}, and it was unusable for {unusable:#}");
-        }
-    }
-}
-
-/// Whoever says Ready of a generation has what that generation wants. (What a suspended object says is as last seen.)
-fn ready_is_what_is_wanted(all: &Objects) {
-    for ((plural, name), versions) in all {
-        for Version { object, .. } in versions.iter().filter(|version| version.by.starts_with("operator")) {
-            let (spec, status, meta) = (&object["spec"], &object["status"], &object["metadata"]);
-            let ready = &status["conditions"][0];
-            let current = ready["observedGeneration"] == meta["generation"] && meta["deletionTimestamp"].is_null();
-            if ready["status"] != "True" || !current || spec["suspend"] == true {
-                continue;
-            }
-            let plain = |text: &Value| text.as_str().unwrap_or_default().to_ascii_lowercase().replace(['_', '-'], "");
-            let wanted = match plural.as_str() {
-                LINKS => spec["provider"] != "AWS" || plain(&spec["region"]) == plain(&status["regionName"]),
-                _ => {
-                    let id = &spec["interfaceEndpointId"];
-                    id.is_null() || *id == status["interfaceEndpointId"]
-                }
-            };
-            assert!(wanted, "{plural}/{name} says Ready, and has something else: {object:#}");
-        }
-    }
-}
-
-/// A condition's time of transition changes with its status, and with nothing else (API conventions, "Typical status
-/// properties").
-fn transitions_are_dated(all: &Objects) {
-    for ((plural, name), versions) in all {
-        let mut before: BTreeMap<String, (Value, Value, Timestamp)> = BTreeMap::new();
-        for &Version { ref object, at, .. } in versions {
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let now = conditions.into_iter().map(|condition| {
-                let of = format!("{} {}", object["metadata"]["uid"], condition["type"]);
-                (of, (condition["status"].clone(), condition["lastTransitionTime"].clone(), at))
-            });
-            let now: BTreeMap<_, _> = now.collect();
-            for (of, (status, since, at)) in &now {
-                let dated = before.get(of).is_none_or(|(was, dated, earlier)| {
-                    // Times are whole seconds. (Which of two is the later one is for the clocks of two operators.)
-                    let shortly = at.duration_since(*earlier) < SignedDuration::from_secs(1);
-                    (was == status) == (dated == since) || was != status && shortly
-                });
-                assert!(dated, "{plural}/{name}: a transition of {of} has another time than it happened: {object:#}");
-            }
-            before = now;
-        }
-    }
-}
-
-/// What a status has observed was there.
-fn no_generation_is_ahead(all: &Objects) {
-    for ((plural, name), versions) in all {
-        for Version { object, .. } in versions {
-            let (status, there) = (&object["status"], object["metadata"]["generation"].as_i64());
-            let conditions = status["conditions"].as_array().into_iter().flatten();
-            let all = conditions.chain([status]).filter_map(|one| one["observedGeneration"].as_i64());
-            assert!(all.max() <= there, "{plural}/{name} has observed what was not there yet: {object:#}");
-        }
-    }
-}
-
 /// When the operator lets an object go, what the object has created is gone from Atlas, or another one has inherited it, or
 /// the object says that it is to be kept.
 fn no_finalizer_goes_too_early(all: &Objects, atlas: &past::Atlas) {
@@ -207,7 +127,8 @@ fn no_finalizer_goes_too_early(all: &Objects, atlas: &past::Atlas) {
             let status = &version.object["status"];
             let retiring = status["retiring"].as_array().into_iter().flatten();
             for what in retiring.chain([status]).filter(|thing| thing["origin"] == "Created").map(past::attachment) {
-                let kept = version.object["spec"]["deletionPolicy"] == "Retain";
+                let spec = &version.object["spec"];
+                let kept = spec["deletionPolicy"] == "Retain" || spec["adoptionPolicy"] == "AdoptOnly";
                 // What stands again was made by somebody else: who is leaving makes nothing.
                 let looked = (version.at - SignedDuration::from_secs(60), version.at);
                 let dealt_with = kept || atlas.was_gone(&what, looked) || past::is_owned(all, &what, version.at);
@@ -346,15 +267,28 @@ pub async fn silence(world: &World) {
     assert_eq!(world.ledger().requests().count(), requests, "requests to Atlas after the end");
 }
 
-/// Whatever goes wrong, Atlas is not asked more often in any minute than this.
+/// Whatever goes wrong, Atlas is not asked more often in any minute than this, and the Kubernetes API not more than ten
+/// times as often.
 pub fn no_storm(world: &World, most: usize) {
     let ledger = world.ledger();
-    let times: Vec<_> = ledger.iter().filter(|entry| entry.request().is_some()).map(|entry| entry.at).collect();
-    for (index, first) in times.iter().enumerate() {
-        let end = *first + SignedDuration::from_secs(60);
-        let within = times[index..].iter().take_while(|at| **at < end).count();
-        assert!(within <= most, "{within} requests in the minute from {first}");
+    let to_atlas = ledger.iter().filter(|entry| entry.request().is_some()).map(|entry| entry.at);
+    let log = world.kube.log();
+    let to_kubernetes = log.0.iter().filter(|request| request.client.starts_with("operator")).map(|request| request.at);
+    for (whom, times, most) in [("Atlas", to_atlas.collect(), most), ("Kubernetes", to_kubernetes.collect(), 10 * most)]
+    {
+        let (from, busiest) = busiest_minute(times);
+        assert!(busiest <= most, "{busiest} requests to {whom} in the minute from {from}");
     }
+}
+
+/// When it began, and how many of these times are in it.
+fn busiest_minute(mut times: Vec<Timestamp>) -> (Timestamp, usize) {
+    times.sort();
+    let within = |first: &Timestamp| {
+        let end = *first + SignedDuration::from_secs(60);
+        times.partition_point(|at| *at < end) - times.partition_point(|at| at < first)
+    };
+    times.iter().map(|first| (*first, within(first))).max_by_key(|(_, count)| *count).unwrap_or_default()
 }
 
 /// For one hour whoever waits for somebody else (a deletion that is held back, say) writes nothing, neither to

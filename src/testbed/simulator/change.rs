@@ -126,19 +126,21 @@ impl World {
     /// Makes a change and writes it into the ledger.
     pub(super) fn change(&mut self, change: Change) -> Result<Option<String>, Refused> {
         let now = Instant::now();
-        let (effect, made) = self.make(change, now)?;
-        self.ledger.push(self.clock.at(now), Cause::BehindTheBack, effect);
+        let (effects, made) = self.make(change, now)?;
+        for effect in effects {
+            self.ledger.push(self.clock.at(now), Cause::BehindTheBack, effect);
+        }
         Ok(made)
     }
 
-    fn make(&mut self, change: Change, now: Instant) -> Result<(Effect, Option<String>), Refused> {
+    fn make(&mut self, change: Change, now: Instant) -> Result<(Vec<Effect>, Option<String>), Refused> {
         let effect = match change {
             Change::CreateService { project, provider, region, port_mapped, ready } => {
                 return self.create_foreign(&project, (provider, &region, port_mapped), ready, now);
             }
             Change::DeleteService { project, service } => self.delete_service(&project, &service)?,
             Change::AddEndpoint { project, service, endpoint, ready } => {
-                self.add_foreign(&project, &service, &endpoint, ready, now)?
+                return Ok((self.add_foreign(&project, &service, &endpoint, ready, now)?, None));
             }
             Change::DeleteEndpoint { project, service, endpoint } => {
                 let found = self.find(&project, &service)?;
@@ -173,7 +175,7 @@ impl World {
             | Change::Switch(_)
             | Change::SetBucket { .. } => self.govern(change)?,
         };
-        Ok((effect, None))
+        Ok((vec![effect], None))
     }
 
     /// Changes of who may do what, and how much.
@@ -228,16 +230,17 @@ impl World {
         (provider, region, port_mapped): (Provider, &str, bool),
         ready: bool,
         now: Instant,
-    ) -> Result<(Effect, Option<String>), Refused> {
+    ) -> Result<(Vec<Effect>, Option<String>), Refused> {
         let region = Region::parse(provider, region).filter(|_| is_object_id(project)).ok_or(Refused::Invalid)?;
         let moment = (&mut self.mint, self.clock.at(now), now);
         let service = self.store.create_service(project, provider, region, port_mapped, moment);
-        let (effect, id) = (service.created(), service.id.clone());
+        let (mut effects, id) = (vec![service.created()], service.id.clone());
         if ready {
             let service = self.find(project, &id)?;
             (service.state, service.named, service.timeline) = (ServiceState::Ready, true, Timeline::still());
+            effects.push(service.changed());
         }
-        Ok((effect, Some(id)))
+        Ok((effects, Some(id)))
     }
 
     fn delete_service(&mut self, project: &str, id: &str) -> Result<Effect, Refused> {
@@ -253,15 +256,18 @@ impl World {
         endpoint: &str,
         ready: bool,
         now: Instant,
-    ) -> Result<Effect, Refused> {
+    ) -> Result<Vec<Effect>, Refused> {
         self.find(project, service)?;
         self.store.add_endpoint(project, service, endpoint, Details::Aws, now);
         let found = self.find(project, service)?;
-        let effect = found.endpoint_added(endpoint);
+        let mut effects = vec![found.endpoint_added(endpoint)];
         if let Some(added) = found.endpoint_mut(endpoint).filter(|_| ready) {
-            (added.state, added.timeline) = (EndpointState::Available, Timeline::still());
+            let state = EndpointState::Available;
+            (added.state, added.timeline) = (state, Timeline::still());
+            let (project, service, endpoint) = (project.to_owned(), service.to_owned(), endpoint.to_owned());
+            effects.push(Effect::EndpointChanged { project, service, endpoint, state });
         }
-        Ok(effect)
+        Ok(effects)
     }
 
     fn fail_services(&mut self, failure: ServiceFailure) -> Result<Effect, Refused> {

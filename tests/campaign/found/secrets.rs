@@ -2,7 +2,7 @@
 
 use super::{MINUTE, PATIENCE, over};
 use crate::{
-    events::{new_secret, rotate, rotate_to},
+    event::{new_secret, rotate, rotate_to},
     harness::{
         alone::eventually,
         life::{delete_all, end, with_neighbours},

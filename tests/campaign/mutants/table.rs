@@ -197,7 +197,7 @@ pub const MUTANTS: [Mutant; 54] = [
         edits: &[Edit {
             file: "src/atlas/inventory.rs",
             old: "            for noted in entries.iter().filter(|noted| noted.answered.sequence > view.read.sequence) {",
-            new: "            for noted in entries.iter().filter(|noted| noted.sent.sequence < view.read.sequence) {",
+            new: "            for noted in entries.iter().filter(|noted| noted.answered.sequence < view.read.sequence) {",
         }],
         only: "crash/good-luck",
     },

@@ -1,0 +1,130 @@
+//! What statuses say, in every version of every object that there ever was.
+
+use super::{
+    past::{self, Objects},
+    schema,
+    world::*,
+};
+use atlas_privatelink_operator::testbed::{kubernetes::Version, simulator::Effect};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// No status lies, about Atlas or about the object that it belongs to.
+pub fn are_sound(world: &World, all: &Objects, atlas: &past::Atlas) {
+    no_status_lies(world, all, atlas);
+    ready_is_what_is_wanted(all);
+    transitions_are_dated(all);
+    no_generation_is_ahead(all);
+    they_name_what_was_there(world, all);
+    schema::all_is_let_in(all);
+}
+
+/// What a status names by the id that Atlas gave it was in Atlas before, in the region that the status names; and whoever
+/// says that it has created it has it from a request.
+fn they_name_what_was_there(world: &World, all: &Objects) {
+    let ledger = world.ledger();
+    let mut made = BTreeMap::new();
+    for entry in ledger.iter() {
+        if let Effect::ServiceCreated { service, region, .. } = &entry.effect {
+            made.insert(service.as_str(), (entry.at, region, entry.request().is_some()));
+        }
+    }
+    for ((plural, name), versions) in all {
+        for version in versions.iter().filter(|version| version.by.starts_with("operator")) {
+            let status = &version.object["status"];
+            let retiring = status["retiring"].as_array().into_iter().flatten();
+            for thing in retiring.chain([status]) {
+                let Some(id) = thing["privateLinkId"].as_str() else { continue };
+                let said = || format!("{plural}/{name} named {id} at {}: {thing}", version.at);
+                let Some((at, region, asked)) = made.get(id) else { panic!("{}, and there was none", said()) };
+                assert!(*at <= version.at, "{}, and there was none yet", said());
+                assert!(plural != LINKS || thing["origin"] != "Created" || *asked, "{}, and others made it", said());
+                let named = thing["regionName"].as_str().filter(|_| plural == LINKS);
+                assert!(named.is_none_or(|named| same_region(named, region)), "{}, and it is in {region}", said());
+            }
+        }
+    }
+}
+
+fn same_region(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['_', '-'], "");
+    plain(one) == plain(other)
+}
+
+/// Ready is said only of what could be used just then, and is taken back within three resyncs, or one and a bit where
+/// Atlas answered, and there was always an operator to ask it.
+fn no_status_lies(world: &World, all: &Objects, atlas: &past::Atlas) {
+    let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
+    let disturbed = atlas.was_silent || !world.deaths.lock().unwrap().is_empty();
+    let bound = if disturbed { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
+    for ((plural, name), versions) in all {
+        for claim in past::claims(versions, world.clock.now()) {
+            let said = format!("{plural}/{name} said Ready of {:?} from {} to {}", claim.what, claim.from, claim.until);
+            let fresh = (claim.from - SignedDuration::from_secs(60), claim.from);
+            assert!(!claim.new || atlas.unusable(&claim.what, fresh) < SignedDuration::from_secs(60), "{said}");
+            let unusable = atlas.unusable(&claim.what, (claim.from, claim.until));
+            assert!(unusable <= bound, "{said}, and it was unusable for {unusable:#}");
+        }
+    }
+}
+
+/// Whoever says Ready of a generation has what that generation wants. (What a suspended object says is as last seen.)
+fn ready_is_what_is_wanted(all: &Objects) {
+    for ((plural, name), versions) in all {
+        for Version { object, .. } in versions.iter().filter(|version| version.by.starts_with("operator")) {
+            let (spec, status, meta) = (&object["spec"], &object["status"], &object["metadata"]);
+            let ready = &status["conditions"][0];
+            let current = ready["observedGeneration"] == meta["generation"] && meta["deletionTimestamp"].is_null();
+            if ready["status"] != "True" || !current || spec["suspend"] == true {
+                continue;
+            }
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let wanted = match plural.as_str() {
+                LINKS => spec["provider"] != "AWS" || same_region(&text(&spec["region"]), &text(&status["regionName"])),
+                _ => {
+                    let id = &spec["interfaceEndpointId"];
+                    id.is_null() || *id == status["interfaceEndpointId"]
+                }
+            };
+            assert!(wanted, "{plural}/{name} says Ready, and has something else: {object:#}");
+        }
+    }
+}
+
+/// A condition's time of transition changes with its status, and with nothing else (API conventions, "Typical status
+/// properties").
+fn transitions_are_dated(all: &Objects) {
+    for ((plural, name), versions) in all {
+        let mut before: BTreeMap<String, (Value, Value, Timestamp)> = BTreeMap::new();
+        for &Version { ref object, at, .. } in versions {
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let now = conditions.into_iter().map(|condition| {
+                let of = format!("{} {}", object["metadata"]["uid"], condition["type"]);
+                (of, (condition["status"].clone(), condition["lastTransitionTime"].clone(), at))
+            });
+            let now: BTreeMap<_, _> = now.collect();
+            for (of, (status, since, at)) in &now {
+                let dated = before.get(of).is_none_or(|(was, dated, earlier)| {
+                    // Times are whole seconds. (Which of two is the later one is for the clocks of two operators.)
+                    let shortly = at.duration_since(*earlier) < SignedDuration::from_secs(1);
+                    (was == status) == (dated == since) || was != status && shortly
+                });
+                assert!(dated, "{plural}/{name}: a transition of {of} has another time than it happened: {object:#}");
+            }
+            before = now;
+        }
+    }
+}
+
+/// What a status has observed was there.
+fn no_generation_is_ahead(all: &Objects) {
+    for ((plural, name), versions) in all {
+        for Version { object, .. } in versions {
+            let (status, there) = (&object["status"], object["metadata"]["generation"].as_i64());
+            let conditions = status["conditions"].as_array().into_iter().flatten();
+            let all = conditions.chain([status]).filter_map(|one| one["observedGeneration"].as_i64());
+            assert!(all.max() <= there, "{plural}/{name} has observed what was not there yet: {object:#}");
+        }
+    }
+}
