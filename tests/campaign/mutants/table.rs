@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 54] = [
+pub const MUTANTS: [Mutant; 55] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -495,5 +495,14 @@ pub const MUTANTS: [Mutant; 54] = [
             },
         ],
         only: "flood/",
+    },
+    Mutant {
+        name: "what shows no effect is done again at once",
+        edits: &[Edit {
+            file: "src/controller/driver.rs",
+            old: "    Err(Trouble::Lagging)\n}",
+            new: "    Ok(Action::requeue(SHORTLY))\n}",
+        }],
+        only: "stale/rename",
     },
 ];
