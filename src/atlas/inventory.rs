@@ -373,6 +373,8 @@ impl Inventory {
             return;
         }
         let mut oldest: HashMap<ProjectId, Sequence> = HashMap::new();
+        // What nobody asks for any more is shown to nobody.
+        lock(&self.groups).retain(|_, cell| !cell.is_idle());
         for (key, cell) in lock(&self.groups).iter() {
             if let Some(seen) = cell.seen() {
                 oldest.entry(key.project).and_modify(|oldest| *oldest = seen.min(*oldest)).or_insert(seen);

@@ -95,6 +95,14 @@ where
     Ok(all.flatten().collect())
 }
 
+/// Whether a store has got the whole of a first list.
+fn is_filled<K>(store: &Store<DeserializeGuard<K>>) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + 'static,
+{
+    matches!(store.wait_until_ready().now_or_never(), Some(Ok(())))
+}
+
 impl<K> Objects<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -164,12 +172,17 @@ where
             Err(kube::Error::Api(refusal)) if refusal.is_forbidden() => {
                 tracing::warn!(namespace, kind = %K::kind(&()), "the operator may not list what is in this namespace");
                 let store = self.stores.get().and_then(|stores| stores.get(scope));
-                let seen = store.filter(|store| matches!(store.wait_until_ready().now_or_never(), Some(Ok(()))));
-                let seen = seen.ok_or(kube::Error::Api(refusal))?;
+                let seen = store.filter(|store| is_filled(store)).ok_or(kube::Error::Api(refusal))?;
                 Ok(seen.state().into_iter().filter_map(Watched::new).collect())
             }
             result => result,
         }
+    }
+
+    /// Whether the watch of this namespace has shown what is there: before that, what is not found may be there.
+    pub fn has_shown(&self, namespace: &str) -> bool {
+        let scope = self.namespaces.iter().position(|watched| watched == namespace).unwrap_or_default();
+        self.stores.get().and_then(|stores| stores.get(scope)).is_some_and(is_filled)
     }
 
     /// One object as the watches last showed it.

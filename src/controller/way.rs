@@ -248,6 +248,13 @@ pub fn by_kubernetes(error: &kube::Error) -> Blocked {
     Blocked { cause: Cause::Kubernetes, verdict, retry_at: None, is_news: false }
 }
 
+/// The watch of links has not shown yet what is there: that a link is not found says nothing.
+pub fn by_an_unseen_link() -> Blocked {
+    let message = "the AtlasPrivateLinks of this namespace could not be listed yet".to_owned();
+    let verdict = Verdict::reconciling(Reason::Retrying, message);
+    Blocked { cause: Cause::Kubernetes, verdict, retry_at: None, is_news: false }
+}
+
 /// What an attempt to look at Atlas tells about whether the object counts; `None`: nothing new.
 pub fn heard<T>(result: &Result<T, Blocked>) -> Option<Heard> {
     match result {

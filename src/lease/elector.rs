@@ -57,8 +57,17 @@ pub struct Elector {
     leadership: Leadership,
     clock: Clock,
     jitter: Jitter,
-    /// The last request failed, and that has been logged.
-    failing: bool,
+    /// Since when every request failed, and why the last one did.
+    failing: Option<(Instant, String)>,
+}
+
+/// What a candidate waits for that doesn't lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// The end of the leader, the one named here if any is known.
+    ForLeader(Option<String>),
+    /// For the length of a Lease it could not be read or written: why not.
+    InVain(String),
 }
 
 impl Elector {
@@ -68,19 +77,29 @@ impl Elector {
         let election = Election::new(identity.clone(), settings.timing, Instant::now());
         let leases = Api::namespaced(client, &settings.namespace);
         let jitter = Jitter::new(seed);
-        Self { leases, settings, identity, election, leadership, clock, jitter, failing: false }
+        Self { leases, settings, identity, election, leadership, clock, jitter, failing: None }
     }
 
-    /// Returns when this process leads; `standing_by` hears who does, whenever that changes.
-    pub async fn win(&mut self, standing_by: impl Fn(Option<&str>)) {
+    /// Returns when this process leads; `standing_by` hears what is waited for, whenever that changes.
+    pub async fn win(&mut self, standing_by: impl Fn(&Waiting)) {
         let mut told = None;
         while !self.election.is_leading() {
             // There is no term yet that could be lost.
             let _ = self.turn().await;
-            let leader = self.election.holder().filter(|holder| *holder != self.identity).map(str::to_owned);
-            if !self.election.is_leading() && told.as_ref() != Some(&leader) {
-                standing_by(leader.as_deref());
-                told = Some(leader);
+            let waiting = self.waiting();
+            if !self.election.is_leading() && told.as_ref() != Some(&waiting) {
+                standing_by(&waiting);
+                told = Some(waiting);
+            }
+        }
+    }
+
+    fn waiting(&self) -> Waiting {
+        match &self.failing {
+            Some((since, why)) if since.elapsed() >= self.settings.timing.duration() => Waiting::InVain(why.clone()),
+            Some(_) | None => {
+                let leader = self.election.holder().filter(|holder| *holder != self.identity);
+                Waiting::ForLeader(leader.map(str::to_owned))
             }
         }
     }
@@ -201,16 +220,19 @@ impl Elector {
     }
 
     fn recovered(&mut self) {
-        if std::mem::take(&mut self.failing) {
+        if self.failing.take().is_some() {
             tracing::info!("the Lease can be reached again");
         }
     }
 
     fn troubled(&mut self, trouble: &Trouble) {
         self.election.failed(Instant::now());
-        if !std::mem::replace(&mut self.failing, true) {
-            let Settings { namespace, name, .. } = &self.settings;
+        let Settings { namespace, name, .. } = &self.settings;
+        let why = format!("the Lease {namespace}/{name} cannot be read or written: {trouble}");
+        let since = self.failing.as_ref().map(|(since, _)| *since);
+        if since.is_none() {
             tracing::warn!(error = %trouble, "the Lease {namespace}/{name} cannot be read or written, and is tried again");
         }
+        self.failing = Some((since.unwrap_or_else(Instant::now), why));
     }
 }

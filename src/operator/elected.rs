@@ -4,7 +4,7 @@ use super::{Error, Parts, controllers::control};
 use crate::{
     lease::{
         Leadership, Settings,
-        elector::{Candidate, Elector},
+        elector::{Candidate, Elector, Waiting},
         guard,
     },
     server::{Health, Phase},
@@ -21,10 +21,19 @@ pub(super) async fn operate(
     let leadership = Leadership::default();
     let metrics = parts.metrics.clone();
     let mut elector = Elector::new(candidate(&parts), settings, leadership.clone());
-    let standing_by = |leader: Option<&str>| {
-        tracing::info!(leader, "standing by");
+    let standing_by = |waiting: &Waiting| {
+        let phase = match waiting.clone() {
+            Waiting::ForLeader(leader) => {
+                tracing::info!(leader, "standing by");
+                Phase::Standby(leader)
+            }
+            Waiting::InVain(why) => {
+                tracing::error!("no operator can lead while {why}");
+                Phase::CannotLead(why)
+            }
+        };
         if !stop.is_cancelled() {
-            health.set(Phase::Standby(leader.map(str::to_owned)));
+            health.set(phase);
         }
     };
     tokio::select! {

@@ -17,6 +17,8 @@ pub enum Phase {
     CannotList(Vec<String>),
     /// Another works, the one named here if any is known: this one waits to take over.
     Standby(Option<String>),
+    /// Nobody can be elected: why not.
+    CannotLead(String),
     /// It works, and leads.
     Leading,
     /// It works, without election.

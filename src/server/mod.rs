@@ -36,6 +36,7 @@ async fn readyz(State((health, _)): State<(Health, Metrics)>) -> (StatusCode, St
         Phase::Leading => working("ok: leader"),
         Phase::Standby(Some(leader)) => ready(format!("ok: standby, the leader is {leader}")),
         Phase::Standby(None) => ready("ok: standby, no leader is known".to_owned()),
+        Phase::CannotLead(why) => unready(why),
         Phase::Starting => unready("starting".to_owned()),
         Phase::WaitingForCrds(missing) => {
             unready(format!("waiting for the CustomResourceDefinitions {}: apply crds/", missing.join(", ")))
@@ -93,6 +94,7 @@ mod tests {
             (Phase::CannotList(vec!["links (forbidden)".into()]), false, true, "cannot be listed: links (forbidden)"),
             (Phase::Standby(other()), true, true, "ok: standby, the leader is other"),
             (Phase::Standby(None), true, true, "ok: standby, no leader is known"),
+            (Phase::CannotLead("the Lease a/b cannot be read".into()), false, true, "the Lease a/b cannot be read"),
             (Phase::Leading, true, true, "ok: leader"),
             (Phase::Running, true, true, "ok"),
             (Phase::Stopping, false, true, "stopping"),

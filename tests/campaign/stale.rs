@@ -15,7 +15,10 @@ use crate::{
     plan::{Campaign, Data, Plan},
     story::{PATIENCE, Story},
 };
-use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::kubernetes::View};
+use atlas_privatelink_operator::{
+    atlas::dialect::Dialect,
+    testbed::{kubernetes::View, simulator::Provider},
+};
 use std::{sync::Arc, time::Duration};
 
 /// What is shown from the point on.
@@ -26,6 +29,8 @@ enum Past {
     /// The same of links alone, for half an hour, while what is told of endpoints is the present.
     LinksStandStill,
     EndpointsStandStill,
+    /// The same, and lists show the present: what a server does that lags behind.
+    WatchesStandStill,
     /// To the next operator: how it stood at the first write.
     FromTheStart,
     /// To the next operator: how it stood one write before.
@@ -33,11 +38,12 @@ enum Past {
 }
 
 impl Past {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::StandsStill(30),
         Self::StandsStill(1800),
         Self::LinksStandStill,
         Self::EndpointsStandStill,
+        Self::WatchesStandStill,
         Self::FromTheStart,
         Self::OneWriteAgo,
     ];
@@ -52,6 +58,7 @@ impl Past {
             Self::StandsStill(seconds) => Some((all, Duration::from_secs(seconds))),
             Self::LinksStandStill => Some((all.resource(LINKS), half_an_hour)),
             Self::EndpointsStandStill => Some((all.resource(ENDPOINTS), half_an_hour)),
+            Self::WatchesStandStill => Some((all.of_watches(), half_an_hour)),
             Self::FromTheStart | Self::OneWriteAgo => None,
         }
     }
@@ -145,9 +152,14 @@ fn hand_overs(change: Move) -> Vec<Plan> {
     all.flat_map(|one| delusions(Story::HandsOver(one), Dialect::V2)).collect()
 }
 
-pub const GROUPS: [Group; 4] = [
+pub const GROUPS: [Group; 9] = [
     || delusions(Story::IdChanges, Dialect::V2),
     || delusions(Story::IdChanges, Dialect::V1),
+    || delusions(Story::Plain(Provider::Aws), Dialect::V2),
+    || delusions(Story::ServiceFails, Dialect::V2),
+    || delusions(Story::EndpointIsRejected, Dialect::V2),
+    || delusions(Story::Adopts, Dialect::V2),
+    || delusions(Story::AdoptsAndDeletes, Dialect::V2),
     // Of several objects that want the same each rests on what it sees of the others.
     || hand_overs(Move::Rename),
     || hand_overs(Move::RenameEndpoint),

@@ -8,11 +8,13 @@ use crate::{
         alone::{alone, eventually},
         course::Course,
         death::{self, Moment, Point, Write},
-        life::{RESYNC, begin_in, both_are_ready, by_lease, delete_both, end},
+        life::{RESYNC, both_are_ready, by_lease, delete_both, end},
+        moving::{First, HandOver, Move, When},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
+    story::Story,
 };
 use atlas_privatelink_operator::{
     atlas::{
@@ -20,7 +22,10 @@ use atlas_privatelink_operator::{
         transport::{Transport, TransportError},
     },
     lease,
-    testbed::kubernetes::{Decision, Fault, Matcher, Rule},
+    testbed::{
+        kubernetes::{Decision, Fault, Matcher, Rule},
+        simulator::Provider,
+    },
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -75,29 +80,47 @@ enum Between {
     Lease,
 }
 
-#[derive(Clone)]
-struct Pair {
-    point: Point,
-    fate: Fate,
+/// The life that both are there for.
+#[derive(Debug, Clone, Copy)]
+struct Scenario {
+    story: Story,
     between: Between,
     dialect: Dialect,
 }
 
+#[derive(Clone)]
+struct Pair {
+    scenario: Scenario,
+    point: Point,
+    fate: Fate,
+}
+
 impl Pair {
     fn data(&self) -> Data {
-        let Self { point, fate, between, dialect } = self;
-        Data::new(Campaign::Twins, &format!("{between:?} between"), *dialect)
-            .struck(point)
-            .meanwhile(format!("{fate:?}"))
+        let Scenario { story, between, dialect } = self.scenario;
+        let story = if story == PLAIN { String::new() } else { story.name() + ", " };
+        Data::new(Campaign::Twins, &format!("{story}{between:?} between"), dialect)
+            .struck(&self.point)
+            .meanwhile(format!("{:?}", self.fate))
     }
 }
 
-fn prepared(between: Between, dialect: Dialect) -> World {
-    let election = match between {
-        Between::Nothing => None,
-        Between::Lease => Some(by_lease()),
-    };
-    begin_in(Nature { election, ..Nature::of(dialect) })
+const PLAIN: Story = Story::Plain(Provider::Aws);
+
+impl Scenario {
+    async fn begin(self) -> World {
+        let mut world = self.story.begin(self.dialect).await;
+        world.nature.election = match self.between {
+            Between::Nothing => None,
+            Between::Lease => Some(by_lease()),
+        };
+        world
+    }
+
+    async fn goes_on(self, world: &World) -> Course {
+        // Two that do not know of each other look at Atlas twice as often as is quiet.
+        if self.story == PLAIN { whole_life(world).await } else { self.story.goes_on(world).await }
+    }
 }
 
 async fn whole_life(world: &World) -> Course {
@@ -111,10 +134,10 @@ async fn whole_life(world: &World) -> Course {
 }
 
 /// The writes of an operator that is alone, and how its life went.
-async fn record(between: Between, dialect: Dialect) -> (Vec<Write>, Course) {
-    let mut world = prepared(between, dialect);
+async fn record(scenario: Scenario) -> (Vec<Write>, Course) {
+    let mut world = scenario.begin().await;
     let (operator, reaper) = death::start(&mut world, None);
-    let course = whole_life(&world).await;
+    let course = scenario.goes_on(&world).await;
     operator.stop().await;
     (reaper.writes(), course)
 }
@@ -220,7 +243,8 @@ fn start_second(world: &mut World, fate: Fate) -> Running {
 }
 
 async fn run(plan: Pair, faultless: Arc<Course>) -> World {
-    let mut world = prepared(plan.between, plan.dialect);
+    let Scenario { story, between, .. } = plan.scenario;
+    let mut world = plan.scenario.begin().await;
     let gate = Gate { inner: world.atlas.transport(), shut: Arc::new(Mutex::new(Shut::No)) };
     let point = plan.point.clone();
     let (first, mut reaper) = death::start_met_over(&mut world, point, plan.fate.standstill(), Arc::new(gate.clone()));
@@ -229,13 +253,13 @@ async fn run(plan: Pair, faultless: Arc<Course>) -> World {
     let second = start_second(&mut world, plan.fate);
     let fated = async {
         reaper.arrives().await;
-        befall(&world, first, plan.fate, plan.between, &gate).await
+        befall(&world, first, plan.fate, between, &gate).await
     };
-    let (course, first) = beside_each_other(whole_life(&world), fated).await;
+    let (course, first) = beside_each_other(plan.scenario.goes_on(&world), fated).await;
     assert_eq!(course, *faultless);
     if !reaper.has_arrived() {
         // Without a Lease the other one may be quicker.
-        assert_eq!(plan.between, Between::Nothing, "the point was never reached");
+        assert_eq!(between, Between::Nothing, "the point was never reached");
         world.is_spared();
     }
     world.pass(Duration::from_secs(60)).await;
@@ -247,30 +271,40 @@ async fn run(plan: Pair, faultless: Arc<Course>) -> World {
     let heir = world.start();
     world.pass(RESYNC).await;
     oracle::silence(&world).await;
-    oracle::nothing_left(&world);
-    oracle::created(&world, 1, 1);
-    oracle::always(&world);
+    story.ends(&world);
     oracle::no_storm(&world, 120);
     heir.kill().await;
     world
 }
 
-fn pairs(between: Between, dialect: Dialect) -> Vec<Plan> {
-    let (writes, faultless) = alone(|| record(between, dialect)).unwrap();
+fn pairs(scenario: Scenario, fates: &[Fate]) -> Vec<Plan> {
+    let (writes, faultless) = alone(|| record(scenario)).unwrap();
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     let moments = [Moment::BeforeEffect, Moment::AfterEffect];
     for point in death::points(&writes).into_iter().filter(|(_, moment)| moments.contains(moment)) {
-        for fate in Fate::ALL.into_iter().filter(|fate| fate.concerns(between)) {
-            let one = Pair { point: point.clone(), fate, between, dialect };
+        for fate in fates.iter().filter(|fate| fate.concerns(scenario.between)) {
+            let one = Pair { scenario, point: point.clone(), fate: *fate };
             plans.push(Plan::compared(one.data(), one, &faultless, run));
         }
     }
     plans
 }
 
-pub const GROUPS: [Group; 3] = [
-    || pairs(Between::Nothing, Dialect::V2),
-    || pairs(Between::Lease, Dialect::V2),
-    || pairs(Between::Lease, Dialect::V1),
+/// What stands in Atlas goes from one object to another while two operators take themselves for the one that has the Lease.
+fn hand_over(when: When, first: First) -> Vec<Plan> {
+    let story = Story::HandsOver(HandOver { change: Move::Rename, when, first });
+    pairs(Scenario { story, between: Between::Lease, dialect: Dialect::V2 }, &[Fate::Zombie])
+}
+
+fn plain(between: Between, dialect: Dialect) -> Vec<Plan> {
+    pairs(Scenario { story: PLAIN, between, dialect }, &Fate::ALL)
+}
+
+pub const GROUPS: [Group; 5] = [
+    || plain(Between::Nothing, Dialect::V2),
+    || plain(Between::Lease, Dialect::V2),
+    || plain(Between::Lease, Dialect::V1),
+    || hand_over(When::Soon, First::Link),
+    || hand_over(When::Ready, First::Endpoint),
 ];

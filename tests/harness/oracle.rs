@@ -30,6 +30,7 @@ pub fn although_it_panics(world: &World) {
     only_ours_is_deleted(world);
     only_owners_delete(world);
     foreign_things_stand(world);
+    nothing_in_use_is_deleted(world);
     sound(world);
 }
 
@@ -103,6 +104,33 @@ fn only_owners_delete(world: &World) {
             _ => continue,
         };
         assert!(past::has_owner(&all, &what, entry.at), "{what:?} was deleted at {}, and no object had it", entry.at);
+    }
+}
+
+/// What ends at a request is not what another object of the same cluster relies on: one that stays, and that has said Ready of
+/// it for a while, longer than it takes to look and to delete. Unless it has failed, and is made again.
+fn nothing_in_use_is_deleted(world: &World) {
+    let a_while = SignedDuration::from_secs(15);
+    let (ledger, all) = (world.ledger(), past::objects(world));
+    let atlas = past::Atlas::of(world);
+    for entry in ledger.iter().filter(|entry| entry.request().is_some()) {
+        let what = match &entry.effect {
+            Effect::ServiceDeleteRequested { service, .. } => (service.clone(), None),
+            Effect::EndpointDeleteRequested { service, endpoint, .. } => (service.clone(), Some(endpoint.clone())),
+            _ => continue,
+        };
+        let before = (entry.at - a_while, entry.at);
+        if atlas.unusable(&what, before) > SignedDuration::ZERO {
+            continue;
+        }
+        for ((plural, name), versions) in &all {
+            let relies = past::claims(versions, world.clock.now())
+                .into_iter()
+                .any(|claim| claim.what == what && claim.from <= before.0 && claim.until > entry.at);
+            let now = versions.iter().take_while(|version| version.at <= entry.at).last();
+            let stays = now.is_some_and(|now| now.object["spec"]["suspend"] != true && !past::lets_go_of(now, &what));
+            assert!(!relies || !stays, "{what:?} was deleted at {}, and {plural}/{name} relied on it", entry.at);
+        }
     }
 }
 
@@ -229,7 +257,11 @@ pub async fn quiet_hour(world: &World) {
     world.pass(Duration::from_secs(1)).await;
     let (writes, before, events) = (world.operator_writes().len(), world.ledger().len(), events(world));
     let (reads, atlas_writes) = (world.calls(Operation::GetEndpoint), writes_to_atlas(world));
+    let secrets = sparing::reads(world).len();
     world.pass(Duration::from_secs(3600)).await;
+    let secrets = sparing::reads(world).len() - secrets;
+    let objects: usize = [LINKS, ENDPOINTS].into_iter().map(|plural| world.kube.list(plural).len()).sum();
+    assert!(secrets <= 6 * objects, "{secrets} reads of Secrets in a quiet hour");
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes in a quiet hour: {:#?}", &written.0[writes..]);
     assert_eq!(self::events(world), events, "events in a quiet hour");

@@ -85,6 +85,13 @@ pub fn has_owner(all: &Objects, what: &What, at: Timestamp) -> bool {
     })
 }
 
+/// Whether an object has let go of this, or is about to: it is on its way out, or wants another id.
+pub fn lets_go_of(version: &Version, (_, endpoint): &What) -> bool {
+    let (meta, wanted) = (&version.object["metadata"], version.object["spec"]["interfaceEndpointId"].as_str());
+    !meta["deletionTimestamp"].is_null()
+        || endpoint.is_some() && wanted.is_some_and(|id| Some(id) != endpoint.as_deref())
+}
+
 /// Whether an object's record says that it is about to do this to that.
 fn records(object: &Value, write: &str, (service, endpoint): &What) -> bool {
     let record = object["metadata"]["annotations"][ATTEMPT_ANNOTATION].as_str();

@@ -23,7 +23,7 @@ use atlas_privatelink_operator::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::json;
 use std::{
@@ -414,4 +414,20 @@ async fn a_zombie_writes_nothing_after_its_term() {
         oracle::created(&world, 2, 1);
         oracle::always(&world);
     }
+}
+
+/// Whoever may not use the Lease will never work, and must not look as if another one did.
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_cannot_use_the_lease_is_not_ready() {
+    let mut world = contested();
+    let refused = Rule::new(Matcher::any().resource(LEASES), Fault::status(StatusCode::FORBIDDEN)).always();
+    let rule = world.kube.inject(refused);
+    let operator = world.start();
+    let in_vain = |_: &World| matches!(operator.health.phase(), Phase::CannotLead(why) if why.contains(LEASE));
+    world.until(3 * DURATION, "not ready", in_vain).await;
+    let (status, why) = page(&operator, "/readyz").await;
+    assert!(status == 503 && why.contains("operators/atlas-privatelink-operator"), "{status}: {why}");
+    assert_eq!(page(&operator, "/healthz").await.0, 200, "no restart helps");
+    world.kube.lift(rule);
+    until_leads(&world, &operator).await;
 }

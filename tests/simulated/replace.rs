@@ -57,14 +57,32 @@ async fn an_edit_back_in_mid_way_keeps_what_was_there() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_adopted_endpoint_that_is_replaced_is_kept() {
-    let (world, _operator) = ready_link(Nature::default()).await;
+/// What somebody else has attached is adopted, and is to be replaced.
+async fn replacing_what_is_adopted() -> (World, Running) {
+    let (world, operator) = ready_link(Nature::default()).await;
     let (project, service, endpoint_id) = (PROJECT.to_owned(), only_service(&world), VPCE.to_owned());
     world.change(Change::AddEndpoint { project, service, endpoint: endpoint_id, ready: true });
     world.apply(endpoint("orders-a", "orders", VPCE));
     both_ready(&world).await;
     change_id(&world, NEW);
+    (world, operator)
+}
+
+/// Of the two one is detached, and the last word is of the other one alone.
+#[tokio::test(start_paused = true)]
+async fn what_is_told_to_be_kept_is_what_stays() {
+    let (world, _operator) = replacing_what_is_adopted().await;
+    world.until(MINUTE, "the new one is there, too", |world| attached(world).len() == 2).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.until(HOUR, "let go", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
+    assert_eq!(attached(&world), [VPCE]);
+    let said = note(&world, "orders-a", "Kept");
+    assert!(said.contains(VPCE) && !said.contains(NEW), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_endpoint_that_is_replaced_is_kept() {
+    let (world, _operator) = replacing_what_is_adopted().await;
     world.until(5 * MINUTE, "replaced", |world| is_at(world, NEW)).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert_eq!(attached(&world), [VPCE, NEW]);

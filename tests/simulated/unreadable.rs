@@ -3,7 +3,10 @@
 use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::kubernetes::{Fault, Matcher, Rule, Verb},
+    testbed::{
+        kubernetes::{Fault, Matcher, Rule, Verb},
+        simulator::Operation,
+    },
 };
 use http::StatusCode;
 use serde_json::json;
@@ -94,4 +97,33 @@ async fn a_write_that_is_refused_is_told_on_the_object() {
     assert_eq!(writes_to_atlas(&world), 0);
     world.kube.lift_all();
     world.until(10 * MINUTE, "Ready", |world| world.link_ready("orders")).await;
+}
+
+/// After a restart the links may be listed much later than the endpoints: then it is not known that a link is missing.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_was_not_listed_yet_is_not_said_to_be_missing() {
+    let (mut world, operator) = ready_pair(Nature::default()).await;
+    operator.stop().await;
+    let lists = Matcher::any().resource(LINKS).verb(Verb::List);
+    let rule = world.kube.inject(Rule::new(lists, Fault::status(StatusCode::SERVICE_UNAVAILABLE)).always());
+    let written = world.operator_writes().len();
+    let operator = world.start();
+    world.pass(2 * MINUTE).await;
+    world.kube.lift(rule);
+    world.pass(2 * MINUTE).await;
+    let writes = world.operator_writes();
+    assert_eq!(writes.len(), written, "something was said: {:#?}", &writes.0[written..]);
+    operator.stop().await;
+}
+
+/// All that use a Secret wait for one answer, which may never come.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_never_answered_holds_nobody_up_for_long() {
+    let mut world = World::new(Nature::default());
+    world.credentials();
+    let first = Matcher::any().resource("secrets").verb(Verb::Get);
+    world.kube.inject(Rule::new(first, Fault::hang_before()).nth(1));
+    let _operator = world.start();
+    world.apply(link("orders"));
+    world.until(MINUTE, "asked for", |world| world.calls(Operation::CreateService) == 1).await;
 }

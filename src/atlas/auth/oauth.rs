@@ -243,6 +243,10 @@ fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) 
     };
     let hint = match class {
         Class::Denied(Denial::Credentials) => Some("Check clientId and clientSecret in the Secret."),
+        // Atlas gives an account a limited number of tokens (atlas-api.md, section 3).
+        Class::Denied(Denial::Access) if code == Some("access_denied") => {
+            Some("Wait until earlier tokens have expired, or give this operator a service account of its own.")
+        }
         Class::Denied(Denial::Access | Denial::Project) => {
             Some("Add the operator's outgoing address to the API access list of the service account.")
         }

@@ -23,9 +23,8 @@ impl<'a> Case<'a> {
         self.observed.services.value.iter().find(|service| service.id == id)
     }
 
-    /// Whether Atlas lists the endpoint, in whatever state.
     pub(super) fn is_listed(&self, attachment: &Attachment) -> bool {
-        self.service(attachment.service).is_some_and(|service| service.has_endpoint(&attachment.endpoint))
+        self.observed.lists(attachment)
     }
 
     /// The attempt to attach, unless it is known what came of it: status records what it was to attach, and none of its

@@ -43,6 +43,11 @@ impl Kind for AtlasInterfaceEndpoint {
     }
 
     fn secret(&self, ctx: &Context) -> String {
+        let used = || ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.way.clone());
+        // What is being deleted may have got to Atlas through another link than the one that it names.
+        if let Some(way) = self.metadata.deletion_timestamp.as_ref().and_then(|_| used()) {
+            return way.secret;
+        }
         let link = self.link(ctx);
         link.as_ref().and_then(Watched::get).map(|link| link.spec.credentials_ref.name.clone()).unwrap_or_default()
     }
@@ -211,7 +216,8 @@ impl AtlasInterfaceEndpoint {
         attempt: &Attempt,
         news: News,
     ) -> Result<Applied<Self>, kube::Error> {
-        let basis = basis(attachment, observed);
+        // It rests on what the connection was, too.
+        let basis = Basis { read: observed.oldest(), ..basis(attachment, observed) };
         let applied = send::attempt(ctx, self, attempt, async || {
             ctx.inventory.remove_endpoint(caller, attachment.service, &attachment.endpoint, &basis).await?;
             remember_removal(ctx, self, attachment);
@@ -228,7 +234,14 @@ impl AtlasInterfaceEndpoint {
         farewell: Farewell,
     ) -> Result<Applied<Self>, kube::Error> {
         let recorded = &situation.desired.recorded;
-        let ids = recorded.held.iter().chain(&recorded.retiring).map(|held| held.attachment.endpoint.to_string());
+        // Of several some may be detached, and only the rest stays.
+        let stays = [Farewell::Kept, Farewell::HandedOver].contains(&farewell);
+        let concerned = |attachment: &Attachment| match &situation.seen {
+            Seen::Atlas(observed, _) if stays => observed.lists(attachment),
+            Seen::Atlas(..) | Seen::Cluster(_) => true,
+        };
+        let all = recorded.held.iter().chain(&recorded.retiring).map(|held| &held.attachment);
+        let ids = all.filter(|attachment| concerned(attachment)).map(|attachment| attachment.endpoint.to_string());
         let endpoint = ids.collect::<Vec<_>>().join(", ");
         report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
         write::release(ctx, self).await?;

@@ -98,13 +98,33 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// The look at Atlas that is the older of list and connection, for the next one to be aligned with.
+    /// The older of the looks at list and connection.
+    pub fn oldest(&self) -> Sent {
+        let list = self.services.read;
+        self.endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.read)
+            .filter(|read| read.sequence < list.sequence)
+            .unwrap_or(list)
+    }
+
+    /// Whether Atlas lists the endpoint, in whatever state.
+    pub fn lists(&self, attachment: &Attachment) -> bool {
+        lists(&self.services, attachment)
+    }
+
+    /// The look at Atlas that the next one is aligned with.
     pub fn read(&self) -> Sent {
         match &self.endpoint {
             Some(endpoint) => endpoint.read,
             None => self.services.read,
         }
     }
+}
+
+fn lists(services: &Services, attachment: &Attachment) -> bool {
+    let service = services.value.iter().find(|service| service.id == attachment.service);
+    service.is_some_and(|service| service.has_endpoint(&attachment.endpoint))
 }
 
 /// The one next thing to do.

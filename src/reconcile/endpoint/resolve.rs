@@ -3,7 +3,7 @@
 use super::{
     Attachment, Desired, Held, Observed, Recorded, delete,
     link::{self, Link, waits},
-    sharers,
+    lists, sharers,
 };
 use crate::{
     api::{
@@ -116,6 +116,9 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     let name = &object.spec.private_link_ref.name;
     let found = ctx.links.find(&desired.subject.object.namespace, name);
     let found = found.as_ref().and_then(Watched::get);
+    if found.is_none() && !ctx.links.has_shown(&desired.subject.object.namespace) {
+        return Err(way::by_an_unseen_link());
+    }
     if desired.subject.deleting {
         return link::way_out(ctx, found, name, desired);
     }
@@ -224,9 +227,4 @@ async fn look(
         }
         Err(unseen) => Err(way::blocked(ctx, subject, &link.secret, &unseen)),
     }
-}
-
-fn lists(services: &Services, attachment: &Attachment) -> bool {
-    let service = services.value.iter().find(|service| service.id == attachment.service);
-    service.is_some_and(|service| service.has_endpoint(&attachment.endpoint))
 }

@@ -103,6 +103,8 @@ fn collection(state: &State, work: &Work<'_>, address: &Address, resource: usize
         let open = OpenWatch { request: work.request.clone(), fault: work.fault };
         return Ok(Outcome::Watch(Box::new(Opening::read(&state.store, work.call, scope, open, horizon)?)));
     }
+    let cached = work.call.parameter("resourceVersion") == Some("0");
+    let horizon = state.views.list_horizon(&work.request.client, &address.plural, cached, state.store.revision);
     Ok(Outcome::Object(StatusCode::OK, read::list(&state.store, work.call, &scope, horizon)?))
 }
 

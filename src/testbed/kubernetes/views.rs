@@ -6,13 +6,14 @@ pub struct View {
     pub(super) client: String,
     resource: Option<String>,
     pub(super) revision: Option<u64>,
+    lists: bool,
     reads: bool,
 }
 
 impl View {
     /// All that a client lists and watches, as it stands when the view is frozen.
     pub fn of(client: &str) -> Self {
-        Self { client: client.to_owned(), resource: None, revision: None, reads: false }
+        Self { client: client.to_owned(), resource: None, revision: None, lists: true, reads: false }
     }
 
     /// Only one resource, by its plural.
@@ -23,6 +24,12 @@ impl View {
     /// As it stood at a resource version: what a client sees that reconnects to a server which lags behind.
     pub fn at(self, revision: u64) -> Self {
         Self { revision: Some(revision), ..self }
+    }
+
+    /// Only watches, and lists from the cache (`resourceVersion=0`). What a real server shows that lags behind: another list
+    /// it answers from the newest state ("Most Recent" of the API concepts).
+    pub fn of_watches(self) -> Self {
+        Self { lists: false, ..self }
     }
 
     /// GETs of single objects, too. (Those of a real server are never stale unless they ask for `resourceVersion=0`.)
@@ -47,6 +54,11 @@ impl Views {
     /// The newest version that a client's lists and watches of a resource may see.
     pub(super) fn horizon(&self, client: &str, resource: &str, present: u64) -> u64 {
         self.oldest(client, resource, present, |_| true)
+    }
+
+    /// The newest version that a client's lists may see.
+    pub(super) fn list_horizon(&self, client: &str, resource: &str, cached: bool, present: u64) -> u64 {
+        self.oldest(client, resource, present, |view| cached || view.lists)
     }
 
     /// The newest version that a client's GETs may see.
