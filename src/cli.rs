@@ -88,7 +88,7 @@ pub struct RunArgs {
     )]
     pub default_deletion_policy: DefaultDeletionPolicy,
 
-    /// How many objects of one kind are worked on at once
+    /// How many objects of one kind are worked on at once, in each watched namespace
     #[arg(long, env = "ATLAS_PRIVATELINK_CONCURRENCY", value_name = "NUMBER", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
 

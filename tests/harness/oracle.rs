@@ -260,8 +260,10 @@ pub async fn quiet_hour(world: &World) {
     let secrets = sparing::reads(world).len();
     world.pass(Duration::from_secs(3600)).await;
     let secrets = sparing::reads(world).len() - secrets;
-    let objects: usize = [LINKS, ENDPOINTS].into_iter().map(|plural| world.kube.list(plural).len()).sum();
-    assert!(secrets <= 6 * objects, "{secrets} reads of Secrets in a quiet hour");
+    let objects: Vec<_> = [LINKS, ENDPOINTS].into_iter().flat_map(|plural| world.kube.list(plural)).collect();
+    // Who lacks a credential looks for it every minute.
+    let well = objects.iter().all(|object| object["status"]["conditions"][0]["status"] == "True");
+    assert!(!well || secrets <= 6 * objects.len(), "{secrets} reads of Secrets in a quiet hour");
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes in a quiet hour: {:#?}", &written.0[writes..]);
     assert_eq!(self::events(world), events, "events in a quiet hour");

@@ -4,7 +4,7 @@ use super::{Desired, Facts, Held, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{
-        Farewell, Look, Moment,
+        Farewell, Look, Moment, STAYS,
         attempt::{AttemptedWrite, Progress, hold_until},
         ownership::{self, Claim, Succession},
         policy::Disposal,
@@ -52,7 +52,7 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     }
     let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
     Some(match held {
-        Some(until) => plan(None, Look::At(until)),
+        Some(until) => Plan { verdict: Verdict::reconciling(Reason::Deleting, STAYS), ..plan(None, Look::At(until)) },
         None => {
             let farewell = if nothing { Farewell::NothingWasThere } else { Farewell::Kept };
             plan(Some(Step::LetGo(farewell)), Look::Shortly)

@@ -8,7 +8,7 @@ use crate::{
         model::{Service, ServiceState},
     },
     reconcile::{
-        Farewell, Look, Moment,
+        Farewell, Look, Moment, STAYS,
         attempt::{Progress, hold_until},
         ownership::{self, Succession},
         policy::Disposal,
@@ -51,7 +51,7 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
     let held = unsettled.and_then(|attempt| hold_until(attempt, &moment.holder, &moment.attempt, moment.now));
     let going = Verdict::reconciling(Reason::Deleting, GOING);
     Some(match held {
-        Some(until) => plan(None, going, Look::At(until)),
+        Some(until) => plan(None, Verdict::reconciling(Reason::Deleting, STAYS), Look::At(until)),
         None => plan(Some(Step::LetGo(Farewell::Kept)), going, Look::Shortly),
     })
 }
