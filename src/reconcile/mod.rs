@@ -99,6 +99,9 @@ pub enum Look {
     Never,
 }
 
+/// What a deletion says that the operator has done with, and others have not.
+const RELEASED: &str =
+    "the operator has done with it: it goes as soon as nobody else holds it (see metadata.finalizers)";
 /// What a deletion says that leaves Atlas as it is, while an earlier request may still arrive there.
 const STAYS: &str = "what it has stays in Atlas; the resource goes as soon as no earlier request to Atlas can be under way any more, within two minutes";
 

@@ -57,6 +57,26 @@ async fn an_edit_back_in_mid_way_keeps_what_was_there() {
     }
 }
 
+/// What is attached works on, whatever its link has come to in between.
+#[tokio::test(start_paused = true)]
+async fn an_edit_back_keeps_what_was_there_though_the_link_is_not_ready() {
+    let mut world = World::new(Nature::default());
+    foreign_service(&world);
+    let _operator = world.start();
+    world.credentials();
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    both_ready(&world).await;
+    let policy = |policy| json!({"spec": {"adoptionPolicy": policy}});
+    world.kube.patch(LINKS, NAMESPACE, "orders", policy("CreateOnly")).unwrap();
+    world.until(MINUTE, "refused", |world| world.link_is("orders", Standing::Stalled, "AlreadyExists")).await;
+    change_id(&world, NEW);
+    world.pass(MINUTE).await;
+    change_id(&world, VPCE);
+    world.until(MINUTE, "as before", |world| is_at(world, VPCE)).await;
+    assert_eq!(attached(&world), [VPCE]);
+}
+
 /// What somebody else has attached is adopted, and is to be replaced.
 async fn replacing_what_is_adopted() -> (World, Running) {
     let (world, operator) = ready_link(Nature::default()).await;

@@ -4,7 +4,7 @@ use super::{Desired, Facts, Held, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{
-        Farewell, Look, Moment, STAYS,
+        Farewell, Look, Moment, RELEASED, STAYS,
         attempt::{AttemptedWrite, Progress, hold_until},
         ownership::{self, Claim, Succession},
         policy::Disposal,
@@ -25,7 +25,8 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
         Plan { step, facts: Facts::Unchanged, retiring, verdict: going(), look, tries: recorded.tries }
     };
     if !desired.subject.protected {
-        return Some(plan(None, Look::Never));
+        let released = Verdict::reconciling(Reason::Deleting, RELEASED);
+        return Some(Plan { verdict: released, ..plan(None, Look::Never) });
     }
     let nothing = recorded.held.is_none() && recorded.retiring.is_empty();
     // What Atlas refused has made nothing.

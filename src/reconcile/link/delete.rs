@@ -8,7 +8,7 @@ use crate::{
         model::{Service, ServiceState},
     },
     reconcile::{
-        Farewell, Look, Moment, STAYS,
+        Farewell, Look, Moment, RELEASED, STAYS,
         attempt::{Progress, hold_until},
         ownership::{self, Succession},
         policy::Disposal,
@@ -23,7 +23,7 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
     let plan =
         |step, verdict, look| Plan { step, facts: Facts::Unchanged, verdict, look, tries: desired.recorded.tries };
     if !desired.subject.protected {
-        return Some(plan(None, Verdict::reconciling(Reason::Deleting, "nothing in Atlas belongs to it"), Look::Never));
+        return Some(plan(None, Verdict::reconciling(Reason::Deleting, RELEASED), Look::Never));
     }
     // Through this link its endpoints reach Atlas; whatever its own policy, it stays until they are done.
     if let Some(verdict) = held_by_dependents(dependents) {
@@ -99,7 +99,7 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     }
     if !service.endpoints.is_empty() {
         let message = format!(
-            "endpoints that no resource here owns are attached to the service: {}. Detach them in Atlas, or set deletionPolicy to Retain",
+            "endpoints are attached to the service that none of this link's resources owns: {}. Delete the AtlasInterfaceEndpoint that has one, through another link say; what no resource has is for its owner to detach in Atlas. Or set deletionPolicy to Retain",
             service.endpoints.join(", ")
         );
         return case.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Facts::Unchanged, Look::Poll);
