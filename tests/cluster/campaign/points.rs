@@ -79,5 +79,7 @@ pub const POINTS: [Point; 14] = [
     point(Side::Kubernetes, Phase::Deleting, "link-release"),
 ];
 
-/// Writes that come in some lives only, by what was looked at when.
-pub const NOW_AND_THEN: [&str; 2] = ["endpoint-status-attaching", "endpoint-status-pending-acceptance"];
+/// Writes that come in some lives only, by what was looked at when; the last one where the watch of links tells of the
+/// link's deletion before that of endpoints tells of the endpoint's.
+pub const NOW_AND_THEN: [&str; 3] =
+    ["endpoint-status-attaching", "endpoint-status-pending-acceptance", "link-status-deletion-blocked"];
