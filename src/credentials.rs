@@ -4,6 +4,7 @@
 use crate::{
     api::is_object_name,
     atlas::credential::{Credential, InvalidCredential},
+    controller::patience::in_time,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -12,13 +13,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// How long a credential is used without looking at its Secret again.
 pub const LIFETIME: Duration = Duration::from_secs(60);
-
-/// How long a Secret is waited for: all objects that use it wait for the same answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no credential.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +93,7 @@ impl Credentials {
             return Err(Problem::Missing);
         }
         let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let secret = timeout(PATIENCE, secrets.get_opt(name)).await;
-        let secret = secret.unwrap_or_else(|elapsed| Err(kube::Error::Service(elapsed.into())));
+        let secret = in_time(secrets.get_opt(name)).await;
         let secret = secret.map_err(|error| Problem::Unreadable(Box::new(error)))?.ok_or(Problem::Missing)?;
         let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
         Ok(Credential::from_secret_data(&data)?)

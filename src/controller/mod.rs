@@ -9,6 +9,7 @@ pub mod kind;
 mod measure;
 pub mod memory;
 pub mod objects;
+pub mod patience;
 pub mod send;
 mod setback;
 pub mod settings;

@@ -1,6 +1,6 @@
 //! The objects of one kind, as the watches last showed them and as they are now.
 
-use super::context::Care;
+use super::{context::Care, patience::in_time};
 use futures::{FutureExt, future::try_join_all};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -15,7 +15,6 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 /// An object that could be decoded, shared with the watch's store.
@@ -78,15 +77,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How long a list is waited for: others wait for the same.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 async fn list<K>(api: &Api<DeserializeGuard<K>>) -> Result<Vec<Watched<K>>, kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    let listed = tokio::time::timeout(PATIENCE, api.list(&ListParams::default())).await;
-    let listed = listed.map_err(|elapsed| kube::Error::Service(elapsed.into()))??;
+    let listed = in_time(api.list(&ListParams::default())).await?;
     let all = listed.into_iter().map(|mut guard| {
         // Nothing here asks who owns which field.
         guard.0.iter_mut().for_each(|object| object.meta_mut().managed_fields = None);

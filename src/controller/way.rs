@@ -244,13 +244,15 @@ pub fn by_kubernetes(error: &kube::Error) -> Blocked {
         }
         _ => "the Kubernetes API did not answer".to_owned(),
     };
-    let verdict = Verdict::reconciling(Reason::Retrying, message);
-    Blocked { cause: Cause::Kubernetes, verdict, retry_at: None, is_news: false }
+    unread(message)
 }
 
 /// The watch of links has not shown yet what is there: that a link is not found says nothing.
 pub fn by_an_unseen_link() -> Blocked {
-    let message = "the AtlasPrivateLinks of this namespace could not be listed yet".to_owned();
+    unread("the AtlasPrivateLinks of this namespace could not be listed yet".to_owned())
+}
+
+fn unread(message: String) -> Blocked {
     let verdict = Verdict::reconciling(Reason::Retrying, message);
     Blocked { cause: Cause::Kubernetes, verdict, retry_at: None, is_news: false }
 }

@@ -8,7 +8,7 @@ use crate::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
         life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, ours},
-        looks::{FOREIGN, message, says},
+        looks::{FOREIGN, message, says, somebody_has_attached},
         oracle, past,
         world::*,
     },
@@ -133,8 +133,7 @@ pub fn somebody_makes_one(world: &World) {
 pub fn somebody_attaches(world: &World, endpoint: &str) {
     let found = ours(world).into_iter().find(|service| service["state"] == "READY");
     if let Some(service) = found.filter(|service| !service.to_string().contains(endpoint)) {
-        let (project, service) = (PROJECT.to_owned(), service["id"].as_str().unwrap().to_owned());
-        world.change(Change::AddEndpoint { project, service, endpoint: endpoint.to_owned(), ready: true });
+        somebody_has_attached(world, service["id"].as_str().unwrap(), endpoint);
     }
 }
 

@@ -15,6 +15,9 @@ const OTHER: &str = "vpce-0abcdef0123456789";
 /// Contains the old one, which no object may show.
 const ROTATED: &str = "canary-private-key-0123456789-rotated";
 
+const ENDPOINT: (&str, &str) = BOTH[0];
+const LINK: (&str, &str) = BOTH[1];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// That of the life that others are compared with.
@@ -167,8 +170,8 @@ pub async fn happens_everywhere(world: &World, event: Event) {
         Event::Nothing => {}
         Event::Edited => patch_both(world, &json!({"spec": {"suspend": false}})),
         Event::Deleted => delete_what_is_there(world),
-        Event::LinkDeletedFirst => are_deleted_in_turn(world, [LINKS, ENDPOINTS]).await,
-        Event::EndpointDeletedFirst => are_deleted_in_turn(world, [ENDPOINTS, LINKS]).await,
+        Event::LinkDeletedFirst => are_deleted_in_turn(world, [LINK, ENDPOINT]).await,
+        Event::EndpointDeletedFirst => are_deleted_in_turn(world, [ENDPOINT, LINK]).await,
         Event::Recreated | Event::EndpointRecreated => panic!("each state has its own manifests"),
         Event::SecretGone => lose_secret(world),
         Event::SecretGoneForGood => {
@@ -248,22 +251,20 @@ fn patch_link(world: &World, patch: &Value) {
     drop(world.kube.patch(LINKS, NAMESPACE, "orders", patch.clone()));
 }
 
-async fn are_deleted_in_turn(world: &World, plurals: [&str; 2]) {
-    for plural in plurals {
-        delete(world, plural);
+async fn are_deleted_in_turn(world: &World, objects: [(&str, &str); 2]) {
+    for object in objects {
+        delete(world, object);
         world.pass(20 * MINUTE).await;
     }
 }
 
 pub fn delete_what_is_there(world: &World) {
-    BOTH.iter().for_each(|(plural, _)| delete(world, plural));
+    BOTH.into_iter().for_each(|object| delete(world, object));
 }
 
-fn delete(world: &World, of_plural: &str) {
-    for (plural, name) in BOTH.into_iter().filter(|(plural, _)| *plural == of_plural) {
-        // It may be gone already.
-        drop(world.kube.delete(plural, NAMESPACE, name));
-    }
+fn delete(world: &World, (plural, name): (&str, &str)) {
+    // It may be gone already.
+    drop(world.kube.delete(plural, NAMESPACE, name));
 }
 
 fn is_refused(world: &World) -> bool {
@@ -272,7 +273,7 @@ fn is_refused(world: &World) -> bool {
 }
 
 pub async fn replace_endpoint(world: &World) {
-    delete(world, ENDPOINTS);
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(world, PATIENCE, "the old one gone", |world| world.kube.list(ENDPOINTS).is_empty()).await;
     world.apply(endpoint("orders-a", "orders", VPCE));
 }
@@ -284,7 +285,7 @@ pub async fn recreate_endpoint(world: &World, manifest: Value, lets_go: impl FnO
     if is_there(world).is_none_or(|endpoint| !endpoint["metadata"]["deletionTimestamp"].is_null()) {
         return;
     }
-    delete(world, ENDPOINTS);
+    delete(world, ENDPOINT);
     lets_go(world);
     eventually(world, PATIENCE, "the endpoint gone", |world| is_there(world).is_none()).await;
     make_vpc_endpoint(world);

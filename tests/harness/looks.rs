@@ -55,7 +55,12 @@ pub fn foreign_service(world: &World) -> String {
 
 /// Somebody else's endpoint, attached and available.
 pub fn foreign_endpoint(world: &World, service: &str) {
-    let (project, service, endpoint) = (PROJECT.to_owned(), service.to_owned(), FOREIGN.to_owned());
+    somebody_has_attached(world, service, FOREIGN);
+}
+
+/// The same, under that id.
+pub fn somebody_has_attached(world: &World, service: &str, endpoint: &str) {
+    let (project, service, endpoint) = (PROJECT.to_owned(), service.to_owned(), endpoint.to_owned());
     world.change(Change::AddEndpoint { project, service, endpoint, ready: true });
 }
 

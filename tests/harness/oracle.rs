@@ -30,7 +30,6 @@ pub fn although_it_panics(world: &World) {
     only_ours_is_deleted(world);
     only_owners_delete(world);
     foreign_things_stand(world);
-    nothing_in_use_is_deleted(world);
     sound(world);
 }
 
@@ -58,6 +57,7 @@ fn sound(world: &World) {
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
     statuses::are_sound(world, &all, &atlas);
+    nothing_in_use_is_deleted(world, &all, &atlas);
     no_finalizer_goes_too_early(&all, &atlas);
 }
 
@@ -97,39 +97,25 @@ fn only_ours_is_deleted(world: &World) {
 /// told to delete whatever it has, or whose attempt to make it was recorded.
 fn only_owners_delete(world: &World) {
     let all = past::objects_everywhere(world);
-    for entry in world.ledger().iter().filter(|entry| entry.request().is_some()) {
-        let what = match &entry.effect {
-            Effect::ServiceDeleteRequested { service, .. } => (service.clone(), None),
-            Effect::EndpointDeleteRequested { service, endpoint, .. } => (service.clone(), Some(endpoint.clone())),
-            _ => continue,
-        };
-        assert!(past::has_owner(&all, &what, entry.at), "{what:?} was deleted at {}, and no object had it", entry.at);
+    for (what, at) in past::deletions(world) {
+        assert!(past::has_owner(&all, &what, at), "{what:?} was deleted at {at}, and no object had it");
     }
 }
 
 /// What ends at a request is not what another object of the same cluster relies on: one that stays, and that has said Ready of
 /// it for a while, longer than it takes to look and to delete. Unless it has failed, and is made again.
-fn nothing_in_use_is_deleted(world: &World) {
-    let a_while = SignedDuration::from_secs(15);
-    let (ledger, all) = (world.ledger(), past::objects(world));
-    let atlas = past::Atlas::of(world);
-    for entry in ledger.iter().filter(|entry| entry.request().is_some()) {
-        let what = match &entry.effect {
-            Effect::ServiceDeleteRequested { service, .. } => (service.clone(), None),
-            Effect::EndpointDeleteRequested { service, endpoint, .. } => (service.clone(), Some(endpoint.clone())),
-            _ => continue,
-        };
-        let before = (entry.at - a_while, entry.at);
-        if atlas.unusable(&what, before) > SignedDuration::ZERO {
+fn nothing_in_use_is_deleted(world: &World, all: &Objects, atlas: &past::Atlas) {
+    for (what, at) in past::deletions(world) {
+        let since = at - SignedDuration::from_secs(15);
+        if atlas.unusable(&what, (since, at)) > SignedDuration::ZERO {
             continue;
         }
-        for ((plural, name), versions) in &all {
-            let relies = past::claims(versions, world.clock.now())
-                .into_iter()
-                .any(|claim| claim.what == what && claim.from <= before.0 && claim.until > entry.at);
-            let now = versions.iter().take_while(|version| version.at <= entry.at).last();
+        for ((plural, name), versions) in all {
+            let mut claims = past::claims(versions, world.clock.now()).into_iter();
+            let relies = claims.any(|claim| claim.what == what && claim.from <= since && claim.until > at);
+            let now = versions.iter().take_while(|version| version.at <= at).last();
             let stays = now.is_some_and(|now| now.object["spec"]["suspend"] != true && !past::lets_go_of(now, &what));
-            assert!(!relies || !stays, "{what:?} was deleted at {}, and {plural}/{name} relied on it", entry.at);
+            assert!(!relies || !stays, "{what:?} was deleted at {at}, and {plural}/{name} relied on it");
         }
     }
 }

@@ -5,7 +5,7 @@ use atlas_privatelink_operator::{
     api::ATTEMPT_ANNOTATION,
     testbed::{
         kubernetes::{ApiServer, Change, Version},
-        simulator::{Cause, Effect, EndpointState, ServiceState},
+        simulator::{Cause, Effect, EndpointState, Entry, ServiceState},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +43,20 @@ fn objects_of(kube: &ApiServer) -> Objects {
             ((plural, name), versions)
         })
         .collect()
+}
+
+/// What ended at a request, and when that was granted.
+pub fn deletions(world: &World) -> Vec<(What, Timestamp)> {
+    let ledger = world.ledger();
+    let asked = ledger.iter().filter(|entry| entry.request().is_some());
+    let deletion = |entry: &Entry| match &entry.effect {
+        Effect::ServiceDeleteRequested { service, .. } => Some(((service.clone(), None), entry.at)),
+        Effect::EndpointDeleteRequested { service, endpoint, .. } => {
+            Some(((service.clone(), Some(endpoint.clone())), entry.at))
+        }
+        _ => None,
+    };
+    asked.filter_map(deletion).collect()
 }
 
 /// What a status is about.

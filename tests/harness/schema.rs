@@ -79,8 +79,8 @@ fn against(rule: &str, bound: &Value, value: &Value) -> Option<String> {
         "minLength" => broken(letters() < number(bound)),
         "minimum" => broken(value.as_f64() < bound.as_f64()),
         "pattern" => broken(!matches(bound.as_str().unwrap(), value.as_str().unwrap_or_default())),
-        // The default is filled in before, and two are for people. Of the formats only the width of numbers is looked at by the API server. The lists that
-        // are maps are conditions, which the operator keeps one of a type.
+        // The default is filled in before, and two are for people. Of the formats the API server looks at the width of
+        // numbers only. The lists that are maps are conditions, which the operator keeps one of a type.
         "default" | "description" | "format" | "title" | "x-kubernetes-list-map-keys" | "x-kubernetes-list-type" => {
             None
         }

@@ -3,7 +3,7 @@
 use super::{hands::*, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::simulator::{Change, Effect, EndpointState, Operation, Switches},
+    testbed::simulator::{Effect, EndpointState, Operation, Switches},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -80,8 +80,7 @@ async fn an_edit_back_keeps_what_was_there_though_the_link_is_not_ready() {
 /// What somebody else has attached is adopted, and is to be replaced.
 async fn replacing_what_is_adopted() -> (World, Running) {
     let (world, operator) = ready_link(Nature::default()).await;
-    let (project, service, endpoint_id) = (PROJECT.to_owned(), only_service(&world), VPCE.to_owned());
-    world.change(Change::AddEndpoint { project, service, endpoint: endpoint_id, ready: true });
+    somebody_has_attached(&world, &only_service(&world), VPCE);
     world.apply(endpoint("orders-a", "orders", VPCE));
     both_ready(&world).await;
     change_id(&world, NEW);

@@ -1,6 +1,6 @@
 //! What a plan for an endpoint may look at, and what it can read from it. Pure.
 
-use super::{Attachment, Desired, Facts, Observed, Plan, Step};
+use super::{Attachment, Desired, Facts, Observed, Plan, Step, lists};
 use crate::{
     api::{AdoptionPolicy, Origin, Reason, Verdict},
     atlas::{ids::ServiceId, model::Service},
@@ -24,7 +24,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn is_listed(&self, attachment: &Attachment) -> bool {
-        self.observed.lists(attachment)
+        lists(&self.observed.services, attachment)
     }
 
     /// The attempt to attach, unless it is known what came of it: status records what it was to attach, and none of its

@@ -1,6 +1,6 @@
 //! What the tests of endpoints are made of.
 
-use super::{Attachment, Desired, Held, Observed, Plan, Recorded, delete, plan::plan, status};
+use super::{Attachment, Desired, Held, Observed, Plan, Recorded, delete, lists, plan::plan, status};
 use crate::{
     api::{AtlasInterfaceEndpointStatus, Origin},
     atlas::{
@@ -124,7 +124,7 @@ impl Scene {
     }
 
     pub fn is_listed(&self, attachment: &Attachment) -> bool {
-        self.service(attachment.service).is_some_and(|service| service.has_endpoint(&attachment.endpoint))
+        lists(&self.observed.services, attachment)
     }
 
     pub fn holding(mut self, held: Held) -> Self {

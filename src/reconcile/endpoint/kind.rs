@@ -1,7 +1,7 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Desired, Observed, Plan, Step, plan, resolve,
+    Attachment, Desired, Observed, Plan, Step, lists, plan, resolve,
     status::{inherited, status},
 };
 use crate::{
@@ -43,10 +43,12 @@ impl Kind for AtlasInterfaceEndpoint {
     }
 
     fn secret(&self, ctx: &Context) -> String {
-        let used = || ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.way.clone());
         // What is being deleted may have got to Atlas through another link than the one that it names.
-        if let Some(way) = self.metadata.deletion_timestamp.as_ref().and_then(|_| used()) {
-            return way.secret;
+        if self.metadata.deletion_timestamp.is_some() {
+            let way = ctx.memories.with(&self.uid().unwrap_or_default(), |memory| memory.way.clone());
+            if let Some(way) = way {
+                return way.secret;
+            }
         }
         let link = self.link(ctx);
         link.as_ref().and_then(Watched::get).map(|link| link.spec.credentials_ref.name.clone()).unwrap_or_default()
@@ -233,14 +235,13 @@ impl AtlasInterfaceEndpoint {
         situation: &Situation<Self>,
         farewell: Farewell,
     ) -> Result<Applied<Self>, kube::Error> {
-        let recorded = &situation.desired.recorded;
         // Of several some may be detached, and only the rest stays.
         let stays = [Farewell::Kept, Farewell::HandedOver].contains(&farewell);
         let concerned = |attachment: &Attachment| match &situation.seen {
-            Seen::Atlas(observed, _) if stays => observed.lists(attachment),
+            Seen::Atlas(observed, _) if stays => lists(&observed.services, attachment),
             Seen::Atlas(..) | Seen::Cluster(_) => true,
         };
-        let all = recorded.held.iter().chain(&recorded.retiring).map(|held| &held.attachment);
+        let all = situation.desired.recorded.all().map(|held| &held.attachment);
         let ids = all.filter(|attachment| concerned(attachment)).map(|attachment| attachment.endpoint.to_string());
         let endpoint = ids.collect::<Vec<_>>().join(", ");
         report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;

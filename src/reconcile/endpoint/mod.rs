@@ -101,16 +101,8 @@ impl Observed {
     /// The older of the looks at list and connection.
     pub fn oldest(&self) -> Sent {
         let list = self.services.read;
-        self.endpoint
-            .as_ref()
-            .map(|endpoint| endpoint.read)
-            .filter(|read| read.sequence < list.sequence)
-            .unwrap_or(list)
-    }
-
-    /// Whether Atlas lists the endpoint, in whatever state.
-    pub fn lists(&self, attachment: &Attachment) -> bool {
-        lists(&self.services, attachment)
+        let endpoint = self.endpoint.as_ref().map(|endpoint| endpoint.read);
+        endpoint.filter(|read| read.sequence < list.sequence).unwrap_or(list)
     }
 
     /// The look at Atlas that the next one is aligned with.
@@ -122,6 +114,7 @@ impl Observed {
     }
 }
 
+/// Whether Atlas lists the endpoint, in whatever state.
 fn lists(services: &Services, attachment: &Attachment) -> bool {
     let service = services.value.iter().find(|service| service.id == attachment.service);
     service.is_some_and(|service| service.has_endpoint(&attachment.endpoint))

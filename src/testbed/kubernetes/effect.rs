@@ -103,7 +103,7 @@ fn collection(state: &State, work: &Work<'_>, address: &Address, resource: usize
         let open = OpenWatch { request: work.request.clone(), fault: work.fault };
         return Ok(Outcome::Watch(Box::new(Opening::read(&state.store, work.call, scope, open, horizon)?)));
     }
-    let cached = work.call.parameter("resourceVersion") == Some("0");
+    let cached = work.call.takes_cached();
     let horizon = state.views.list_horizon(&work.request.client, &address.plural, cached, state.store.revision);
     Ok(Outcome::Object(StatusCode::OK, read::list(&state.store, work.call, &scope, horizon)?))
 }
@@ -114,9 +114,8 @@ fn single(state: &mut State, work: &Work<'_>, key: &Key, part: Part) -> Result<O
     let ok = |object| Outcome::Object(StatusCode::OK, shown(object));
     match work.request.verb {
         Verb::Get => {
-            let cached = call.parameter("resourceVersion") == Some("0");
             let plural = store.types[key.resource].plural;
-            let horizon = state.views.read_horizon(&work.request.client, plural, cached, store.revision);
+            let horizon = state.views.read_horizon(&work.request.client, plural, call.takes_cached(), store.revision);
             read::get(store, key, horizon).map(ok)
         }
         Verb::Create => {

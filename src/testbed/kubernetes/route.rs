@@ -61,6 +61,11 @@ impl Call {
         matches!(self.parameter(name), Some("true" | "1"))
     }
 
+    /// Whether an answer from the server's cache will do, however old.
+    pub(super) fn takes_cached(&self) -> bool {
+        self.parameter("resourceVersion") == Some("0")
+    }
+
     /// A parameter of the query that must be a number.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
         let invalid = |_| Failure::bad_request(format!("invalid {name}"));
