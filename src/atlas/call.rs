@@ -5,6 +5,7 @@ use super::{
     auth::{self, Template},
     budget::{Gate, Jitter},
     classify,
+    credential::Hidden,
     dialect::{Operation, Unreadable},
     error::{AtlasError, Class, Effect},
     headers,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::clock::Clock;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -100,7 +101,8 @@ impl Inner {
         }
         let answer = answered.unwrap_or_else(|_| Err(exchange.overdue(self.config.deadline)))?;
         if !answer.status().is_success() {
-            return Err(classify::refusal(&answer, credential.secret(), &self.config.clock));
+            let hidden = Hidden { secret: credential.secret(), sent: exchange.authorization.as_ref() };
+            return Err(classify::refusal(&answer, hidden, &self.config.clock));
         }
         let unreadable = |error: Unreadable| AtlasError {
             class: Class::Transient,
@@ -147,6 +149,8 @@ pub(super) struct Exchange<'a> {
     /// A request is out, and its answer isn't in.
     open: bool,
     status: Option<u16>,
+    /// Of the last request; no error may repeat it.
+    authorization: Option<HeaderValue>,
     requests: u32,
     challenges: u32,
     held_back: bool,
@@ -154,7 +158,18 @@ pub(super) struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     fn new(inner: &'a Inner, gate: &'a Gate, basis: Option<&'a Basis>) -> Self {
-        Self { inner, gate, basis, sent: None, open: false, status: None, requests: 0, challenges: 0, held_back: false }
+        Self {
+            inner,
+            gate,
+            basis,
+            sent: None,
+            open: false,
+            status: None,
+            authorization: None,
+            requests: 0,
+            challenges: 0,
+            held_back: false,
+        }
     }
 
     pub(super) fn client(&self) -> Client<'a> {
@@ -169,6 +184,7 @@ impl<'a> Exchange<'a> {
         self.sent = Some(sent);
         self.open = true;
         self.status = None;
+        self.authorization = request.headers().get(header::AUTHORIZATION).cloned();
         self.requests += 1;
         let answer = self.inner.transport.send(request).await;
         self.open = false;

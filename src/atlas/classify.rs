@@ -1,6 +1,7 @@
 //! From an HTTP refusal to an [`AtlasError`]: one table, by status first and Atlas' code second (atlas-api.md §1–§4).
 
 use super::{
+    credential::Hidden,
     detail,
     error::{AtlasError, Class, Denial, Effect},
     headers,
@@ -8,7 +9,6 @@ use super::{
 use crate::clock::Clock;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use secrecy::SecretString;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) fn is_about_authorisation(answer: &Response<Bytes>) -> bool {
 }
 
 /// The error that a non-2xx `answer` stands for.
-pub(super) fn refusal(answer: &Response<Bytes>, secret: &SecretString, clock: &Clock) -> AtlasError {
+pub(super) fn refusal(answer: &Response<Bytes>, hidden: Hidden<'_>, clock: &Clock) -> AtlasError {
     let status = answer.status();
     let complaint = Complaint::read(status, answer.body());
     let is_atlas = complaint.is_some();
@@ -56,8 +56,8 @@ pub(super) fn refusal(answer: &Response<Bytes>, secret: &SecretString, clock: &C
         class,
         effect: if status.is_client_error() && is_atlas { Effect::None } else { Effect::Unknown },
         status: Some(status.as_u16()),
-        detail: detail::compose(&told, subject.hint(class), secret),
-        code: code.map(|code| detail::discreet(&code, secret, detail::LONGEST_CODE)),
+        detail: detail::compose(&told, subject.hint(class), hidden),
+        code: code.map(|code| detail::discreet(&code, hidden, detail::LONGEST_CODE)),
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
 
     async fn classify(status: u16, body: impl Into<Bytes>) -> AtlasError {
         let answer = Response::builder().status(status).body(body.into()).unwrap();
-        refusal(&answer, &"hunter2".to_owned().into(), &Clock::system())
+        refusal(&answer, Hidden { secret: &"hunter2".to_owned().into(), sent: None }, &Clock::system())
     }
 
     fn body(status: u16, code: &str, detail: &str) -> String {

@@ -1,5 +1,6 @@
 //! The credential of one Secret.
 
+use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     collections::{BTreeMap, hash_map::RandomState},
@@ -157,9 +158,23 @@ impl CredentialId {
     }
 }
 
-/// `text` without the secret, should someone else's answer repeat it.
-pub(super) fn scrub(text: &str, secret: &SecretString) -> String {
-    text.replace(secret.expose_secret(), "…")
+/// What no text that others wrote may repeat: a secret, and the `Authorization` that was sent, which carries an access
+/// token, or a client's secret as base64.
+#[derive(Clone, Copy)]
+pub(super) struct Hidden<'a> {
+    pub(super) secret: &'a SecretString,
+    pub(super) sent: Option<&'a HeaderValue>,
+}
+
+impl Hidden<'_> {
+    pub(super) fn scrub(&self, text: &str) -> String {
+        let text = text.replace(self.secret.expose_secret(), "…");
+        let sent = self.sent.and_then(|sent| sent.to_str().ok()).and_then(|sent| sent.split_once(' '));
+        match sent {
+            Some((_scheme, proof)) => text.replace(proof, "…"),
+            None => text,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Texts that others wrote, made fit for a condition or a log line.
 
-use super::credential;
-use secrecy::SecretString;
+use super::credential::Hidden;
 
 /// The longest text of Atlas' that is passed on, in bytes.
 pub(super) const LIMIT: usize = 512;
@@ -25,18 +24,18 @@ pub(super) fn tidy(text: &str, limit: usize) -> String {
     cut(tidy, limit)
 }
 
-/// `text` as [`tidy`] makes it, without the secret. It is looked for where the text is tidy already, for a mark in its
+/// `text` as [`tidy`] makes it, without what is hidden. It is looked for where the text is tidy already, for a mark in its
 /// middle would hide it, and still whole, for half of it is too much.
-pub(super) fn discreet(text: &str, secret: &SecretString, limit: usize) -> String {
-    cut(credential::scrub(&tidy(text, usize::MAX), secret), limit)
+pub(super) fn discreet(text: &str, hidden: Hidden<'_>, limit: usize) -> String {
+    cut(hidden.scrub(&tidy(text, usize::MAX)), limit)
 }
 
-/// What Atlas says, without the secret, and what to do about it; together at most [`LIMIT`] bytes.
-pub(super) fn compose(text: &str, hint: Option<&str>, secret: &SecretString) -> String {
+/// What Atlas says, without what is hidden, and what to do about it; together at most [`LIMIT`] bytes.
+pub(super) fn compose(text: &str, hint: Option<&str>, hidden: Hidden<'_>) -> String {
     match hint {
-        None => discreet(text, secret, LIMIT),
+        None => discreet(text, hidden, LIMIT),
         Some(hint) => {
-            let text = discreet(text, secret, LIMIT.saturating_sub(hint.len() + 2));
+            let text = discreet(text, hidden, LIMIT.saturating_sub(hint.len() + 2));
             let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
             format!("{text}{stop} {hint}")
         }
@@ -69,11 +68,14 @@ mod tests {
 
     #[test]
     fn secrets_are_scrubbed() {
-        let secret = "hunter2".to_owned().into();
-        assert_eq!(compose("key hunter2 refused", None, &secret), "key … refused");
-        assert_eq!(compose("key hun\u{200b}ter2 refused", None, &secret), "key … refused");
+        let sent = http::HeaderValue::from_static("Bearer abcdef");
+        let secret = &"hunter2".to_owned().into();
+        let hidden = Hidden { secret, sent: Some(&sent) };
+        assert_eq!(compose("key hunter2 refused", None, hidden), "key … refused");
+        assert_eq!(compose("key hun\u{200b}ter2 refused", None, hidden), "key … refused");
+        assert_eq!(compose("authorization: bearer abcdef", None, hidden), "authorization: bearer …");
         // A limit within it leaves no half of it.
-        assert_eq!(discreet("abc hunter2", &secret, 8), "abc …");
+        assert_eq!(discreet("abc hunter2", hidden, 8), "abc …");
     }
 
     #[test]
@@ -82,14 +84,15 @@ mod tests {
         assert_eq!(tidy("abcd ef", 4), "a…");
         assert_eq!(tidy("abcd ef", 7), "abcd ef");
         let hint = "h".repeat(100);
-        let text = compose(&"x".repeat(600), Some(&hint), &"hunter2".to_owned().into());
+        let text = compose(&"x".repeat(600), Some(&hint), Hidden { secret: &"hunter2".to_owned().into(), sent: None });
         assert_eq!((text.len(), text.ends_with(&format!("… {hint}"))), (LIMIT - 1, true));
     }
 
     proptest! {
         #[test]
         fn never_longer_than_the_limit(text in "\\PC{0,700}", hint in prop::option::of("[a-z ]{1,200}")) {
-            prop_assert!(compose(&text, hint.as_deref(), &"hunter2".to_owned().into()).len() <= LIMIT);
+            let hidden = Hidden { secret: &"hunter2".to_owned().into(), sent: None };
+            prop_assert!(compose(&text, hint.as_deref(), hidden).len() <= LIMIT);
         }
     }
 }

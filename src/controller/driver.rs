@@ -3,7 +3,7 @@
 use super::{
     context::{Care, Context},
     events,
-    kind::{Applied, Decision, Demand, Kind},
+    kind::{Applied, Decision, Demand, Kind, Seen},
     measure,
     memory::is_older,
     setback::{failed, held_back, stop},
@@ -167,8 +167,11 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         let before = object.status().cloned().unwrap_or_default();
         let (decision, read) = situation.decide(&before, ctx.clock.now());
         let Some(step) = decision.step.as_ref() else {
-            let decision =
-                if subject.suspended { waiting_suspended(ctx, &subject, before, decision) } else { decision };
+            // Suspended is what concerns Atlas: what the cluster alone holds back, says so.
+            let decision = match &situation.seen {
+                Seen::Atlas(..) if subject.suspended => waiting_suspended(ctx, &subject, before, decision),
+                Seen::Atlas(..) | Seen::Cluster(_) => decision,
+            };
             return settle(ctx, &object, decision, read, situation.caller()).await;
         };
         match K::demand(step) {

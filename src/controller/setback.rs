@@ -38,6 +38,11 @@ pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked
             version_at: memory.foreign_version.as_ref().map_or(now, |(_, _, at)| *at),
             confirmed_at: memory.confirmed_at.unwrap_or(now),
             patience: ctx.settings.patience(),
+            in_vain_since: memory
+                .write_pause
+                .as_ref()
+                .filter(|pause| pause.told.verdict == blocked.verdict)
+                .map(|pause| pause.since),
         };
         // What stands in the way is another matter than what was done just before.
         memory.told_deed = false;

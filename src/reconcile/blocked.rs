@@ -150,12 +150,21 @@ pub struct Confirmation {
     pub confirmed_at: Instant,
     /// After this time without a word from Atlas, what it said last no longer counts.
     pub patience: Duration,
+    /// Since when Atlas has not taken what the object asks of it.
+    pub in_vain_since: Option<Instant>,
 }
+
+/// A deletion that Atlas does not take for this time says why: whoever waits for it looks by then.
+const WORTH_TELLING: Duration = Duration::from_secs(60);
 
 impl Confirmation {
     /// Whether a request without an answer may be told: another process may have had one, and said so.
     fn may_be_told_without_answer(&self, now: Instant) -> bool {
         self.own_version || now.saturating_duration_since(self.version_at) >= self.patience
+    }
+
+    fn is_asked_in_vain(&self, now: Instant) -> bool {
+        self.in_vain_since.is_some_and(|since| now.saturating_duration_since(since) >= WORTH_TELLING)
     }
 
     /// Whether what Atlas said last no longer counts.
@@ -251,14 +260,16 @@ fn while_deleting<S: CommonStatus>(
         Cause::Refusal => blocked.is_news.then(|| stalled(&blocked.verdict)),
         Cause::UnderWay => None,
         Cause::Silence | Cause::Kubernetes => {
-            let told = matches!(Verdict::of(before.conditions()), Some((Standing::Reconciling | Standing::Stalled, _)));
+            let reason = blocked.verdict.reason;
+            let told = match Verdict::of(before.conditions()) {
+                Some((Standing::Stalled, _)) => true,
+                // The words change with every answer; what they mean is told once.
+                Some((Standing::Reconciling, told)) => !known.is_asked_in_vain(now) || told == reason.to_string(),
+                Some((Standing::Ready | Standing::Unconfirmed, _)) | None => false,
+            };
             (!told || known.is_lost(now)).then(|| {
-                let reason =
-                    if blocked.cause == Cause::Kubernetes { blocked.verdict.reason } else { Reason::AtlasUnreachable };
-                Verdict::reconciling(
-                    reason,
-                    format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message),
-                )
+                let message = format!("it cannot be deleted at the moment: {}. {RELEASE}", blocked.verdict.message);
+                Verdict::reconciling(reason, message)
             })
         }
     }

@@ -325,6 +325,47 @@ async fn a_suspended_deletion_waits_and_names_both_ways_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspended_deletion_that_leaves_atlas_alone_names_what_holds_it() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    edit(&world, LINKS, "orders", json!({"suspend": true, "deletionPolicy": "Retain"}));
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let held = |world: &World| world.link_is("orders", Standing::Reconciling, "DeletionBlocked");
+    world.until(2 * MINUTE, "held", held).await;
+    let said = message(&world, LINKS, NAMESPACE, "orders");
+    assert!(said.contains("orders-a") && said.contains("delete them first"), "{said}");
+    oracle::quiet_wait(&world).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.until(10 * MINUTE, "gone", World::is_empty).await;
+    assert_eq!(world.services().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_atlas_does_not_take_says_why() {
+    for (fault, reason, words) in [
+        (Fault::UnexpectedError, "AtlasUnreachable", "Atlas cannot be asked at the moment"),
+        (Fault::ConflictUnknown, "Retrying", "Atlas cannot do this yet"),
+    ] {
+        let (world, _operator) = ready_pair(Nature::default()).await;
+        for operation in [Operation::DeleteService, Operation::DeleteEndpoint] {
+            world.atlas.inject(Rule::always(operation, fault.clone()));
+        }
+        for (plural, name) in [(ENDPOINTS, "orders-a"), (LINKS, "orders")] {
+            world.kube.delete(plural, NAMESPACE, name).unwrap();
+        }
+        let told = |world: &World| world.endpoint_is("orders-a", Standing::Reconciling, reason);
+        world.until(5 * MINUTE, "told", told).await;
+        let said = message(&world, ENDPOINTS, NAMESPACE, "orders-a");
+        assert!(said.contains("cannot be deleted") && said.contains(words) && said.contains("Retain"), "{said}");
+        let writes = world.operator_writes().len();
+        world.pass(30 * MINUTE).await;
+        assert_eq!(world.operator_writes().len(), writes, "it is told once");
+        world.atlas.clear_faults();
+        world.until(15 * MINUTE, "gone", World::is_empty).await;
+        assert_eq!(world.services().len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hand_over_goes_on_while_suspended() {
     let (world, _operator) = ready_pair(Nature::default()).await;
     world.apply(link("orders-new"));

@@ -5,7 +5,7 @@ use crate::atlas::{
     budget::{Hold, Signal},
     call::{Client, Exchange},
     classify,
-    credential::CredentialId,
+    credential::{CredentialId, Hidden},
     detail,
     error::{AtlasError, Class, Denial, Effect},
     headers,
@@ -176,6 +176,8 @@ impl State {
     ) -> Result<Token, AtlasError> {
         let request = token_request(account, client)
             .ok_or_else(|| transient("the access token request can't be built".into(), None))?;
+        let sent = request.headers().get(header::AUTHORIZATION).cloned();
+        let hidden = Hidden { secret: account.client_secret, sent: sent.as_ref() };
         let answer = match timeout(PATIENCE, client.transport.send(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(
@@ -189,7 +191,7 @@ impl State {
             Err(_) => return Err(transient("Atlas gave no access token within 10 s".into(), None)),
         };
         self.hold.observe(Signal::of(&answer, client.clock), Instant::now(), client.jitter);
-        if answer.status().is_success() { read(&answer, since) } else { Err(refusal(&answer, account, client)) }
+        if answer.status().is_success() { read(&answer, since) } else { Err(refusal(&answer, hidden, client)) }
     }
 }
 
@@ -227,7 +229,7 @@ fn read(answer: &Response<Bytes>, since: Instant) -> Result<Token, AtlasError> {
 }
 
 /// Why no token was given. The body is Atlas' error object or OAuth's (`error`, `error_description`).
-fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) -> AtlasError {
+fn refusal(answer: &Response<Bytes>, hidden: Hidden<'_>, client: Client<'_>) -> AtlasError {
     let status = answer.status();
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     let text = |key| body.get(key).and_then(Value::as_str);
@@ -260,8 +262,8 @@ fn refusal(answer: &Response<Bytes>, account: &Account<'_>, client: Client<'_>) 
         class,
         effect: Effect::NotSent,
         status: Some(status.as_u16()),
-        code: code.map(|code| detail::discreet(code, account.client_secret, detail::LONGEST_CODE)),
-        detail: detail::compose(&format!("Atlas gave no access token: {words}"), hint, account.client_secret),
+        code: code.map(|code| detail::discreet(code, hidden, detail::LONGEST_CODE)),
+        detail: detail::compose(&format!("Atlas gave no access token: {words}"), hint, hidden),
     }
 }
 

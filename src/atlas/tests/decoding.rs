@@ -3,6 +3,7 @@
 use super::harness::{CHALLENGE_BODY, answer};
 use crate::atlas::{
     classify,
+    credential::Hidden,
     dialect::Dialect,
     error::{Class, Denial},
     model::{ConnectionStatus, ServiceState},
@@ -198,7 +199,8 @@ async fn recorded_refusals() {
         (401, CHALLENGE_BODY, Class::Denied(Denial::Credentials), "You are not authorized for this resource."),
         (401, OLD_CHALLENGE_BODY, Class::Denied(Denial::Credentials), "You are not authorized for this resource."),
     ] {
-        let error = classify::refusal(&answer(status, body), &"hunter2".to_owned().into(), &Clock::system());
+        let hidden = Hidden { secret: &"hunter2".to_owned().into(), sent: None };
+        let error = classify::refusal(&answer(status, body), hidden, &Clock::system());
         assert_eq!((error.class, error.status), (class, Some(status)), "{body}");
         assert!(error.detail.starts_with(detail), "{}", error.detail);
         let code: serde_json::Value = serde_json::from_str(body).unwrap();

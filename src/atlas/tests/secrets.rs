@@ -35,6 +35,30 @@ async fn a_refused_token_request_that_repeats_the_secret_is_not_quoted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_repeats_what_was_sent_as_proof_is_not_quoted() {
+    fn repeating(request: &http::Request<bytes::Bytes>) -> http::Response<bytes::Bytes> {
+        let proof = request.headers().get("authorization").map_or("", |proof| proof.to_str().unwrap());
+        let body =
+            serde_json::json!({ "error": 403, "errorCode": "FORBIDDEN", "detail": format!("not welcome: {proof}") });
+        answer(403, &body.to_string())
+    }
+    let token = |request: &http::Request<bytes::Bytes>| match request.uri().path() {
+        "/api/oauth/token" => answer(200, r#"{"access_token":"granted-token","expires_in":60}"#),
+        _ => repeating(request),
+    };
+    let digest = behind(DigestServer::forever(), repeating);
+    for (fake, caller, secrets) in [
+        (Fake::new(token), account(), ["granted-token", "granted"]),
+        (Fake::new(repeating), account(), ["bWRiX3NhX2lk", "aHVudGVyMg"]),
+        (digest, key(), ["response=", "nonce="]),
+    ] {
+        let failure = atlas(Dialect::V2, &fake).list_services(&caller, Provider::Aws).await.unwrap_err();
+        let told = format!("{failure} {failure:?}");
+        assert!(told.contains("not welcome: ") && !secrets.iter().any(|secret| told.contains(secret)), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_request_shows_its_authorization() {
     let fake = behind(DigestServer::forever(), |_| answer(200, "[]"));
     atlas(Dialect::V2, &fake).list_services(&key(), Provider::Aws).await.unwrap();

@@ -55,6 +55,7 @@ fn known(own_version: bool, version: u64, confirmed: u64) -> Confirmation {
         version_at: now() - seconds(version),
         confirmed_at: now() - seconds(confirmed),
         patience: seconds(PATIENCE),
+        in_vain_since: None,
     }
 }
 
@@ -223,6 +224,20 @@ fn a_deletion_that_cannot_go_on_says_how_to_release_the_object() {
     let going = standing(Standing::Reconciling, Reason::DeletionBlocked);
     assert_eq!(told(&going, &deleting, &silence(), known(true, 9, PATIENCE)), UNREACHABLE);
     assert_eq!(told(&going, &deleting, &silence(), known(false, 0, PATIENCE)), None, "another process has just spoken");
+}
+
+#[test]
+fn a_deletion_that_is_asked_for_in_vain_says_so_once() {
+    let deleting = Subject { deleting: true, ..subject() };
+    let in_vain = |age| Confirmation { in_vain_since: Some(now() - seconds(age)), ..known(true, 9, 0) };
+    let not_yet = by_atlas(Class::NotYet, true);
+    let going = standing(Standing::Reconciling, Reason::Deleting);
+    assert_eq!(told(&going, &deleting, &not_yet, in_vain(59)), None, "it may pass before anybody looks");
+    assert_eq!(told(&going, &deleting, &not_yet, in_vain(60)), Some((Standing::Reconciling, Reason::Retrying)));
+    let said = standing(Standing::Reconciling, Reason::Retrying);
+    assert_eq!(told(&said, &deleting, &not_yet, in_vain(3600)), None);
+    let stalled = standing(Standing::Stalled, Reason::AccessDenied);
+    assert_eq!(told(&stalled, &deleting, &not_yet, in_vain(3600)), None);
 }
 
 #[test]

@@ -72,8 +72,10 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
             let made = Held { attachment: attempted, origin: Origin::Created };
             if recorded.held.is_none() {
                 facts = Facts::Restored(made.clone());
+                all.insert(0, made);
+            } else {
+                all.push(made);
             }
-            all.push(made);
         } else if let Progress::Open { .. } = case.progress() {
             return case.saying(going(), Look::Poll);
         }
@@ -120,7 +122,8 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
     match ownership::succession(&case.others_of(&held.attachment)) {
         Succession::Owned(_) => Fate::HandedOver,
         Succession::WaitFor(others) => Fate::Waits(case.hears(others)),
-        Succession::HandOver(_) if held.origin == Origin::Adopted => Fate::HandedOver,
+        // Whoever records what was adopted needs no telling.
+        Succession::HandOver(heir) if held.origin == Origin::Adopted && !heir.blank => Fate::HandedOver,
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
             Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan }))

@@ -196,7 +196,7 @@ fn removed(step: Option<&Step>) -> Option<(&Attachment, bool)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(10000))]
 
     #[test]
     fn rule_3_nothing_adopted_is_detached_unless_delete_says_so(scene in scenes()) {

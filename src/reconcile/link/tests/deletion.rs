@@ -215,6 +215,10 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     // What was adopted is shared just so, and an explicit Delete takes it from nobody.
     let adopted = leaving(ServiceState::Available, Origin::Adopted, Disposal::DeleteAll);
     assert_eq!(adopted.clone().sharing([heir(Origin::Adopted)]).plan().step, HANDED_OVER);
+    // One that is suspended and records nothing would never know what it has.
+    let blank = Sharer { suspended: true, ..claiming(claim("blank", None)) };
+    let told = Step::HandOver(blank.claim.object.clone(), id(), Origin::Adopted);
+    assert_eq!(adopted.clone().sharing([blank]).plan().step, Some(told));
     let mut create_only = heir(Origin::Created);
     create_only.claim.adoption = AdoptionPolicy::CreateOnly;
     assert_eq!(adopted.sharing([create_only]).plan().step, HANDED_OVER, "the owner need not be one that inherits");
