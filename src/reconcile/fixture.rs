@@ -87,6 +87,7 @@ pub fn claim(name: &str, origin: Option<Origin>) -> Claim {
         uid: name.into(),
         created: second(NOW - 500),
         live: true,
+        suspended: false,
         heard: Heard::Listed,
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,

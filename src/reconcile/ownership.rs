@@ -47,16 +47,23 @@ pub struct Claim {
     pub created: Timestamp,
     /// Without deletionTimestamp.
     pub live: bool,
+    /// Nothing new is asked of Atlas or recorded on its behalf until a person resumes it.
+    pub suspended: bool,
     pub heard: Heard,
     pub adoption: AdoptionPolicy,
     /// The origin that its status records for what is at stake; `None` while it records nothing, or something else.
     pub origin: Option<Origin>,
-    /// Suspended, with nothing recorded: as long as it is, it does not record what it shares, so it is given all of it
-    /// when it inherits.
+    /// Suspended, with nothing recorded: it will not record what it shares, so it is given all of it when it inherits.
     pub blank: bool,
 }
 
 impl Claim {
+    /// How an object of `namespace` may speak of its object, where something is waited for or left to it.
+    pub fn seen_from(&self, namespace: &str) -> String {
+        let name = self.object.seen_from(namespace);
+        if self.suspended { format!("{name} (suspended)") } else { name }
+    }
+
     fn counts(&self) -> bool {
         self.live && self.heard == Heard::Listed
     }
@@ -132,7 +139,7 @@ pub fn succession(others: &[Claim]) -> Succession<'_> {
 
 /// The names of `claims`, as an object of `namespace` may show them.
 pub fn names<'a>(claims: impl IntoIterator<Item = &'a Claim>, namespace: &str) -> String {
-    let mut names: Vec<_> = claims.into_iter().map(|claim| claim.object.seen_from(namespace)).collect();
+    let mut names: Vec<_> = claims.into_iter().map(|claim| claim.seen_from(namespace)).collect();
     names.sort_unstable();
     names.dedup();
     names.join(", ")
@@ -150,6 +157,7 @@ mod tests {
             uid: name.to_owned(),
             created: Timestamp::from_second(second).unwrap(),
             live: true,
+            suspended: false,
             heard: Heard::Listed,
             adoption,
             origin,
@@ -213,6 +221,8 @@ mod tests {
         let object = ObjectName { namespace: "secret-team".into(), name: "orders".into() };
         assert_eq!(object.seen_from("payments"), "a resource in namespace \"secret-team\"");
         assert_eq!(object.seen_from("secret-team"), "\"orders\"");
+        let suspended = Claim { suspended: true, object, ..claim("uid", 1, AdoptOrCreate, None) };
+        assert_eq!(names([&suspended], "secret-team"), "\"orders\" (suspended)");
     }
 
     fn claims() -> impl Strategy<Value = Vec<Claim>> {
@@ -228,6 +238,7 @@ mod tests {
             let claims =
                 all.into_iter().enumerate().map(|(n, (adoption, origin, heard, live, suspended, second))| Claim {
                     live,
+                    suspended,
                     heard,
                     blank: suspended && origin.is_none(),
                     ..claim(&format!("uid-{n}"), second, adoption, origin)

@@ -81,13 +81,13 @@ impl<'a> Case<'a> {
             uid: subject.uid.clone(),
             created: subject.created,
             live: true,
+            suspended: false,
             heard: Heard::Listed,
             adoption: AdoptionPolicy::AdoptOrCreate,
             origin,
             blank: false,
         };
-        ownership::owner(&own, &self.others_of(attachment))
-            .map(|owner| owner.object.seen_from(&subject.object.namespace))
+        ownership::owner(&own, &self.others_of(attachment)).map(|owner| owner.seen_from(&subject.object.namespace))
     }
 
     pub(super) fn saying(&self, verdict: Verdict, look: Look) -> Plan {

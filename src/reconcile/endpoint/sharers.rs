@@ -143,6 +143,7 @@ fn claim(subject: &Subject, heard: Heard, origin: Option<Origin>) -> Claim {
         uid: subject.uid.clone(),
         created: subject.created,
         live: !subject.deleting,
+        suspended: subject.suspended,
         heard,
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,

@@ -2,7 +2,7 @@
 
 use super::{Desired, Facts, Observed, Plan, Sharer, Step};
 use crate::{
-    api::{Origin, Reason, Verdict},
+    api::{AdoptionPolicy, Origin, Reason, Verdict},
     atlas::{
         ids::ServiceId,
         model::{Service, ServiceState},
@@ -75,7 +75,7 @@ impl<'a> Case<'a> {
         let all = self.observed.others.iter().filter(|other| !other.stays_with_another(id));
         all.map(|other| Claim {
             origin: other.claim.origin.filter(|_| other.service == Some(id)),
-            blank: other.suspended && other.service.is_none() && !other.may_have_made(id),
+            blank: other.claim.suspended && other.service.is_none() && !other.may_have_made(id),
             ..other.claim.clone()
         })
         .collect()
@@ -88,6 +88,7 @@ impl<'a> Case<'a> {
             uid: subject.uid.clone(),
             created: subject.created,
             live: true,
+            suspended: false,
             heard: Heard::Listed,
             adoption: self.desired.adoption,
             origin,
@@ -97,7 +98,10 @@ impl<'a> Case<'a> {
 
     /// The other link that owns this service, if it isn't this one.
     pub(super) fn owner_of(&self, service: &Service, origin: Origin) -> Option<String> {
-        self.name_owner(Some(origin), &self.others_of(service.id))
+        let mut others = self.others_of(service.id);
+        // What it has not made, CreateOnly never takes over.
+        others.retain(|other| other.adoption != AdoptionPolicy::CreateOnly || other.origin.is_some());
+        self.name_owner(Some(origin), &others)
     }
 
     /// The other link whose service this key's is to be, if it isn't this one.
@@ -108,7 +112,7 @@ impl<'a> Case<'a> {
 
     pub(super) fn name_owner(&self, origin: Option<Origin>, others: &[Claim]) -> Option<String> {
         let owner = ownership::owner(&self.own_claim(origin), others)?;
-        Some(owner.object.seen_from(&self.desired.subject.object.namespace))
+        Some(owner.seen_from(&self.desired.subject.object.namespace))
     }
 
     pub(super) fn saying(&self, verdict: Verdict, facts: Facts, look: Look) -> Plan {

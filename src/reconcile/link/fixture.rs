@@ -63,7 +63,7 @@ pub fn sharer(claim: Claim, service: ServiceId) -> Sharer {
 
 /// One that records nothing.
 pub fn claiming(claim: Claim) -> Sharer {
-    Sharer { service: None, attempt: None, suspended: false, claim }
+    Sharer { service: None, attempt: None, claim }
 }
 
 /// An attempt to create, made by `holder` 40 seconds ago.

@@ -84,15 +84,13 @@ pub struct Observed {
 pub struct Sharer {
     pub service: Option<ServiceId>,
     pub attempt: Option<Attempt>,
-    /// It records nothing new until a person resumes it.
-    pub suspended: bool,
     pub claim: Claim,
 }
 
 impl Sharer {
     /// Whether it will never record this service as it is: it is suspended, and has another one.
     fn stays_with_another(&self, id: ServiceId) -> bool {
-        self.suspended && self.service.is_some_and(|service| service != id) && !self.may_have_made(id)
+        self.claim.suspended && self.service.is_some_and(|service| service != id) && !self.may_have_made(id)
     }
 
     /// Whether it has asked for a service of which it does not know what came, and this may be it.

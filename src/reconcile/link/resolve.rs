@@ -185,7 +185,6 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
     let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
     let status = link.status.as_ref();
     let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
-    let suspended = subject.suspended;
     let claim = Claim {
         // That is a matter of the service in question.
         blank: false,
@@ -195,9 +194,10 @@ fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
             .filter(|status| status.private_link_id.is_some())
             .and_then(|status| Some(status.claimed(&subject.uid, status.origin?))),
         live: !subject.deleting,
+        suspended: subject.suspended,
         object: subject.object,
         uid: subject.uid,
         created: subject.created,
     };
-    Sharer { service: service_of(link), attempt, suspended, claim }
+    Sharer { service: service_of(link), attempt, claim }
 }

@@ -170,7 +170,7 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), heir(Origin::Adopted));
     assert_eq!(adopted.plan().step, let_go(Farewell::HandedOver));
     // One that is suspended and records nothing would never know what it has.
-    let blank = Claim { blank: true, ..claim("blank", None) };
+    let blank = Claim { suspended: true, blank: true, ..claim("blank", None) };
     let told = Step::HandOver(blank.object.clone(), held(1, Origin::Adopted));
     let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), blank);
     assert_eq!(adopted.plan().step, Some(told));

@@ -131,7 +131,7 @@ impl Mind {
         claim.heard = if heard { Heard::Listed } else { Heard::Nothing };
         claim.adoption = self.policies[place];
         // It only matters to services without a name, which there are none of here.
-        Sharer { service: other.status.service.map(|slot| id(view, slot)), attempt: None, suspended: false, claim }
+        Sharer { service: other.status.service.map(|slot| id(view, slot)), attempt: None, claim }
     }
 }
 

@@ -194,14 +194,13 @@ fn rule_7_every_other_live_object_of_the_key_is_heard_first() {
     let stale = ours().sharing([sharer(claim("stale", Some(Origin::Created)), service_id(1, 1))]).plan();
     assert_eq!((stale.step, stale.look), (None, Look::Shortly));
     // One that is suspended never will, so nobody waits for it, unless it has asked for what this may be.
-    let suspended =
-        || Sharer { suspended: true, ..sharer(claim("suspended", Some(Origin::Created)), service_id(1, 1)) };
+    let suspended = || sharer(Claim { suspended: true, ..claim("suspended", Some(Origin::Created)) }, service_id(1, 1));
     assert_eq!(ours().sharing([suspended()]).plan().step, Some(Step::Delete(id())));
     let attempt = Some(creation(&elsewhere()).showing([service_id(1, 1)]));
     assert_eq!(ours().sharing([Sharer { attempt, ..suspended() }]).plan().step, None);
     // One that records nothing takes over, though it has asked in vain for a service once.
     let refused = Some(creation(&elsewhere()).refused(refusal(false)));
-    let empty = Sharer { suspended: true, attempt: refused, ..claiming(claim("empty", None)) };
+    let empty = Sharer { attempt: refused, ..claiming(Claim { suspended: true, ..claim("empty", None) }) };
     assert!(matches!(ours().sharing([empty]).plan().step, Some(Step::HandOver(..))));
 }
 
@@ -216,7 +215,7 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     let adopted = leaving(ServiceState::Available, Origin::Adopted, Disposal::DeleteAll);
     assert_eq!(adopted.clone().sharing([heir(Origin::Adopted)]).plan().step, HANDED_OVER);
     // One that is suspended and records nothing would never know what it has.
-    let blank = Sharer { suspended: true, ..claiming(claim("blank", None)) };
+    let blank = claiming(Claim { suspended: true, ..claim("blank", None) });
     let told = Step::HandOver(blank.claim.object.clone(), id(), Origin::Adopted);
     assert_eq!(adopted.clone().sharing([blank]).plan().step, Some(told));
     let mut create_only = heir(Origin::Created);

@@ -10,9 +10,9 @@ use crate::{
         fixture::{NOW, claim, elsewhere, refusal, second, seconds, service_id},
         link::{
             Facts, Step,
-            fixture::{Scene, creation, id, scene, service, sharer},
+            fixture::{Scene, claiming, creation, id, scene, service, sharer},
         },
-        ownership::ObjectName,
+        ownership::{Claim, ObjectName},
     },
 };
 
@@ -126,6 +126,18 @@ fn rule_7_the_owner_is_the_oldest_where_nobody_created_it() {
     };
     assert!(other(2000).contains("owned by"));
     assert!(!other(500).contains("owned by"));
+}
+
+#[test]
+fn who_only_creates_owns_nothing_that_it_has_not_made() {
+    let create_only = Claim { adoption: AdoptionPolicy::CreateOnly, created: second(NOW - 2000), ..claim("new", None) };
+    let failed = failed(Origin::Adopted).sharing([claiming(create_only.clone())]).plan();
+    assert_eq!(says(&failed), (Standing::Stalled, Reason::Failed), "{}", failed.verdict.message);
+    // Where nothing is there yet, it creates, unless a person has to resume it first: that is told.
+    let suspended = Claim { suspended: true, ..create_only };
+    let waiting = scene().sharing([claiming(suspended)]).plan();
+    assert_eq!((waiting.step.clone(), says(&waiting)), (None, (Standing::Reconciling, Reason::WaitingForService)));
+    assert!(waiting.verdict.message.contains(r#""new" (suspended)"#), "{}", waiting.verdict.message);
 }
 
 #[test]
