@@ -1,9 +1,11 @@
 //! What every reconcile can reach.
 
 use super::{
+    kind::Kind,
     memory::Memories,
     objects::{Objects, Watched},
     settings::Settings,
+    substance::substance,
 };
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink},
@@ -14,7 +16,7 @@ use crate::{
     metrics::Metrics,
     reconcile::attempt::Holder,
 };
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::{
     collections::HashSet,
@@ -62,11 +64,12 @@ impl Context {
     }
 
     /// Takes in that this version of an object has reached this process: what is said of Atlas on it must be asked later,
-    /// if another process wrote it.
-    pub fn reached<K: Resource>(&self, object: &K) {
-        let at = self.inventory.sequence();
+    /// if another process may have written it.
+    pub fn reached<K: Kind>(&self, object: &K) {
+        let (at, substance) = (self.inventory.sequence(), substance(object));
         let version = object.resource_version().unwrap_or_default();
-        self.memories.with(&object.uid().unwrap_or_default(), |memory| memory.reached(&version, at, Instant::now()));
+        let uid = object.uid().unwrap_or_default();
+        self.memories.with(&uid, |memory| memory.reached(&version, substance, at, Instant::now()));
     }
 
     /// Forgets the objects that went while a watch was interrupted.

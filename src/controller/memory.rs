@@ -22,8 +22,10 @@ use tokio::time::Instant;
 pub struct Memory {
     /// The resourceVersion of this process' own last write of the object.
     pub own_version: Option<String>,
-    /// The last version that somebody else wrote, and when it reached this process.
+    /// The last version with which somebody else changed what counts, and when it reached this process.
     pub foreign_version: Option<(String, Sequence, Instant)>,
+    /// What counts of the newest version ([`super::substance`]).
+    pub substance: Option<u64>,
     pub attempt: AttemptMemory,
     pub failed_since: Option<Instant>,
     /// The endpoints whose removal Atlas has confirmed, and when.
@@ -77,13 +79,24 @@ impl Memory {
     }
 
     /// A version of the object reached this process.
-    pub fn reached(&mut self, version: &str, at: Sequence, now: Instant) {
+    pub fn reached(&mut self, version: &str, substance: Option<u64>, at: Sequence, now: Instant) {
         self.confirmed_at.get_or_insert(now);
         let own = self.own_version.as_ref().is_some_and(|own| own == version || is_older(version, own));
-        let known = self.foreign_version.as_ref().is_some_and(|(known, ..)| known == version);
-        if !own && !known {
+        if own {
+            return;
+        }
+        let same = substance.is_some() && self.substance == substance;
+        self.substance = substance;
+        if !same {
             self.foreign_version = Some((version.to_owned(), at, now));
         }
+    }
+
+    /// This process has written the object.
+    pub fn wrote(&mut self, version: Option<String>, substance: Option<u64>) {
+        self.own_version = version;
+        self.substance = substance;
+        self.foreign_version = None;
     }
 }
 
@@ -232,23 +245,28 @@ mod tests {
         let start = Instant::now();
         let later = |seconds| start + Duration::from_secs(seconds);
         let mut memory = Memory::default();
-        memory.reached("10", place(1), start);
-        memory.reached("10", place(2), later(5));
+        memory.reached("10", Some(1), place(1), start);
+        memory.reached("10", Some(1), place(2), later(5));
         assert_eq!(memory.foreign_version, Some(("10".into(), place(1), start)));
-        memory.reached("11", place(3), later(6));
+        memory.reached("11", Some(2), place(3), later(6));
         assert_eq!(memory.foreign_version, Some(("11".into(), place(3), later(6))));
+        memory.reached("12", Some(2), place(4), later(7));
+        assert_eq!(memory.foreign_version, Some(("11".into(), place(3), later(6))), "nothing that counts was changed");
         assert_eq!(memory.confirmed_at, Some(start), "a process confirms nothing by its start but that");
     }
 
     #[test]
     fn its_own_version_and_older_ones_are_nobody_elses() {
-        let mut memory = Memory { own_version: Some("10".into()), ..Memory::default() };
-        for version in ["10", "9"] {
-            memory.reached(version, place(1), Instant::now());
+        let mut memory = Memory::default();
+        memory.wrote(Some("10".into()), Some(10));
+        for (version, substance) in [("10", 10), ("9", 9), ("11", 10)] {
+            memory.reached(version, Some(substance), place(1), Instant::now());
             assert_eq!(memory.foreign_version, None, "{version}");
         }
-        memory.reached("11", place(2), Instant::now());
+        memory.reached("12", Some(12), place(2), Instant::now());
         assert!(memory.foreign_version.is_some());
+        memory.wrote(Some("13".into()), Some(13));
+        assert_eq!(memory.foreign_version, None);
     }
 
     #[test]

@@ -14,5 +14,6 @@ pub mod send;
 mod setback;
 pub mod settings;
 mod state;
+mod substance;
 pub mod way;
 pub mod write;

@@ -1,7 +1,7 @@
 //! Writes to the object itself. Every one carries the resourceVersion that it was decided on, and its answer's version
 //! is remembered as this process' own.
 
-use super::{context::Context, kind::Kind};
+use super::{context::Context, kind::Kind, substance::substance};
 use crate::{
     api::{ATTEMPT_ANNOTATION, FINALIZER},
     reconcile::attempt::Attempt,
@@ -73,9 +73,7 @@ pub fn manager() -> Option<String> {
 
 fn own<K: Kind>(ctx: &Context, written: K) -> K {
     let uid = written.uid().unwrap_or_default();
-    ctx.memories.with(&uid, |memory| {
-        memory.own_version = written.resource_version();
-        memory.foreign_version = None;
-    });
+    let substance = substance(&written);
+    ctx.memories.with(&uid, |memory| memory.wrote(written.resource_version(), substance));
     written
 }

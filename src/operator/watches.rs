@@ -135,7 +135,12 @@ fn watch<K: Kind>(
         })
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => of.reached(object),
+            watcher::Event::Apply(guard) | watcher::Event::InitApply(guard) => {
+                // One that cannot be decoded is decided on by nobody.
+                if let Ok(object) = &guard.0 {
+                    of.reached(object);
+                }
+            }
             watcher::Event::Delete(object) => of.memories.forget(&object.uid().unwrap_or_default()),
             watcher::Event::InitDone => {
                 of.forget_the_gone();

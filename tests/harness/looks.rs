@@ -2,7 +2,7 @@
 
 use super::world::*;
 use atlas_privatelink_operator::testbed::simulator::{Cause, Change, Effect, Operation, Provider, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -97,6 +97,15 @@ pub fn says(world: &World, plural: &str, name: &str) -> (String, String, String)
     let conditions = &status(world, plural, name)["conditions"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     (text(&conditions[0]["status"]), text(&conditions[0]["reason"]), text(&conditions[1]["type"]))
+}
+
+pub fn verdict(ready: &str, reason: &str, abnormal: &str) -> (String, String, String) {
+    (ready.to_owned(), reason.to_owned(), abnormal.to_owned())
+}
+
+/// Changes what an object asks for.
+pub fn edit(world: &World, plural: &str, name: &str, spec: Value) {
+    world.kube.patch(plural, NAMESPACE, name, json!({"spec": spec})).unwrap();
 }
 
 /// The reasons of the events on an object, oldest first, one for each time that it was told.

@@ -278,3 +278,23 @@ async fn who_waits_for_anothers_look_says_nothing_of_it() {
         assert!(unreachable.count() <= 2, "{name} flaps");
     }
 }
+
+/// Somebody who notes something on objects of ours again and again costs nobody a request to Atlas.
+#[tokio::test(start_paused = true)]
+async fn a_bystander_who_edits_metadata_costs_atlas_nothing() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    let (calls, writes) = (requests(&world, |_| true).len(), world.operator_writes().len());
+    for number in 0..600 {
+        let edit =
+            json!({"metadata": {"annotations": {"seen": number.to_string()}, "labels": {"seen": number.to_string()}}});
+        for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+            world.kube.patch(plural, NAMESPACE, name, edit.clone()).unwrap();
+        }
+        world.pass(Duration::from_secs(1)).await;
+    }
+    assert!(requests(&world, |_| true).len() <= calls + 3, "ten minutes are less than a resync");
+    assert_eq!(world.operator_writes().len(), writes);
+    let before = requests(&world, |_| true).len();
+    edit(&world, LINKS, "orders", json!({"suspend": false}));
+    world.until(MINUTE, "an edit that counts is looked at", |world| requests(world, |_| true).len() > before).await;
+}

@@ -30,5 +30,6 @@ mod sessions;
 mod turns;
 mod unnamed;
 mod unreadable;
+mod waiting;
 
 pub(crate) use crate::harness::*;

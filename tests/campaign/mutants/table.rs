@@ -430,10 +430,19 @@ pub const MUTANTS: [Mutant; 55] = [
         name: "who is suspended with another service is waited for",
         edits: &[Edit {
             file: "src/reconcile/link/mod.rs",
-            old: "        self.suspended && self.service.is_some_and(",
-            new: "        self.suspended && false && self.service.is_some_and(",
+            old: "        self.claim.suspended && self.service.is_some_and(",
+            new: "        self.claim.suspended && false && self.service.is_some_and(",
         }],
         only: "/found/",
+    },
+    Mutant {
+        name: "what another process wrote is no reason to look anew",
+        edits: &[Edit {
+            file: "src/controller/memory.rs",
+            old: "        let same = substance.is_some() && self.substance == substance;",
+            new: "        let same = substance.is_some() && self.substance.is_some();",
+        }],
+        only: "twins/",
     },
     Mutant {
         name: "who was locked out trusts an old look",
