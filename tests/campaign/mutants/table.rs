@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 55] = [
+pub const MUTANTS: [Mutant; 56] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
