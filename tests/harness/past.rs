@@ -88,15 +88,40 @@ pub fn is_owned(all: &Objects, what: &What, at: Timestamp) -> bool {
 /// or was told to delete whatever it has; and it is on its way out, has recorded that it takes this away to make it again,
 /// or lets it retire.
 pub fn has_owner(all: &Objects, what: &What, at: Timestamp) -> bool {
-    let current = all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last());
-    current.filter(|version| version.change != Change::Deleted).any(|Version { object, .. }| {
-        let (status, told) = (&object["status"], object["spec"]["deletionPolicy"] == "Delete");
-        let has = |thing: &Value| attachment(thing) == *what && (thing["origin"] == "Created" || told);
-        let leaves = !object["metadata"]["deletionTimestamp"].is_null();
-        let again = records(object, "DeleteService", what) || records(object, "RemoveEndpoint", what);
-        let retires = status["retiring"].as_array().into_iter().flatten().any(has);
-        has(status) && (leaves || again) || leaves && records(object, "AddEndpoint", what) || retires
+    all.iter().any(|(_, versions)| {
+        let (before, _) = versions.split_at(versions.partition_point(|version| version.at <= at));
+        let current = before.last().filter(|version| version.change != Change::Deleted);
+        // An edit in the very moment of the request comes too late for it.
+        let settled = before.iter().rposition(|version| version.at <= at - IN_THE_MOMENT).unwrap_or_default();
+        let recent = before.get(settled..).unwrap_or_default();
+        current.is_some_and(|Version { object, .. }| {
+            let (status, told) = (&object["status"], object["spec"]["deletionPolicy"] == "Delete");
+            let has = |thing: &Value| attachment(thing) == *what && (thing["origin"] == "Created" || told);
+            let leaves = !object["metadata"]["deletionTimestamp"].is_null() && recent.iter().any(deletes);
+            let again = records(object, "DeleteService", what) || records(object, "RemoveEndpoint", what);
+            let again = again && recent.iter().any(mends);
+            let retires = status["retiring"].as_array().into_iter().flatten().any(has) && recent.iter().any(acts);
+            has(status) && (leaves || again) || leaves && records(object, "AddEndpoint", what) || retires
+        })
     })
+}
+
+/// How long a request may take from the last look at its object.
+const IN_THE_MOMENT: SignedDuration = SignedDuration::from_secs(15);
+
+/// Whether Atlas may be asked for anything on its behalf.
+fn acts(version: &Version) -> bool {
+    version.object["spec"]["suspend"] != true
+}
+
+/// Whether what has failed may be made anew.
+fn mends(version: &Version) -> bool {
+    acts(version) && version.object["spec"]["adoptionPolicy"] != "AdoptOnly"
+}
+
+/// Whether what it has may be deleted with it.
+fn deletes(version: &Version) -> bool {
+    mends(version) && version.object["spec"]["deletionPolicy"] != "Retain"
 }
 
 /// Whether an object has let go of this, or is about to: it is on its way out, or wants another id.

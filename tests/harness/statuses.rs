@@ -26,8 +26,8 @@ fn they_name_what_was_there(world: &World, all: &Objects) {
     let ledger = world.ledger();
     let mut made = BTreeMap::new();
     for entry in ledger.iter() {
-        if let Effect::ServiceCreated { service, region, .. } = &entry.effect {
-            made.insert(service.as_str(), (entry.at, region, entry.request().is_some()));
+        if let Effect::ServiceCreated { service, region, names, .. } = &entry.effect {
+            made.insert(service.as_str(), (entry.at, region, names, entry.request().is_some()));
         }
     }
     for ((plural, name), versions) in all {
@@ -37,14 +37,27 @@ fn they_name_what_was_there(world: &World, all: &Objects) {
             for thing in retiring.chain([status]) {
                 let Some(id) = thing["privateLinkId"].as_str() else { continue };
                 let said = || format!("{plural}/{name} named {id} at {}: {thing}", version.at);
-                let Some((at, region, asked)) = made.get(id) else { panic!("{}, and there was none", said()) };
+                let Some((at, region, names, asked)) = made.get(id) else { panic!("{}, and there was none", said()) };
                 assert!(*at <= version.at, "{}, and there was none yet", said());
                 assert!(plural != LINKS || thing["origin"] != "Created" || *asked, "{}, and others made it", said());
                 let named = thing["regionName"].as_str().filter(|_| plural == LINKS);
                 assert!(named.is_none_or(|named| same_region(named, region)), "{}, and it is in {region}", said());
+                let mut called = called(thing).filter(|_| plural == LINKS);
+                assert!(called.all(|name| names.contains(name)), "{}, and it is called {names:?}", said());
             }
         }
     }
+}
+
+/// What a link's status says that its service is called at the provider.
+fn called(status: &Value) -> impl Iterator<Item = &String> {
+    let one =
+        ["endpointServiceName", "privateLinkServiceName", "privateLinkServiceResourceId"].map(|field| &status[field]);
+    let attachments = status["serviceAttachmentNames"].as_array().into_iter().flatten();
+    one.into_iter().chain(attachments).filter_map(|name| match name {
+        Value::String(name) => Some(name),
+        _ => None,
+    })
 }
 
 fn same_region(one: &str, other: &str) -> bool {

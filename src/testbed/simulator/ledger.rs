@@ -15,18 +15,62 @@ use std::ops::Deref;
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Effect {
     None,
-    ServiceCreated { project: String, provider: Provider, region: String, port_mapped: bool, service: String },
-    ServiceChanged { project: String, service: String, state: ServiceState },
-    ServiceDeleteRequested { project: String, service: String },
-    ServiceGone { project: String, service: String },
-    EndpointAdded { project: String, service: String, endpoint: String },
-    EndpointChanged { project: String, service: String, endpoint: String, state: EndpointState },
-    EndpointDeleteRequested { project: String, service: String, endpoint: String },
-    EndpointGone { project: String, service: String, endpoint: String },
-    ProjectDeleted { project: String },
-    ProjectRestored { project: String },
-    CredentialChanged { name: String },
-    TokenIssued { client: String },
+    /// With all that the service will be called at its provider.
+    ServiceCreated {
+        project: String,
+        provider: Provider,
+        region: String,
+        port_mapped: bool,
+        service: String,
+        #[serde(skip)]
+        names: Vec<String>,
+    },
+    ServiceChanged {
+        project: String,
+        service: String,
+        state: ServiceState,
+    },
+    ServiceDeleteRequested {
+        project: String,
+        service: String,
+    },
+    ServiceGone {
+        project: String,
+        service: String,
+    },
+    EndpointAdded {
+        project: String,
+        service: String,
+        endpoint: String,
+    },
+    EndpointChanged {
+        project: String,
+        service: String,
+        endpoint: String,
+        state: EndpointState,
+    },
+    EndpointDeleteRequested {
+        project: String,
+        service: String,
+        endpoint: String,
+    },
+    EndpointGone {
+        project: String,
+        service: String,
+        endpoint: String,
+    },
+    ProjectDeleted {
+        project: String,
+    },
+    ProjectRestored {
+        project: String,
+    },
+    CredentialChanged {
+        name: String,
+    },
+    TokenIssued {
+        client: String,
+    },
     TokensRevoked,
 }
 
@@ -183,7 +227,7 @@ impl Ledger {
 
 fn created(effect: &Effect) -> Option<(Key, String)> {
     match effect {
-        Effect::ServiceCreated { project, provider, region, port_mapped, service } => {
+        Effect::ServiceCreated { project, provider, region, port_mapped, service, names: _ } => {
             Some(((project.clone(), *provider, region.clone(), *port_mapped), service.clone()))
         }
         _ => None,

@@ -304,6 +304,7 @@ impl Service {
             region: self.region.atlas.clone(),
             port_mapped: self.port_mapped,
             service: self.id.clone(),
+            names: self.names.all(),
         }
     }
 
@@ -344,6 +345,14 @@ impl Endpoint {
 }
 
 impl Names {
+    fn all(&self) -> Vec<String> {
+        match self {
+            Self::Aws(name) => vec![name.clone()],
+            Self::Azure { name, resource } => vec![name.clone(), resource.clone()],
+            Self::Gcp(attachments) => attachments.clone(),
+        }
+    }
+
     /// In the recorded shapes (atlas-api.md §2 "EndpointService responses").
     fn make(provider: Provider, project: &str, region: &Region, port_mapped: bool, mint: &mut Mint) -> Self {
         let cloud = &region.cloud;

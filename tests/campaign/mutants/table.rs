@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 56] = [
+pub const MUTANTS: [Mutant; 58] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -443,6 +443,24 @@ pub const MUTANTS: [Mutant; 56] = [
             new: "        let same = substance.is_some() && self.substance.is_some();",
         }],
         only: "twins/",
+    },
+    Mutant {
+        name: "what is suspended is deleted in Atlas all the same",
+        edits: &[Edit {
+            file: "src/controller/driver.rs",
+            old: "            Demand::Atlas(_) if subject.suspended => return",
+            new: "            Demand::Atlas(_) if subject.suspended && !subject.deleting => return",
+        }],
+        only: "state/",
+    },
+    Mutant {
+        name: "what a service that is gone was called stands beside the next one's id",
+        edits: &[Edit {
+            file: "src/reconcile/link/status.rs",
+            old: "    status.endpoint_service_name = endpoint_service_name;",
+            new: "    status.endpoint_service_name = endpoint_service_name.or(status.endpoint_service_name.take());",
+        }],
+        only: "/aws/v2/",
     },
     Mutant {
         name: "who was locked out trusts an old look",
