@@ -220,7 +220,7 @@ impl<'a> Exchange<'a> {
         Err(self.unsent(AtlasError {
             class: Class::Throttled(Some(left)),
             ..not_sent(format!(
-                "Atlas' rate limit of this project is used up; asking again in {} s",
+                "Atlas asked this project to wait, or nothing is left of its limit; asking again in {} s",
                 left.as_secs() + u64::from(left.subsec_nanos() > 0)
             ))
         }))

@@ -267,6 +267,7 @@ async fn settle<K: Kind>(
 ) -> Result<Action, Trouble> {
     let failed = K::has_failed(&decision.status);
     ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
+        memory.silent_until = None;
         memory.failed_since = if failed { memory.failed_since.or(Some(Instant::now())) } else { None };
         if report::was_ready(&decision.status) {
             memory.write_pause = None;

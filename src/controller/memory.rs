@@ -41,6 +41,8 @@ pub struct Memory {
     pub endpoint_seen: Option<Sequence>,
     /// Failed writes to Atlas in a row, and when the next may be tried.
     pub write_pause: Option<WritePause>,
+    /// Until when Atlas, which gave no answer or said "later", is not asked again on its behalf.
+    pub silent_until: Option<Instant>,
     /// Writes in a row that were not sent because what they rested on had grown too old.
     pub outdated: u32,
     /// The reconcile request for which Atlas was asked although it was too early.
@@ -69,7 +71,8 @@ impl Memory {
 
     /// It waits longer and longer between tries.
     pub fn is_in_backoff(&self, now: Instant) -> bool {
-        self.troubles > 0 || self.write_pause.as_ref().is_some_and(|pause| pause.until > now)
+        let paused = self.write_pause.as_ref().map(|pause| pause.until).max(self.silent_until);
+        self.troubles > 0 || paused.is_some_and(|until| until > now)
     }
 
     /// Atlas took a write.

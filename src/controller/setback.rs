@@ -15,7 +15,7 @@ use crate::{
     metrics::ErrorClass,
     reconcile::{
         Subject,
-        blocked::{self, Blocked, Confirmation},
+        blocked::{self, Blocked, Cause, Confirmation},
         report,
     },
 };
@@ -46,6 +46,7 @@ pub async fn stop<K: Kind>(ctx: &Context, object: &K, subject: &Subject, blocked
         };
         // What stands in the way is another matter than what was done just before.
         memory.told_deed = false;
+        memory.silent_until = blocked.retry_at.filter(|_| blocked.cause == Cause::Silence);
         (known, blocked.retry_at)
     });
     let before = object.status().cloned().unwrap_or_default();

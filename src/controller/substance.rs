@@ -34,21 +34,10 @@ mod tests {
         let mut object = json!({
             "apiVersion": "atlas.privatelink.dev/v1alpha1", "kind": "AtlasPrivateLink",
             "metadata": {"name": "orders", "namespace": "payments", "uid": "uid", "generation": 1, "resourceVersion": "1"},
-            "spec": {"projectId": "5df264b8f10fab7d2cad2f0d", "region": "us-east-1", "credentialsRef": {"name": "atlas"}},
+            "spec": {"projectId": "5df264b8f10fab7d2cad2f0d", "provider": "AWS", "region": "us-east-1", "credentialsRef": {"name": "atlas"}},
         });
-        json_patch(&mut object, change);
+        json_patch::merge(&mut object, change);
         substance(&serde_json::from_value::<AtlasPrivateLink>(object).unwrap()).unwrap()
-    }
-
-    fn json_patch(into: &mut Value, change: &Value) {
-        match (into.as_object_mut(), change.as_object()) {
-            (Some(into), Some(change)) => {
-                for (key, value) in change {
-                    json_patch(into.entry(key).or_insert(Value::Null), value);
-                }
-            }
-            _ => *into = change.clone(),
-        }
     }
 
     #[test]

@@ -112,6 +112,10 @@ fn judge(error: &AtlasError, secret: &str) -> (Cause, Verdict) {
     let refusal = |reason, message: String| (Cause::Refusal, Verdict::stalled(reason, message));
     let silence = |reason, message: String| (Cause::Silence, Verdict::reconciling(reason, message));
     match error.class {
+        // Atlas was not even asked: this kind of credential is of no use here.
+        Class::Denied(Denial::Credentials) if error.status.is_none() => {
+            refusal(Reason::CredentialsInvalid, format!("the Secret {secret:?} cannot be used: {error}"))
+        }
         Class::Denied(Denial::Credentials) => refusal(
             Reason::CredentialsRefused,
             format!("Atlas refuses the credential in the Secret {secret:?}: {error}"),

@@ -104,7 +104,7 @@ pub async fn farewell<K: Kind>(ctx: &Context, object: &K, farewell: Farewell, wh
     let news = match farewell {
         Farewell::NothingWasThere => return,
         Farewell::Deleted => News::normal("Deleted", "Delete", format!("{what} is gone from Atlas")),
-        Farewell::Kept => News::normal("Kept", "Keep", format!("{what} stays in Atlas")),
+        Farewell::Kept => News::normal("Kept", "Keep", format!("{what} is left as it is in Atlas")),
         Farewell::HandedOver => {
             News::normal("HandedOver", "HandOver", format!("{what} belongs to another resource now"))
         }

@@ -288,6 +288,15 @@ impl Life {
         assert_eq!(self.settle().await.label_values("provider"), BTreeSet::from(["AWS"]));
     }
 
+    async fn is_not_answered(&mut self) {
+        let waiting =
+            |page: &Page| [LINK, ENDPOINT].map(|kind| metric(page, "resources_in_backoff", &[("kind", kind)]));
+        self.world.atlas.inject(Rule::everywhere(Fault::BadGateway));
+        self.until("in backoff", |page| waiting(page) == [Some(1.0); 2]).await;
+        self.world.atlas.clear_faults();
+        self.until("answered", |page| waiting(page) == [Some(0.0); 2]).await;
+    }
+
     async fn goes(&mut self) {
         self.world.atlas.inject(Rule::always(Operation::DeleteEndpoint, Fault::ConflictUnknown));
         let count = |page: &Page, kind| metric(page, "resource_time_to_delete_seconds_count", &[("kind", kind)]);
@@ -325,6 +334,7 @@ async fn a_life_is_measured_and_every_metric_documented() {
     life.is_suspended_for_a_while().await;
     life.is_refused().await;
     life.is_throttled().await;
+    life.is_not_answered().await;
     life.goes().await;
     let exposed = life.seen.iter().map(|(name, (kind, labels))| documented::Metric::of(name, kind, labels.clone()));
     assert_eq!(exposed.collect::<BTreeSet<_>>(), documented::metrics());

@@ -115,6 +115,15 @@ fn every_failure_has_its_verdict() {
 }
 
 #[test]
+fn what_was_never_sent_was_refused_by_nobody() {
+    let useless =
+        AtlasError { status: None, code: None, effect: Effect::NotSent, ..error(Class::Denied(Denial::Credentials)) };
+    let Blocked { verdict, .. } = Blocked::by_atlas(&useless, "key", now(), true);
+    assert_eq!((verdict.standing, verdict.reason), (Standing::Stalled, Reason::CredentialsInvalid));
+    assert!(verdict.message.contains("key") && verdict.message.contains("told"), "{}", verdict.message);
+}
+
+#[test]
 fn what_kubernetes_alone_shows_is_written_at_once() {
     for verdict in [
         Verdict::reconciling(Reason::WaitingForLink, "wait"),
