@@ -41,6 +41,14 @@ pub fn metrics() -> BTreeSet<Metric> {
     rows.collect()
 }
 
+/// The events in the README's table, with whether they warn.
+pub fn events() -> BTreeSet<(String, bool)> {
+    let section = README.split("\n### Events\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let row = |row: &str| row.split_once("` | ").map(|(event, rest)| (event.to_owned(), rest.starts_with("Warning |")));
+    rows.filter_map(row).collect()
+}
+
 /// The anchors of the README's headings, as GitHub makes them.
 pub fn anchors() -> BTreeSet<String> {
     let headings = README.lines().filter_map(|line| line.strip_prefix('#'));
