@@ -61,8 +61,6 @@ struct Life {
     dice: SmallRng,
     operator: Option<Running>,
     way: Way,
-    /// How long writes take to get to Atlas.
-    late: Duration,
     /// Whether others make services and attach endpoints, too: then nothing is told to delete whatever it has.
     others_make: bool,
     /// Whether `b` only ever adopts: what a link has made is not deleted for one that was told later to adopt only.
@@ -197,7 +195,7 @@ impl Life {
         }
         let pause = self.pick(&[1, 40, 600]);
         self.world.pass(Duration::from_secs(pause)).await;
-        self.operator = Some(start(&mut self.world, self.late));
+        self.operator = Some(start(&mut self.world));
     }
 
     /// A new key, something made that is nobody's here, or something removed.
@@ -237,7 +235,8 @@ impl Life {
 }
 
 /// An operator whose writes are so long on their way.
-fn start(world: &mut World, late: Duration) -> Running {
+fn start(world: &mut World) -> Running {
+    let late = world.nature.late;
     let atlas = world.atlas.transport();
     if late.is_zero() { world.start() } else { world.start_over(Arc::new(Late { inner: atlas, by: late })) }
 }
@@ -286,12 +285,12 @@ async fn run(seed: u64, dialect: Dialect) -> World {
         duplicate_services: seed.is_multiple_of(7) && !others_make,
         ..Switches::default()
     };
-    let mut world = World::new(Nature { switches, seed, ..Nature::of(dialect) });
+    let late = Duration::from_millis([0, 0, 1_500][usize::try_from(seed / 4 % 3).unwrap()]);
+    let mut world = World::new(Nature { switches, seed, late, ..Nature::of(dialect) });
     let way = Way::of(seed, dialect);
     world.secret(NAMESPACE, "atlas-credentials", &way.entries(way.credentials().1[0]));
-    let late = Duration::from_millis([0, 0, 1_500][usize::try_from(seed / 4 % 3).unwrap()]);
-    let operator = Some(start(&mut world, late));
-    let mut life = Life { world: world.clone(), dice, operator, way, late, others_make, shares };
+    let operator = Some(start(&mut world));
+    let mut life = Life { world: world.clone(), dice, operator, way, others_make, shares };
     for _ in 0..STEPS {
         life.step().await;
     }

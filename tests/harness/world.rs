@@ -60,6 +60,8 @@ pub struct Nature {
     pub settings: Settings,
     pub atlas: simulator::Settings,
     pub seed: u64,
+    /// How long a write is on its way to Atlas, beside what every request takes.
+    pub late: Duration,
     pub election: Option<lease::Settings>,
 }
 
@@ -81,6 +83,7 @@ impl Default for Nature {
                 ..simulator::Settings::default()
             },
             seed: 0,
+            late: Duration::ZERO,
             election: None,
         }
     }
