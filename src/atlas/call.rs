@@ -68,6 +68,7 @@ impl Inner {
         let gate = self.budgets.gate(call.caller.project);
         let mut exchange = Exchange::new(self, &gate, call.basis);
         let outcome = self.attempt(call, &mut exchange, read).await;
+        exchange.status = exchange.status.or_else(|| outcome.as_ref().err().and_then(|error| error.status));
         self.report(
             call.operation,
             &exchange,

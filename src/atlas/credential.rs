@@ -168,12 +168,13 @@ pub(super) struct Hidden<'a> {
 
 impl Hidden<'_> {
     pub(super) fn scrub(&self, text: &str) -> String {
-        let text = text.replace(self.secret.expose_secret(), "…");
         let sent = self.sent.and_then(|sent| sent.to_str().ok()).and_then(|sent| sent.split_once(' '));
-        match sent {
+        // First what was made of the secret: that may have the secret in it.
+        let text = match sent {
             Some((_scheme, proof)) => text.replace(proof, "…"),
-            None => text,
-        }
+            None => text.to_owned(),
+        };
+        text.replace(self.secret.expose_secret(), "…")
     }
 }
 

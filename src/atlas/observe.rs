@@ -11,7 +11,7 @@ pub struct CallReport {
     pub dialect: Dialect,
     /// `Err` with what kind of failure it was.
     pub outcome: Result<(), Class>,
-    /// The last HTTP status, if there was an answer.
+    /// The last HTTP status, if there was an answer; that of the token request, if no token was given.
     pub status: Option<u16>,
     /// From the call, waiting for the project's turn included, to its end.
     pub latency: Duration,

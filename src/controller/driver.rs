@@ -3,7 +3,7 @@
 use super::{
     context::{Care, Context},
     events,
-    kind::{Applied, Decision, Demand, Kind, Seen},
+    kind::{Applied, Decision, Demand, Kind},
     measure,
     memory::is_older,
     setback::{failed, held_back, stop},
@@ -154,6 +154,8 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let situation = match object.resolve(ctx, subject.clone(), care).await {
             Ok(situation) => situation,
+            // A read that failed says nothing of the object.
+            Err(blocked) if subject.suspended && blocked.cause == Cause::Kubernetes => return Err(Trouble::Unread),
             Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Err(blocked) if blocked.cause == Cause::Kubernetes => {
                 stop(ctx, &object, &subject, &blocked).await?;
@@ -167,11 +169,9 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         let before = object.status().cloned().unwrap_or_default();
         let (decision, read) = situation.decide(&before, ctx.clock.now());
         let Some(step) = decision.step.as_ref() else {
-            // Suspended is what concerns Atlas: what the cluster alone holds back, says so.
-            let decision = match &situation.seen {
-                Seen::Atlas(..) if subject.suspended => waiting_suspended(ctx, &subject, before, decision),
-                Seen::Atlas(..) | Seen::Cluster(_) => decision,
-            };
+            let waits_for_resumption = subject.suspended && !K::keeps_all(&situation.desired);
+            let decision =
+                if waits_for_resumption { waiting_suspended(ctx, &subject, before, decision) } else { decision };
             return settle(ctx, &object, decision, read, situation.caller()).await;
         };
         match K::demand(step) {

@@ -124,6 +124,8 @@ pub trait Kind:
     ) -> impl Future<Output = Result<Situation<Self>, Blocked>> + Send;
     /// Pure: the next step.
     fn plan(desired: &Self::Desired, observed: &Self::Observed, moment: &Moment) -> Self::Plan;
+    /// Whether its deletion leaves Atlas as it is, and so goes on while it is suspended.
+    fn keeps_all(desired: &Self::Desired) -> bool;
     /// The look at Atlas that the next one is aligned with.
     fn read(observed: &Self::Observed) -> Sent;
     /// Pure: the status that tells the plan.

@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeSet, HashMap},
+    mem::discriminant,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,7 +25,7 @@ pub struct Memory {
     pub own_version: Option<String>,
     /// The last version with which somebody else changed what counts, and when it reached this process.
     pub foreign_version: Option<(String, Sequence, Instant)>,
-    /// What counts of the newest version ([`super::substance`]).
+    /// What counts of the newest version, as `substance` has it.
     pub substance: Option<u64>,
     pub attempt: AttemptMemory,
     pub failed_since: Option<Instant>,
@@ -138,7 +139,7 @@ pub struct Hearing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WritePause {
     pub failures: u32,
-    /// Since when Atlas has been giving this kind of answer.
+    /// Since when Atlas has been giving this kind of answer to the same wish.
     pub since: Instant,
     pub until: Instant,
     pub class: Class,
@@ -167,7 +168,9 @@ impl WritePause {
         let failures = previous.as_ref().map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
         let until = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1);
-        let since = previous.filter(|pause| pause.class == error.class).map_or(now, |pause| pause.since);
+        let since = previous
+            .filter(|pause| discriminant(&pause.class) == discriminant(&error.class))
+            .map_or(now, |pause| pause.since);
         let told = Blocked::by_atlas(error, "", until, true);
         Self { failures, since, until, class: error.class, told, wish: Wish::default() }
     }
@@ -301,6 +304,9 @@ mod tests {
         let same = WritePause::after(pause.clone(), &error(Class::NotYet), 0.0, later);
         assert_eq!(same.since, now, "since the first of its kind");
         assert_eq!(WritePause::after(pause, &error(Class::Transient), 0.0, later).since, later);
+        let throttled = |seconds| error(Class::Throttled(Some(Duration::from_secs(seconds))));
+        let pause = WritePause::after(None, &throttled(9), 0.0, now);
+        assert_eq!(WritePause::after(Some(pause), &throttled(8), 0.0, later).since, now, "however long it is to wait");
     }
 
     #[test]

@@ -108,7 +108,9 @@ pub async fn failed<K: Kind>(
     if let Some(caller) = caller.filter(|_| concerns_all) {
         ctx.inventory.refuse_writes(caller, failure.clone());
     }
+    let wish = Wish::of(subject);
     let before = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
+    let before = before.map(|pause| if pause.wish == wish { pause } else { WritePause { since: now, ..pause } });
     let mut pause = WritePause::after(before, &failure.error, ctx.jitter.fraction(), now);
     if let Class::Throttled(Some(after)) = failure.error.class {
         pause.until = pause.until.max(now + after);
@@ -117,7 +119,7 @@ pub async fn failed<K: Kind>(
     if failure.error.may_be_for_ever() && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
         told = told.stalled();
     }
-    let pause = WritePause { told: told.clone(), wish: Wish::of(subject), ..pause };
+    let pause = WritePause { told: told.clone(), wish, ..pause };
     let first = pause.failures == 1;
     ctx.memories.with(&subject.uid, |memory| memory.write_pause = Some(pause));
     if let (Class::Exists | Class::Missing, true) = (failure.error.class, first) {

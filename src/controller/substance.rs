@@ -6,9 +6,8 @@ use crate::api::{ATTEMPT_ANNOTATION, RECONCILE_ANNOTATION};
 use kube::api::ObjectMeta;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Spec, status, finalizers, deletion and our annotations, as one number; `None` if they cannot be
-/// written down. What people and other controllers note in
-/// labels, annotations and owners is left out.
+/// Spec, status, finalizers, deletion and our annotations, as one number; `None` if they cannot be written down. What
+/// people and other controllers note in labels, annotations and owners is left out.
 pub fn substance<K: Kind>(object: &K) -> Option<u64> {
     let mut ours = object.clone();
     let meta = ours.meta_mut();

@@ -97,7 +97,8 @@ impl Observer for Metrics {
         }
         calls.challenges.inc_by(report.challenges.into());
         calls.held_back.inc_by(report.held_back.into());
-        calls.refused.inc_by((report.outcome == Err(Class::Denied(Denial::Credentials))).into());
+        let refused = report.outcome == Err(Class::Denied(Denial::Credentials)) && report.status.is_some();
+        calls.refused.inc_by(refused.into());
     }
 
     fn read(&self, report: ReadReport) {

@@ -47,7 +47,7 @@ pub struct Claim {
     pub created: Timestamp,
     /// Without deletionTimestamp.
     pub live: bool,
-    /// Nothing new is asked of Atlas or recorded on its behalf until a person resumes it.
+    /// It asks nothing of Atlas, and records nothing by itself, until a person resumes it.
     pub suspended: bool,
     pub heard: Heard,
     pub adoption: AdoptionPolicy,
@@ -58,7 +58,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// How an object of `namespace` may speak of its object, where something is waited for or left to it.
+    /// How an object of `namespace` may speak of the one that claims, where something is waited for or left to it.
     pub fn seen_from(&self, namespace: &str) -> String {
         let name = self.object.seen_from(namespace);
         if self.suspended { format!("{name} (suspended)") } else { name }

@@ -98,12 +98,13 @@ pub fn project_in(path: &str) -> Option<&str> {
 /// was started since does not know of it.
 pub fn pauses_are_kept(world: &World) {
     let (ledger, deaths) = (world.ledger(), world.deaths.lock().unwrap().clone());
-    let way = WAY + SignedDuration::try_from(world.nature.late).unwrap();
+    let late = SignedDuration::try_from(world.nature.late).unwrap();
     let mut told: BTreeMap<&str, (Timestamp, SignedDuration)> = BTreeMap::new();
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
         let Some(project) = project(request) else { continue };
         if let Some((since, pause)) = told.get(project) {
             let died = deaths.iter().any(|death| since <= death && *death <= at);
+            let way = if request.method == "GET" { WAY } else { WAY + late };
             let kept = at <= *since + way || at >= *since + *pause || died;
             assert!(
                 kept,

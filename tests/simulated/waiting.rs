@@ -16,9 +16,11 @@ async fn a_suspended_deletion_waits_and_names_both_ways_out() {
             world.kube.delete(plural, NAMESPACE, name).unwrap();
         }
         world.pass(10 * MINUTE).await;
-        assert_eq!(says(&world, ENDPOINTS, "orders-a"), verdict("False", "Suspended", "Reconciling"));
-        let said = message(&world, ENDPOINTS, NAMESPACE, "orders-a");
-        assert!(said.contains("Remove the field to resume") && said.contains("Retain"), "{said}");
+        for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {
+            assert_eq!(says(&world, plural, name), verdict("False", "Suspended", "Reconciling"));
+            let said = message(&world, plural, NAMESPACE, name);
+            assert!(said.contains("Remove the field to resume") && said.contains("Retain"), "{said}");
+        }
         oracle::quiet_wait(&world).await;
         assert_eq!(deletes(&world), Vec::<String>::new());
         let way_out = if retain { json!({"deletionPolicy": "Retain"}) } else { json!({"suspend": null}) };

@@ -15,7 +15,7 @@ use crate::{
         objects::{Objects, Watched},
         send, write,
     },
-    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, report},
+    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, policy::Disposal, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -71,6 +71,10 @@ impl Kind for AtlasInterfaceEndpoint {
         plan::plan(desired, observed, moment)
     }
 
+    fn keeps_all(desired: &Desired) -> bool {
+        desired.disposal == Disposal::KeepAll
+    }
+
     fn read(observed: &Observed) -> Sent {
         observed.read()
     }
@@ -103,7 +107,7 @@ impl Kind for AtlasInterfaceEndpoint {
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
             (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
             (Step::HandOver(heir, held), _) => {
-                let note = format!("owns {} from now on", held.attachment.endpoint);
+                let note = format!("takes over {}", held.attachment.endpoint);
                 let project = situation.desired.project;
                 let inherit = |before: &AtlasInterfaceEndpointStatus| inherited(before, &held, project);
                 handover::record::<Self>(ctx, &heir, inherit, note).await?;

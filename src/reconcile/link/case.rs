@@ -100,7 +100,7 @@ impl<'a> Case<'a> {
     pub(super) fn owner_of(&self, service: &Service, origin: Origin) -> Option<String> {
         let mut others = self.others_of(service.id);
         // What it has not made, CreateOnly never takes over.
-        others.retain(|other| other.adoption != AdoptionPolicy::CreateOnly || other.origin.is_some());
+        others.retain(|other| other.adoption != AdoptionPolicy::CreateOnly || other.origin == Some(Origin::Created));
         self.name_owner(Some(origin), &others)
     }
 

@@ -15,6 +15,7 @@ use crate::{
     },
 };
 
+const GOING_ALONE: &str = "it goes as soon as its endpoints have; what it has stays in Atlas";
 const GOING: &str =
     "it is being deleted in Atlas: first its endpoints, whose own conditions tell what they wait for, then the service";
 
@@ -26,7 +27,7 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
         return Some(plan(None, Verdict::reconciling(Reason::Deleting, RELEASED), Look::Never));
     }
     // Through this link its endpoints reach Atlas; whatever its own policy, it stays until they are done.
-    if let Some(verdict) = held_by_dependents(dependents) {
+    if let Some(verdict) = held_by_dependents(dependents, desired.disposal) {
         return Some(plan(None, verdict, Look::Poll));
     }
     let recorded = &desired.recorded;
@@ -56,7 +57,7 @@ pub fn without_atlas(desired: &Desired, dependents: &[Dependent], moment: &Momen
     })
 }
 
-fn held_by_dependents(dependents: &[Dependent]) -> Option<Verdict> {
+fn held_by_dependents(dependents: &[Dependent], disposal: Disposal) -> Option<Verdict> {
     let names = |live| {
         let names: Vec<_> = dependents
             .iter()
@@ -69,7 +70,11 @@ fn held_by_dependents(dependents: &[Dependent]) -> Option<Verdict> {
         let message = format!("the AtlasInterfaceEndpoints {live} still use it: delete them first");
         return Some(Verdict::reconciling(Reason::DeletionBlocked, message));
     }
-    names(false).map(|_| Verdict::reconciling(Reason::Deleting, GOING))
+    let going = match disposal {
+        Disposal::KeepAll => GOING_ALONE,
+        Disposal::DeleteCreated | Disposal::DeleteAll => GOING,
+    };
+    names(false).map(|_| Verdict::reconciling(Reason::Deleting, going))
 }
 
 /// Decides the next step of a deletion.

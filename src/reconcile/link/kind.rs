@@ -19,6 +19,7 @@ use crate::{
         Farewell, Moment, Subject,
         attempt::{Attempt, AttemptedWrite},
         blocked::Blocked,
+        policy::Disposal,
         report,
     },
 };
@@ -66,6 +67,10 @@ impl Kind for AtlasPrivateLink {
         plan::plan(desired, observed, moment)
     }
 
+    fn keeps_all(desired: &Desired) -> bool {
+        desired.disposal == Disposal::KeepAll
+    }
+
     fn read(observed: &Observed) -> Sent {
         observed.services.read
     }
@@ -98,7 +103,7 @@ impl Kind for AtlasPrivateLink {
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
             (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
             (Step::HandOver(heir, service, origin), _) => {
-                let note = format!("owns the endpoint service {service} from now on");
+                let note = format!("takes over the endpoint service {service}");
                 let inherit = |before: &AtlasPrivateLinkStatus| inherited(before, service, origin);
                 handover::record::<Self>(ctx, &heir, inherit, note).await?;
                 changed(self.clone())

@@ -131,8 +131,12 @@ fn rule_7_the_owner_is_the_oldest_where_nobody_created_it() {
 #[test]
 fn who_only_creates_owns_nothing_that_it_has_not_made() {
     let create_only = Claim { adoption: AdoptionPolicy::CreateOnly, created: second(NOW - 2000), ..claim("new", None) };
-    let failed = failed(Origin::Adopted).sharing([claiming(create_only.clone())]).plan();
+    let failed_and_adopted = || failed(Origin::Adopted);
+    let failed = failed_and_adopted().sharing([claiming(create_only.clone())]).plan();
     assert_eq!(says(&failed), (Standing::Stalled, Reason::Failed), "{}", failed.verdict.message);
+    let edited = Claim { origin: Some(Origin::Adopted), ..create_only.clone() };
+    let failed = failed_and_adopted().sharing([sharer(edited, id())]).plan();
+    assert_eq!(says(&failed), (Standing::Stalled, Reason::Failed), "what it has adopted before it was told so");
     // Where nothing is there yet, it creates, unless a person has to resume it first: that is told.
     let suspended = Claim { suspended: true, ..create_only };
     let waiting = scene().sharing([claiming(suspended)]).plan();
