@@ -66,10 +66,10 @@ impl Context {
     /// Takes in that this version of an object has reached this process: what is said of Atlas on it must be asked later,
     /// if another process may have written it.
     pub fn reached<K: Kind>(&self, object: &K) {
-        let (at, substance) = (self.inventory.sequence(), substance(object));
+        let at = self.inventory.sequence();
         let version = object.resource_version().unwrap_or_default();
         let uid = object.uid().unwrap_or_default();
-        self.memories.with(&uid, |memory| memory.reached(&version, substance, at, Instant::now()));
+        self.memories.with(&uid, |memory| memory.reached(&version, || substance(object), at, Instant::now()));
     }
 
     /// Forgets the objects that went while a watch was interrupted.

@@ -154,13 +154,14 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
         let situation = match object.resolve(ctx, subject.clone(), care).await {
             Ok(situation) => situation,
-            // A read that failed says nothing of the object.
-            Err(blocked) if subject.suspended && blocked.cause == Cause::Kubernetes => return Err(Trouble::Unread),
-            Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Err(blocked) if blocked.cause == Cause::Kubernetes => {
-                stop(ctx, &object, &subject, &blocked).await?;
+                // What a suspended object says is as last seen.
+                if !subject.suspended {
+                    stop(ctx, &object, &subject, &blocked).await?;
+                }
                 return Err(Trouble::Unread);
             }
+            Err(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
             Err(blocked) => return stop(ctx, &object, &subject, &blocked).await,
         };
         if subject.suspended && !subject.deleting {

@@ -83,12 +83,14 @@ impl Memory {
     }
 
     /// A version of the object reached this process.
-    pub fn reached(&mut self, version: &str, substance: Option<u64>, at: Sequence, now: Instant) {
+    pub fn reached(&mut self, version: &str, substance: impl FnOnce() -> Option<u64>, at: Sequence, now: Instant) {
         self.confirmed_at.get_or_insert(now);
         let own = self.own_version.as_ref().is_some_and(|own| own == version || is_older(version, own));
-        if own {
+        let known = self.foreign_version.as_ref().is_some_and(|(known, ..)| known == version);
+        if own || known {
             return;
         }
+        let substance = substance();
         let same = substance.is_some() && self.substance == substance;
         self.substance = substance;
         if !same {
@@ -251,12 +253,12 @@ mod tests {
         let start = Instant::now();
         let later = |seconds| start + Duration::from_secs(seconds);
         let mut memory = Memory::default();
-        memory.reached("10", Some(1), place(1), start);
-        memory.reached("10", Some(1), place(2), later(5));
+        memory.reached("10", || Some(1), place(1), start);
+        memory.reached("10", || Some(1), place(2), later(5));
         assert_eq!(memory.foreign_version, Some(("10".into(), place(1), start)));
-        memory.reached("11", Some(2), place(3), later(6));
+        memory.reached("11", || Some(2), place(3), later(6));
         assert_eq!(memory.foreign_version, Some(("11".into(), place(3), later(6))));
-        memory.reached("12", Some(2), place(4), later(7));
+        memory.reached("12", || Some(2), place(4), later(7));
         assert_eq!(memory.foreign_version, Some(("11".into(), place(3), later(6))), "nothing that counts was changed");
         assert_eq!(memory.confirmed_at, Some(start), "a process confirms nothing by its start but that");
     }
@@ -266,10 +268,10 @@ mod tests {
         let mut memory = Memory::default();
         memory.wrote(Some("10".into()), Some(10));
         for (version, substance) in [("10", 10), ("9", 9), ("11", 10)] {
-            memory.reached(version, Some(substance), place(1), Instant::now());
+            memory.reached(version, || Some(substance), place(1), Instant::now());
             assert_eq!(memory.foreign_version, None, "{version}");
         }
-        memory.reached("12", Some(12), place(2), Instant::now());
+        memory.reached("12", || Some(12), place(2), Instant::now());
         assert!(memory.foreign_version.is_some());
         memory.wrote(Some("13".into()), Some(13));
         assert_eq!(memory.foreign_version, None);

@@ -1,5 +1,6 @@
 //! Who owns what several resources name: one owner for a key (design.md, safety rule 7).
 
+use super::Subject;
 use crate::api::{AdoptionPolicy, Origin};
 use jiff::Timestamp;
 use std::{cmp::Reverse, fmt};
@@ -58,10 +59,31 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The claim of the object that `subject` is.
+    pub fn of(subject: &Subject, heard: Heard, adoption: AdoptionPolicy, origin: Option<Origin>) -> Self {
+        Self {
+            object: subject.object.clone(),
+            uid: subject.uid.clone(),
+            created: subject.created,
+            live: !subject.deleting,
+            suspended: subject.suspended,
+            heard,
+            adoption,
+            origin,
+            blank: false,
+        }
+    }
+
     /// How an object of `namespace` may speak of the one that claims, where something is waited for or left to it.
     pub fn seen_from(&self, namespace: &str) -> String {
         let name = self.object.seen_from(namespace);
         if self.suspended { format!("{name} (suspended)") } else { name }
+    }
+
+    /// Whether, as the heir of something of this origin, it is to be given the record of it: whoever records what was
+    /// adopted has all that it needs.
+    pub fn needs_telling(&self, origin: Origin) -> bool {
+        origin == Origin::Created || self.blank
     }
 
     fn counts(&self) -> bool {

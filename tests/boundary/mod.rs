@@ -36,7 +36,7 @@ mod recorder;
 mod references;
 mod requests;
 mod sockets;
-mod sources;
+pub mod sources;
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -9,7 +9,7 @@ fn root() -> &'static Path {
 }
 
 /// Every source file of the product, the testbed apart, by its path.
-fn sources() -> Vec<(PathBuf, String)> {
+pub fn sources() -> Vec<(PathBuf, String)> {
     let mut folders = vec![root().join("src")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

@@ -7,6 +7,7 @@ use super::{
     values::documented,
 };
 use crate::{
+    boundary::sources::sources,
     cluster::*,
     monitoring::documented::{README, anchors, events},
 };
@@ -16,11 +17,7 @@ use atlas_privatelink_operator::{
 };
 use http::Method;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 const RELEASE: &str = "atlas-privatelink-operator";
 const NAMESPACE: &str = "atlas-privatelink";
@@ -62,16 +59,10 @@ fn every_link_leads_somewhere() {
     assert!(links > 15, "{links}");
 }
 
-/// The reasons that the source gives to events, with whether they warn; not those that it takes from conditions.
-fn events_in(folder: &Path) -> BTreeSet<(String, bool)> {
+/// The reasons that the sources give to events, with whether they warn; not those that they take from conditions.
+fn events_in_sources() -> BTreeSet<(String, bool)> {
     let mut events = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            events.extend(events_in(&path));
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
+    for (_, text) in sources() {
         for (kind, warns) in [("News::normal(", false), ("News::warning(", true)] {
             let rest = text.split(kind).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
             events.extend(rest.filter_map(|rest| Some((rest.split_once('"')?.0.to_owned(), warns))));
@@ -82,7 +73,7 @@ fn events_in(folder: &Path) -> BTreeSet<(String, bool)> {
 
 #[test]
 fn every_event_is_explained() {
-    assert_eq!(events_in(&repository("src")), events());
+    assert_eq!(events_in_sources(), events());
 }
 
 /// The text between ```` ```language ```` and its end, for each; the sample of Argo CD is tested where it is.

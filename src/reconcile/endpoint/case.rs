@@ -76,17 +76,7 @@ impl<'a> Case<'a> {
     /// The other object that owns the attachment, given how this one came by it, if it did.
     pub(super) fn owner_name(&self, attachment: &Attachment, origin: Option<Origin>) -> Option<String> {
         let subject = &self.desired.subject;
-        let own = Claim {
-            object: subject.object.clone(),
-            uid: subject.uid.clone(),
-            created: subject.created,
-            live: true,
-            suspended: false,
-            heard: Heard::Listed,
-            adoption: AdoptionPolicy::AdoptOrCreate,
-            origin,
-            blank: false,
-        };
+        let own = Claim::of(subject, Heard::Listed, AdoptionPolicy::AdoptOrCreate, origin);
         ownership::owner(&own, &self.others_of(attachment)).map(|owner| owner.seen_from(&subject.object.namespace))
     }
 

@@ -122,8 +122,7 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
     match ownership::succession(&case.others_of(&held.attachment)) {
         Succession::Owned(_) => Fate::HandedOver,
         Succession::WaitFor(others) => Fate::Waits(case.hears(others)),
-        // Whoever records what was adopted needs no telling.
-        Succession::HandOver(heir) if held.origin == Origin::Adopted && !heir.blank => Fate::HandedOver,
+        Succession::HandOver(heir) if !heir.needs_telling(held.origin) => Fate::HandedOver,
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
             Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan }))

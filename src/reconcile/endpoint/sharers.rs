@@ -138,15 +138,5 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
 }
 
 fn claim(subject: &Subject, heard: Heard, origin: Option<Origin>) -> Claim {
-    Claim {
-        object: subject.object.clone(),
-        uid: subject.uid.clone(),
-        created: subject.created,
-        live: !subject.deleting,
-        suspended: subject.suspended,
-        heard,
-        adoption: AdoptionPolicy::AdoptOrCreate,
-        origin,
-        blank: false,
-    }
+    Claim::of(subject, heard, AdoptionPolicy::AdoptOrCreate, origin)
 }

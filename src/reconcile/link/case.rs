@@ -81,21 +81,6 @@ impl<'a> Case<'a> {
         .collect()
     }
 
-    pub(super) fn own_claim(&self, origin: Option<Origin>) -> Claim {
-        let subject = &self.desired.subject;
-        Claim {
-            object: subject.object.clone(),
-            uid: subject.uid.clone(),
-            created: subject.created,
-            live: true,
-            suspended: false,
-            heard: Heard::Listed,
-            adoption: self.desired.adoption,
-            origin,
-            blank: false,
-        }
-    }
-
     /// The other link that owns this service, if it isn't this one.
     pub(super) fn owner_of(&self, service: &Service, origin: Origin) -> Option<String> {
         let mut others = self.others_of(service.id);
@@ -111,8 +96,9 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn name_owner(&self, origin: Option<Origin>, others: &[Claim]) -> Option<String> {
-        let owner = ownership::owner(&self.own_claim(origin), others)?;
-        Some(owner.seen_from(&self.desired.subject.object.namespace))
+        let subject = &self.desired.subject;
+        let own = Claim::of(subject, Heard::Listed, self.desired.adoption, origin);
+        ownership::owner(&own, others).map(|owner| owner.seen_from(&subject.object.namespace))
     }
 
     pub(super) fn saying(&self, verdict: Verdict, facts: Facts, look: Look) -> Plan {

@@ -173,10 +173,7 @@ fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Pla
                 format!("{} may share the service: waiting until it is known", ownership::names(others, namespace));
             Some(case.saying(Verdict::reconciling(Reason::Deleting, message), Facts::Unchanged, Look::Shortly))
         }
-        // Whoever records what was adopted needs no telling.
-        Succession::HandOver(heir) if origin == Origin::Adopted && !heir.blank => {
-            Some(let_go(case, Farewell::HandedOver))
-        }
+        Succession::HandOver(heir) if !heir.needs_telling(origin) => Some(let_go(case, Farewell::HandedOver)),
         Succession::HandOver(heir) => {
             let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
             Some(Plan { step: Some(Step::HandOver(heir.object.clone(), service, origin)), ..plan })

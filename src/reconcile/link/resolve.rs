@@ -183,21 +183,10 @@ fn service_of(link: &AtlasPrivateLink) -> Option<ServiceId> {
 
 fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
     let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
-    let status = link.status.as_ref();
     let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
-    let claim = Claim {
-        // That is a matter of the service in question.
-        blank: false,
-        heard: ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing),
-        adoption: link.spec.adoption_policy.unwrap_or_default(),
-        origin: status
-            .filter(|status| status.private_link_id.is_some())
-            .and_then(|status| Some(status.claimed(&subject.uid, status.origin?))),
-        live: !subject.deleting,
-        suspended: subject.suspended,
-        object: subject.object,
-        uid: subject.uid,
-        created: subject.created,
-    };
+    let heard = ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing);
+    let status = link.status.as_ref().filter(|status| status.private_link_id.is_some());
+    let origin = status.and_then(|status| Some(status.claimed(&subject.uid, status.origin?)));
+    let claim = Claim::of(&subject, heard, link.spec.adoption_policy.unwrap_or_default(), origin);
     Sharer { service: service_of(link), attempt, claim }
 }
