@@ -229,7 +229,7 @@ impl<'a> Exchange<'a> {
 
     fn outdated(&self) -> AtlasError {
         let detail = "its answers come too late to rest a write on them; looking again".into();
-        self.unsent(AtlasError { class: Class::NotYet, ..not_sent(detail) })
+        self.unsent(AtlasError { class: Class::Outdated, ..not_sent(detail) })
     }
 
     fn overdue(&self, deadline: Duration) -> AtlasError {

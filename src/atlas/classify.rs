@@ -152,7 +152,7 @@ impl Subject<'_> {
                 }
                 _ => "Give the credential the role Project Owner in this project.",
             }),
-            Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet => None,
+            Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet | Class::Outdated => None,
             Class::Invalid | Class::Missing => None,
         }
     }

@@ -13,6 +13,8 @@ pub enum Class {
     Exists,
     /// 409 of any other code: not possible yet.
     NotYet,
+    /// Not sent, or not sent again: what the write rested on is too old by now. Look again.
+    Outdated,
     /// Only a person can mend it, outside the cluster.
     Denied(Denial),
     /// Atlas refuses what was asked; asking again won't help.
@@ -40,6 +42,7 @@ impl Class {
             Self::Throttled(_) => "throttled",
             Self::Exists => "exists",
             Self::NotYet => "not_yet",
+            Self::Outdated => "outdated",
             Self::Denied(Denial::Credentials) => "denied_credentials",
             Self::Denied(Denial::Access) => "denied_access",
             Self::Denied(Denial::Project) => "denied_project",
@@ -82,7 +85,6 @@ impl AtlasError {
     /// way, or missing, and that no list shows or lacks.
     pub fn may_be_for_ever(&self) -> bool {
         matches!(self.class, Class::NotYet | Class::Exists | Class::Missing)
-            && self.effect != Effect::NotSent
             && !self.code.as_deref().is_some_and(|code| PASSING.contains(&code))
     }
 }
@@ -108,7 +110,8 @@ mod tests {
         for (class, effect, code, expected) in [
             (Class::NotYet, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), true),
             (Class::NotYet, Effect::Unknown, None, true),
-            (Class::NotYet, Effect::NotSent, None, false),
+            (Class::Outdated, Effect::NotSent, None, false),
+            (Class::Outdated, Effect::None, None, false),
             (Class::NotYet, Effect::None, Some(PASSING[0]), false),
             (Class::NotYet, Effect::None, Some(PASSING[1]), false),
             (Class::Exists, Effect::None, Some("SOMETHING_NOBODY_KNOWS"), true),

@@ -438,7 +438,7 @@ impl Unseen {
     pub fn answered(&self) -> bool {
         match self.failure.error.class {
             Class::Denied(_) | Class::Invalid | Class::Exists | Class::NotYet | Class::Missing => true,
-            Class::Transient | Class::Throttled(_) => false,
+            Class::Transient | Class::Throttled(_) | Class::Outdated => false,
         }
     }
 }

@@ -179,7 +179,12 @@ impl<T: Clone> Shared<T> {
 fn is_refusal(class: Class) -> bool {
     match class {
         Class::Denied(_) | Class::Invalid => true,
-        Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet | Class::Missing => false,
+        Class::Transient
+        | Class::Throttled(_)
+        | Class::Exists
+        | Class::NotYet
+        | Class::Outdated
+        | Class::Missing => false,
     }
 }
 
@@ -190,9 +195,12 @@ pub(super) fn pause(class: Class, failures: u32) -> Duration {
     match class {
         Class::Throttled(Some(after)) => after.max(FIRST_PAUSE),
         Class::Denied(_) | Class::Invalid => doubled(FIRST_DENIED_PAUSE, LONGEST_DENIED_PAUSE),
-        Class::Throttled(None) | Class::Transient | Class::Exists | Class::NotYet | Class::Missing => {
-            doubled(FIRST_PAUSE, LONGEST_PAUSE)
-        }
+        Class::Throttled(None)
+        | Class::Transient
+        | Class::Exists
+        | Class::NotYet
+        | Class::Outdated
+        | Class::Missing => doubled(FIRST_PAUSE, LONGEST_PAUSE),
     }
 }
 

@@ -10,7 +10,6 @@ use crate::{
     api::CommonStatus,
     reconcile::{Subject, ownership::ObjectName},
 };
-use kube::ResourceExt;
 
 /// Records in the heir's status what it inherits: before that its finalizer, which one that is suspended may not have.
 ///
@@ -21,18 +20,19 @@ use kube::ResourceExt;
 pub async fn record<K: Kind>(
     ctx: &Context,
     name: &ObjectName,
-    inherit: impl FnOnce(&K::Status) -> Option<K::Status>,
+    inherit: impl FnOnce(&K::Status, &Subject) -> Option<K::Status>,
     note: String,
 ) -> Result<(), kube::Error> {
     let of_another = |error| unnamed(error, &name.namespace);
     let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await.map_err(of_another)?;
     let Some(mut heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
     let before = heir.status().cloned().unwrap_or_default();
-    let Some(status) = inherit(&before.of_object(&heir.uid().unwrap_or_default())) else { return Ok(()) };
+    let subject = Subject::of(&heir, heir.is_suspended());
+    let Some(status) = inherit(&before.of_object(&subject.uid), &subject) else { return Ok(()) };
     if status == before {
         return Ok(());
     }
-    if !Subject::of(&heir, heir.is_suspended()).protected {
+    if !subject.protected {
         heir = write::record(ctx, &heir, None).await.map_err(of_another)?;
     }
     let heir = write::status(ctx, &heir, status).await.map_err(of_another)?;

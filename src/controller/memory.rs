@@ -161,20 +161,37 @@ impl Wish {
     }
 }
 
+/// A write that Atlas did not take.
+pub struct Rebuff<'a> {
+    pub error: &'a AtlasError,
+    /// The Secret of the credential that asked.
+    pub secret: &'a str,
+    pub wish: Wish,
+}
+
 impl WritePause {
     const FIRST: Duration = Duration::from_secs(2);
     const LONGEST: Duration = Duration::from_secs(300);
 
+    /// An unknown "not yet" of Atlas is taken for a "never" after this time.
+    const PATIENCE_WITH_NOT_YET: Duration = Duration::from_secs(3600);
+
     /// The pause after one more failure; `jitter` is a fraction of it that is added.
-    pub fn after(previous: Option<Self>, error: &AtlasError, jitter: f64, now: Instant) -> Self {
+    pub fn after(previous: Option<Self>, rebuff: Rebuff<'_>, jitter: f64, now: Instant) -> Self {
+        let Rebuff { error, secret, wish } = rebuff;
         let failures = previous.as_ref().map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
-        let until = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1);
-        let since = previous
-            .filter(|pause| discriminant(&pause.class) == discriminant(&error.class))
-            .map_or(now, |pause| pause.since);
-        let told = Blocked::by_atlas(error, "", until, true);
-        Self { failures, since, until, class: error.class, told, wish: Wish::default() }
+        let asked = match error.class {
+            Class::Throttled(Some(after)) => after,
+            _ => Duration::ZERO,
+        };
+        let until = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1).max(asked);
+        let same = |pause: &Self| pause.wish == wish && discriminant(&pause.class) == discriminant(&error.class);
+        let since = previous.filter(same).map_or(now, |pause| pause.since);
+        let for_ever = error.may_be_for_ever() && now.saturating_duration_since(since) >= Self::PATIENCE_WITH_NOT_YET;
+        let told = Blocked::by_atlas(error, secret, until, true);
+        let told = if for_ever { told.stalled() } else { told };
+        Self { failures, since, until, class: error.class, told, wish }
     }
 }
 
@@ -243,6 +260,7 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Standing;
 
     fn place(place: u64) -> Sequence {
         Sequence::fixture(place)
@@ -292,23 +310,31 @@ mod tests {
     #[test]
     fn pauses_between_failed_writes_double_up_to_five_minutes() {
         let now = Instant::now();
+        let after = |previous, class, jitter, now| {
+            let rebuff = Rebuff { error: &error(class), secret: "key", wish: Wish::default() };
+            WritePause::after(previous, rebuff, jitter, now)
+        };
         let mut pause = None;
         let mut seconds = Vec::new();
         for _ in 0..10 {
-            let next = WritePause::after(pause, &error(Class::NotYet), 0.0, now);
+            let next = after(pause, Class::NotYet, 0.0, now);
             seconds.push((next.until - now).as_secs());
             pause = Some(next);
         }
         assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        let jittered = WritePause::after(None, &error(Class::NotYet), 1.0, now).until - now;
+        let jittered = after(None, Class::NotYet, 1.0, now).until - now;
         assert_eq!(jittered.as_millis(), 2200);
         let later = now + Duration::from_secs(9);
-        let same = WritePause::after(pause.clone(), &error(Class::NotYet), 0.0, later);
-        assert_eq!(same.since, now, "since the first of its kind");
-        assert_eq!(WritePause::after(pause, &error(Class::Transient), 0.0, later).since, later);
-        let throttled = |seconds| error(Class::Throttled(Some(Duration::from_secs(seconds))));
-        let pause = WritePause::after(None, &throttled(9), 0.0, now);
-        assert_eq!(WritePause::after(Some(pause), &throttled(8), 0.0, later).since, now, "however long it is to wait");
+        assert_eq!(after(pause.clone(), Class::NotYet, 0.0, later).since, now, "since the first of its kind");
+        assert_eq!(after(pause.clone(), Class::Transient, 0.0, later).since, later);
+        let never = after(pause.clone(), Class::NotYet, 0.0, now + WritePause::PATIENCE_WITH_NOT_YET);
+        assert_eq!(never.told.verdict.standing, Standing::Stalled);
+        let edited = pause.map(|pause| WritePause { wish: Wish(Some(2), None), ..pause });
+        assert_eq!(after(edited, Class::NotYet, 0.0, later).since, later, "another wish");
+        let throttled = |seconds| Class::Throttled(Some(Duration::from_secs(seconds)));
+        let pause = after(None, throttled(9), 0.0, now);
+        assert_eq!(pause.until - now, Duration::from_secs(9), "not before Atlas says so");
+        assert_eq!(after(Some(pause), throttled(8), 0.0, later).since, now, "however long it is to wait");
     }
 
     #[test]

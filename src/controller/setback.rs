@@ -4,13 +4,13 @@ use super::{
     context::Context,
     driver::{SOONEST, Trouble, write_status},
     kind::Kind,
-    memory::{Wish, WritePause},
+    memory::{Rebuff, Wish, WritePause},
     way,
 };
 use crate::{
     atlas::{
         Caller, Failure,
-        error::{Class, Denial, Effect},
+        error::{Class, Denial},
     },
     metrics::ErrorClass,
     reconcile::{
@@ -20,11 +20,7 @@ use crate::{
     },
 };
 use kube::runtime::controller::Action;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// An unknown "not yet" of Atlas is taken for a "never" after this time.
-const PATIENCE_WITH_NOT_YET: Duration = Duration::from_secs(3600);
 
 /// How many writes in a row may be too late before that is called a failure.
 const OUTDATED: u32 = 3;
@@ -87,7 +83,7 @@ pub async fn failed<K: Kind>(
     let now = Instant::now();
     ctx.metrics.reconcile_failed(ErrorClass::Atlas(failure.error.class));
     tracing::debug!(class = failure.error.class.label(), "Atlas did not take the write: {}", failure.error);
-    let outdated = failure.error.effect == Effect::NotSent && failure.error.class == Class::NotYet;
+    let outdated = failure.error.class == Class::Outdated;
     if outdated {
         let times = ctx.memories.with(&subject.uid, |memory| {
             memory.outdated = memory.outdated.saturating_add(1);
@@ -108,21 +104,12 @@ pub async fn failed<K: Kind>(
     if let Some(caller) = caller.filter(|_| concerns_all) {
         ctx.inventory.refuse_writes(caller, failure.clone());
     }
-    let wish = Wish::of(subject);
+    let rebuff = Rebuff { error: &failure.error, secret: &object.secret(ctx), wish: Wish::of(subject) };
     let before = ctx.memories.with(&subject.uid, |memory| memory.write_pause.clone());
-    let before = before.map(|pause| if pause.wish == wish { pause } else { WritePause { since: now, ..pause } });
-    let mut pause = WritePause::after(before, &failure.error, ctx.jitter.fraction(), now);
-    if let Class::Throttled(Some(after)) = failure.error.class {
-        pause.until = pause.until.max(now + after);
-    }
-    let mut told = Blocked::by_atlas(&failure.error, &object.secret(ctx), pause.until, true);
-    if failure.error.may_be_for_ever() && now.saturating_duration_since(pause.since) >= PATIENCE_WITH_NOT_YET {
-        told = told.stalled();
-    }
-    let pause = WritePause { told: told.clone(), wish, ..pause };
-    let first = pause.failures == 1;
+    let pause = WritePause::after(before, rebuff, ctx.jitter.fraction(), now);
+    let (told, failures) = (pause.told.clone(), pause.failures);
     ctx.memories.with(&subject.uid, |memory| memory.write_pause = Some(pause));
-    if let (Class::Exists | Class::Missing, true) = (failure.error.class, first) {
+    if let (Class::Exists | Class::Missing, 1) = (failure.error.class, failures) {
         // Something is there, or not there any more: the next list tells. If it doesn't, the pause holds.
         return Ok(Action::requeue(SOONEST));
     }

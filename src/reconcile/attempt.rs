@@ -214,6 +214,12 @@ impl Attempt {
         self.refusal.is_none() && self.write == write
     }
 
+    /// Whether it is to remove this, and Atlas did not refuse it.
+    pub fn may_remove(&self, target: &Attachment) -> bool {
+        let write = AttemptedWrite::RemoveEndpoint { service: target.service, endpoint: target.endpoint.clone() };
+        self.refusal.is_none() && self.write == write
+    }
+
     /// Whether `id` can be what this attempt made: not shown before, and made in its time.
     pub fn may_have_made(&self, id: ServiceId) -> bool {
         let from = self.first.saturating_sub(TOLERANCE).unwrap_or(Timestamp::MIN);

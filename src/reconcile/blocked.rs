@@ -137,7 +137,7 @@ fn judge(error: &AtlasError, secret: &str) -> (Cause, Verdict) {
             silence(Reason::Retrying, format!("Atlas cannot do this at the moment: {error}"))
         }
         Class::Transient => silence(Reason::AtlasUnreachable, format!("Atlas cannot be asked at the moment: {error}")),
-        Class::NotYet | Class::Exists | Class::Missing => {
+        Class::NotYet | Class::Outdated | Class::Exists | Class::Missing => {
             silence(Reason::Retrying, format!("Atlas cannot do this yet: {error}"))
         }
     }

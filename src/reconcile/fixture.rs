@@ -92,6 +92,7 @@ pub fn claim(name: &str, origin: Option<Origin>) -> Claim {
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,
         blank: false,
+        discards: false,
     }
 }
 

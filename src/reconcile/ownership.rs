@@ -56,6 +56,8 @@ pub struct Claim {
     pub origin: Option<Origin>,
     /// Suspended, with nothing recorded: it will not record what it shares, so it is given all of it when it inherits.
     pub blank: bool,
+    /// It has only the remains of it, and asks for it no more: what is gone, it does not bring back.
+    pub discards: bool,
 }
 
 impl Claim {
@@ -71,6 +73,7 @@ impl Claim {
             adoption,
             origin,
             blank: false,
+            discards: false,
         }
     }
 
@@ -184,6 +187,7 @@ mod tests {
             adoption,
             origin,
             blank: false,
+            discards: false,
         }
     }
 

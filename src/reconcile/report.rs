@@ -99,14 +99,14 @@ fn stalled_words(reason: &str) -> Option<&'static str> {
     WORDS.into_iter().find(|word| *word == reason)
 }
 
-/// Tells what became of Atlas' side when the object went.
+/// Tells what became of Atlas' side when the object went: `what` with its "is" or "are".
 pub async fn farewell<K: Kind>(ctx: &Context, object: &K, farewell: Farewell, what: &str) {
     let news = match farewell {
         Farewell::NothingWasThere => return,
-        Farewell::Deleted => News::normal("Deleted", "Delete", format!("{what} is gone from Atlas")),
-        Farewell::Kept => News::normal("Kept", "Keep", format!("{what} is left as it is in Atlas")),
+        Farewell::Deleted => News::normal("Deleted", "Delete", format!("{what} gone from Atlas")),
+        Farewell::Kept => News::normal("Kept", "Keep", format!("{what} left alone in Atlas")),
         Farewell::HandedOver => {
-            News::normal("HandedOver", "HandOver", format!("{what} belongs to another resource now"))
+            News::normal("HandedOver", "HandOver", format!("{what} owned by another resource now"))
         }
     };
     announce(ctx, object, news).await;

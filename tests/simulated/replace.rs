@@ -3,7 +3,7 @@
 use super::{hands::*, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::simulator::{Effect, EndpointState, Operation, Switches},
+    testbed::simulator::{Change, Effect, EndpointState, Operation, Standing as AwsStanding, Switches},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -87,18 +87,6 @@ async fn replacing_what_is_adopted() -> (World, Running) {
     (world, operator)
 }
 
-/// Of the two one is detached, and the last word is of the other one alone.
-#[tokio::test(start_paused = true)]
-async fn what_is_told_to_be_kept_is_what_stays() {
-    let (world, _operator) = replacing_what_is_adopted().await;
-    world.until(MINUTE, "the new one is there, too", |world| attached(world).len() == 2).await;
-    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
-    world.until(HOUR, "let go", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
-    assert_eq!(attached(&world), [VPCE]);
-    let said = note(&world, "orders-a", "Kept");
-    assert!(said.contains(VPCE) && !said.contains(NEW), "{said}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_adopted_endpoint_that_is_replaced_is_kept() {
     let (world, _operator) = replacing_what_is_adopted().await;
@@ -145,6 +133,55 @@ async fn an_old_endpoint_that_another_resource_shares_is_handed_over() {
     }
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     gone_without_trace(&world).await;
+}
+
+/// Its owner keeps it only until the new one is connected, which may never be.
+#[tokio::test(start_paused = true)]
+async fn what_its_owner_wants_no_more_another_resource_attaches_again() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    world.until(MINUTE, "shared", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Adopted")).await;
+    world.change(Change::DeclareEndpoint { endpoint: NEW.to_owned(), standing: AwsStanding::Unknown });
+    change_id(&world, NEW);
+    world.until(HOUR, "rejected", |world| stalled(world, "Rejected")).await;
+    let (project, service) = (PROJECT.to_owned(), only_service(&world));
+    world.change(Change::DeleteEndpoint { project, service, endpoint: VPCE.to_owned() });
+    world.until(30 * MINUTE, "attached again", |world| attached(world).contains(&VPCE.to_owned())).await;
+    world.until(5 * MINUTE, "Ready", |world| world.endpoint_ready("orders-b")).await;
+    world.pass(HOUR).await;
+    assert!(ready_as(&world, ENDPOINTS, NAMESPACE, "orders-b", "Created"), "{}", world.picture());
+    for name in ["orders-a", "orders-b"] {
+        world.kube.delete(ENDPOINTS, NAMESPACE, name).unwrap();
+    }
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    gone_without_trace(&world).await;
+}
+
+/// The id is put back while what it names is being detached: that it goes then is this resource's own doing.
+#[tokio::test(start_paused = true)]
+async fn nobody_else_is_blamed_for_what_it_detached_itself() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    change_id(&world, NEW);
+    let asked = |world: &World| world.ledger().endpoint_deletes().contains(&VPCE);
+    world.until(5 * MINUTE, "the old one is being detached", asked).await;
+    change_id(&world, VPCE);
+    world.until(30 * MINUTE, "back", |world| is_at(world, VPCE)).await;
+    let events = told(&world, "orders-a");
+    assert!(!events.contains(&"EndpointGone".to_owned()), "{events:?}");
+    oracle::quiet_hour(&world).await;
+}
+
+/// One of the two was made by this resource, the other one was there: its last words are of each.
+#[tokio::test(start_paused = true)]
+async fn of_each_that_goes_or_stays_it_is_told() {
+    let (world, _operator) = replacing_what_is_adopted().await;
+    world.until(MINUTE, "the new one is there, too", |world| attached(world).len() == 2).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.until(HOUR, "let go", |world| world.find_endpoint(NAMESPACE, "orders-a").is_none()).await;
+    assert_eq!(attached(&world), [VPCE]);
+    let (kept, deleted) = (note(&world, "orders-a", "Kept"), note(&world, "orders-a", "Deleted"));
+    assert!(kept.contains(VPCE) && !kept.contains(NEW), "{kept}");
+    assert!(deleted.contains(NEW) && !deleted.contains(VPCE), "{deleted}");
 }
 
 #[tokio::test(start_paused = true)]

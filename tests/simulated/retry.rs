@@ -230,6 +230,26 @@ async fn a_service_that_somebody_removed_is_made_anew_and_its_endpoint_needs_a_n
     gone_without_trace(&world).await;
 }
 
+/// Who shares a service has not made it anew, and has VPC endpoints of its own for the old name.
+#[tokio::test(start_paused = true)]
+async fn a_new_service_name_is_told_to_all_who_share_the_service() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    world.apply(link("beside"));
+    world.until(MINUTE, "shared", |world| ready_as(world, LINKS, NAMESPACE, "beside", "Adopted")).await;
+    let old_name = status(&world, LINKS, "orders")["endpointServiceName"].as_str().unwrap().to_owned();
+    let old = only_service(&world);
+    world.change(Change::DeleteService { project: PROJECT.into(), service: old });
+    world.until(30 * MINUTE, "noticed", |world| !world.link_ready("beside")).await;
+    world.until(30 * MINUTE, "made anew", |world| world.link_ready("orders") && world.link_ready("beside")).await;
+    world.pass(Duration::from_secs(1)).await;
+    for name in ["orders", "beside"] {
+        let times = told(&world, name).iter().filter(|told| *told == "ServiceNameChanged").count();
+        assert_eq!(times, 1, "{name}: {:?}", told(&world, name));
+        let changed = note(&world, name, "ServiceNameChanged");
+        assert!(changed.contains(&old_name), "{name}: {changed}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn atlas_may_remove_a_service_with_its_last_endpoint() {
     for auto_remove_service in [false, true] {

@@ -252,9 +252,8 @@ fn refusal(answer: &Response<Bytes>, hidden: Hidden<'_>, client: Client<'_>) -> 
         Class::Denied(Denial::Access | Denial::Project) => {
             Some("Add the operator's outgoing address to the API access list of the service account.")
         }
-        Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet | Class::Invalid | Class::Missing => {
-            None
-        }
+        Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet => None,
+        Class::Outdated | Class::Invalid | Class::Missing => None,
     };
     let words = text("detail").or_else(|| text("error_description"));
     let words = words.map_or_else(|| own_words(status), str::to_owned);

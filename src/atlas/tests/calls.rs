@@ -139,7 +139,7 @@ async fn a_write_on_an_old_read_is_dropped() {
     let old = basis(&atlas);
     advance(SECOND * 10 + SECOND / 1000).await;
     let failure = atlas.create_service(&key(), &region(), &old).await.unwrap_err();
-    assert_eq!((failure.error.class, failure.error.effect, failure.sent), (Class::NotYet, Effect::NotSent, None));
+    assert_eq!((failure.error.class, failure.error.effect, failure.sent), (Class::Outdated, Effect::NotSent, None));
     assert_eq!(fake.count(), 1);
 }
 
@@ -152,7 +152,7 @@ async fn a_write_on_a_read_before_another_write_of_its_key_is_dropped() {
     let sent = atlas.create_service(&key(), &region(), &shared).await.unwrap().sent;
     assert!(sent.sequence > shared.read.sequence);
     let failure = atlas.delete_service(&key(), Provider::Aws, service(), &shared).await.unwrap_err();
-    assert_eq!((failure.error.class, failure.error.effect), (Class::NotYet, Effect::NotSent));
+    assert_eq!((failure.error.class, failure.error.effect), (Class::Outdated, Effect::NotSent));
     atlas.add_endpoint(&key(), service(), &endpoint(), &of_another_key).await.unwrap();
     let fresh = Basis { read: atlas.list_services(&key(), Provider::Aws).await.unwrap().sent, ..shared };
     atlas.delete_service(&key(), Provider::Aws, service(), &fresh).await.unwrap();
@@ -188,7 +188,7 @@ async fn the_retry_after_a_challenge_is_not_in_its_own_way_but_must_be_fresh() {
     let atlas = Atlas::new(config(Dialect::V2), fake.clone());
     let failure = atlas.create_service(&key(), &region(), &basis(&atlas)).await.unwrap_err();
     // The request that was challenged has done nothing.
-    assert_eq!((failure.error.class, failure.error.effect), (Class::NotYet, Effect::None));
+    assert_eq!((failure.error.class, failure.error.effect), (Class::Outdated, Effect::None));
     assert_eq!(failure.sent.map(|sent| sent.at), Some(fake.seen()[0].at));
 }
 
@@ -357,7 +357,7 @@ async fn the_observer_is_told_of_every_call() {
         [
             ("list_services", None, Some(200), 2, 1),
             ("create_service", Some("denied_project"), Some(404), 1, 0),
-            ("create_service", Some("not_yet"), None, 0, 0),
+            ("create_service", Some("outdated"), None, 0, 0),
         ]
     );
 }

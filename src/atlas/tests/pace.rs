@@ -131,7 +131,7 @@ async fn a_write_that_waited_too_long_is_dropped_and_one_that_is_abandoned_gives
     let (first, second) = tokio::join!(first, second);
     first.unwrap();
     let failure = second.unwrap_err();
-    assert_eq!((failure.error.class, failure.error.effect, failure.sent), (Class::NotYet, Effect::NotSent, None));
+    assert_eq!((failure.error.class, failure.error.effect, failure.sent), (Class::Outdated, Effect::NotSent, None));
     assert_eq!(fake.count(), 1);
     let abandoned = basis(&atlas);
     let dropped = tokio::time::timeout(SECOND, atlas.create_service(&caller, &region, &abandoned)).await;

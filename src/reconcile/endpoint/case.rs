@@ -1,6 +1,6 @@
 //! What a plan for an endpoint may look at, and what it can read from it. Pure.
 
-use super::{Attachment, Desired, Facts, Observed, Plan, Step, lists};
+use super::{Attachment, Desired, Facts, Held, Observed, Plan, Step, lists};
 use crate::{
     api::{AdoptionPolicy, Origin, Reason, Verdict},
     atlas::{ids::ServiceId, model::Service},
@@ -64,7 +64,9 @@ impl<'a> Case<'a> {
         let ours = self
             .attempt_for(attachment)
             .is_some_and(|attempt| may_have_effect(attempt, &self.moment.holder, &self.moment.attempt));
-        let claimed = self.others_of(attachment).iter().any(|other| other.origin == Some(Origin::Created));
+        // Who is rid of it and has not heard yet that it is gone has not made it anew.
+        let claims = |other: &Claim| other.origin == Some(Origin::Created) && !other.discards;
+        let claimed = self.others_of(attachment).iter().any(claims);
         if ours && !claimed { Origin::Created } else { Origin::Adopted }
     }
 
@@ -73,11 +75,15 @@ impl<'a> Case<'a> {
         all.filter(|(other, _)| other == attachment).map(|(_, claim)| claim.clone()).collect()
     }
 
-    /// The other object that owns the attachment, given how this one came by it, if it did.
-    pub(super) fn owner_name(&self, attachment: &Attachment, origin: Option<Origin>) -> Option<String> {
+    /// The other object that owns what this one has, given how it came by it.
+    pub(super) fn owner_of(&self, held: &Held) -> Option<String> {
+        self.name_owner(Some(held.origin), &self.others_of(&held.attachment))
+    }
+
+    pub(super) fn name_owner(&self, origin: Option<Origin>, others: &[Claim]) -> Option<String> {
         let subject = &self.desired.subject;
         let own = Claim::of(subject, Heard::Listed, AdoptionPolicy::AdoptOrCreate, origin);
-        ownership::owner(&own, &self.others_of(attachment)).map(|owner| owner.seen_from(&subject.object.namespace))
+        ownership::owner(&own, others).map(|owner| owner.seen_from(&subject.object.namespace))
     }
 
     pub(super) fn saying(&self, verdict: Verdict, look: Look) -> Plan {

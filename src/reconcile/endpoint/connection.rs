@@ -50,7 +50,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn available(&self, held: &Held) -> Plan {
-        let message = match self.owner_name(&held.attachment, Some(held.origin)) {
+        let message = match self.owner_of(held) {
             Some(owner) => format!("connected; it is shared, and owned by {owner}"),
             None => "connected".to_owned(),
         };
@@ -93,7 +93,7 @@ impl<'a> Case<'a> {
     /// Rule 5, for endpoints.
     pub(super) fn rejected(&self, held: &Held, endpoint: &Endpoint) -> Plan {
         let said = endpoint.error_message.as_deref().unwrap_or("Atlas gives no cause").trim_end_matches('.');
-        if let Some(owner) = self.owner_name(&held.attachment, Some(held.origin)) {
+        if let Some(owner) = self.owner_of(held) {
             let message = format!("the endpoint was rejected ({said}); its owner, {owner}, has to mend it");
             return self.reconciling(Reason::WaitingForService, message, Look::Resync);
         }

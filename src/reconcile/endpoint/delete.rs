@@ -1,6 +1,6 @@
 //! What to do next for an endpoint that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
 
-use super::{Desired, Facts, Held, Plan, Step, case::Case};
+use super::{Desired, Facts, Held, Parting, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{
@@ -32,7 +32,7 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     // What Atlas refused has made nothing.
     let unanswered = recorded.attempt.as_ref().filter(|attempt| attempt.refusal.is_none());
     if nothing && unanswered.is_none() {
-        return Some(plan(Some(Step::LetGo(Farewell::NothingWasThere)), Look::Shortly));
+        return Some(plan(Some(Step::LetGo(Vec::new())), Look::Shortly));
     }
     let unsettled = unanswered.filter(|attempt| match &attempt.write {
         // Even of what it has adopted: that may be gone, and what stands in its place be the work of the attempt.
@@ -41,11 +41,10 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
         | AttemptedWrite::CreateService
         | AttemptedWrite::DeleteService { .. } => false,
     });
-    let mut all = recorded.held.iter().chain(&recorded.retiring);
     let keeps = match desired.disposal {
         Disposal::KeepAll => true,
         // What it has was there before it, and nothing else can be its work.
-        Disposal::DeleteCreated => unsettled.is_none() && all.all(|held| held.origin == Origin::Adopted),
+        Disposal::DeleteCreated => unsettled.is_none() && recorded.all().all(|held| held.origin == Origin::Adopted),
         Disposal::DeleteAll => false,
     };
     if !keeps {
@@ -55,8 +54,8 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     Some(match held {
         Some(until) => Plan { verdict: Verdict::reconciling(Reason::Deleting, STAYS), ..plan(None, Look::At(until)) },
         None => {
-            let farewell = if nothing { Farewell::NothingWasThere } else { Farewell::Kept };
-            plan(Some(Step::LetGo(farewell)), Look::Shortly)
+            let kept = recorded.all().map(|held| parting(held, Farewell::Kept)).collect();
+            plan(Some(Step::LetGo(kept)), Look::Shortly)
         }
     })
 }
@@ -80,16 +79,18 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
             return case.saying(going(), Look::Poll);
         }
     }
-    let mut farewell = if all.is_empty() { Farewell::NothingWasThere } else { Farewell::Deleted };
+    let mut partings = Vec::new();
     for held in &all {
         match fate(case, held) {
             Fate::Waits(plan) => return Plan { facts, ..*plan },
-            Fate::Gone => {}
-            Fate::Kept => farewell = Farewell::Kept,
-            Fate::HandedOver => farewell = Farewell::HandedOver,
+            Fate::Settled(farewell) => partings.push(parting(held, farewell)),
         }
     }
-    Plan { step: Some(Step::LetGo(farewell)), ..case.saying(going(), Look::Shortly) }
+    Plan { step: Some(Step::LetGo(partings)), ..case.saying(going(), Look::Shortly) }
+}
+
+fn parting(held: &Held, farewell: Farewell) -> Parting {
+    Parting { attachment: held.attachment.clone(), farewell }
 }
 
 impl Case<'_> {
@@ -104,31 +105,29 @@ impl Case<'_> {
 /// What becomes of one attachment.
 enum Fate {
     Waits(Box<Plan>),
-    Gone,
-    Kept,
-    HandedOver,
+    Settled(Farewell),
 }
 
 fn fate(case: &Case<'_>, held: &Held) -> Fate {
     if !case.is_listed(&held.attachment) {
-        return Fate::Gone;
+        return Fate::Settled(Farewell::Deleted);
     }
     if !case.desired.disposal.deletes(held.origin) {
-        return Fate::Kept;
+        return Fate::Settled(Farewell::Kept);
     }
     if !case.observed.unheard.is_empty() {
         return Fate::Waits(case.hears(&case.observed.unheard));
     }
     match ownership::succession(&case.others_of(&held.attachment)) {
-        Succession::Owned(_) => Fate::HandedOver,
+        Succession::Owned(_) => Fate::Settled(Farewell::HandedOver),
         Succession::WaitFor(others) => Fate::Waits(case.hears(others)),
-        Succession::HandOver(heir) if !heir.needs_telling(held.origin) => Fate::HandedOver,
+        Succession::HandOver(heir) if !heir.needs_telling(held.origin) => Fate::Settled(Farewell::HandedOver),
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
             Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan }))
         }
         // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
-        Succession::HeldBy(_) => Fate::Kept,
+        Succession::HeldBy(_) => Fate::Settled(Farewell::Kept),
         Succession::Free if case.is_being_removed(&held.attachment) => {
             Fate::Waits(Box::new(case.saying(going(), Look::Poll)))
         }

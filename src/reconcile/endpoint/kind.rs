@@ -1,7 +1,7 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Desired, Observed, Plan, Step, lists, plan, resolve,
+    Attachment, Desired, Observed, Parting, Plan, Step, plan, resolve,
     status::{inherited, status},
 };
 use crate::{
@@ -15,7 +15,13 @@ use crate::{
         objects::{Objects, Watched},
         send, write,
     },
-    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, policy::Disposal, report},
+    reconcile::{
+        Farewell, Look, Moment, Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::Blocked,
+        policy::Disposal,
+        report,
+    },
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -105,11 +111,11 @@ impl Kind for AtlasInterfaceEndpoint {
         match (step, &situation.seen) {
             (Step::Protect, _) => changed(write::record(ctx, self, None).await?),
             (Step::RecordRefusal(attempt), _) => changed(write::record(ctx, self, Some(&attempt)).await?),
-            (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
+            (Step::LetGo(partings), _) => self.let_go(ctx, &partings).await,
             (Step::HandOver(heir, held), _) => {
                 let note = format!("takes over {}", held.attachment.endpoint);
                 let project = situation.desired.project;
-                let inherit = |before: &AtlasInterfaceEndpointStatus| inherited(before, &held, project);
+                let inherit = |before: &_, heir: &_| inherited(before, heir, &held, project);
                 handover::record::<Self>(ctx, &heir, inherit, note).await?;
                 changed(self.clone())
             }
@@ -165,7 +171,8 @@ impl Kind for AtlasInterfaceEndpoint {
         if after.origin == Some(Origin::Adopted) && (before.origin.is_none() || !same) {
             news.push(News::normal("Adopted", "Adopt", format!("{endpoint} was attached already")));
         }
-        if same && before.connection_status.is_some() && after.connection_status.is_none() && after.attempts.is_none() {
+        let vanished = before.connection_status.is_some() && after.connection_status.is_none();
+        if same && vanished && !self.removes(endpoint) {
             news.push(News::warning(
                 "EndpointGone",
                 "Observe",
@@ -192,6 +199,20 @@ impl Kind for AtlasInterfaceEndpoint {
 impl AtlasInterfaceEndpoint {
     fn link(&self, ctx: &Context) -> Option<Watched<AtlasPrivateLink>> {
         ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name)
+    }
+
+    /// Whether its last request was to detach this endpoint.
+    fn removes(&self, id: &str) -> bool {
+        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        match attempt.map(|attempt| attempt.write) {
+            Some(AttemptedWrite::RemoveEndpoint { endpoint, .. }) => endpoint.to_string() == id,
+            Some(
+                AttemptedWrite::AddEndpoint { .. }
+                | AttemptedWrite::CreateService
+                | AttemptedWrite::DeleteService { .. },
+            )
+            | None => false,
+        }
     }
 
     async fn add(
@@ -233,22 +254,16 @@ impl AtlasInterfaceEndpoint {
         applied.await
     }
 
-    async fn let_go(
-        &self,
-        ctx: &Context,
-        situation: &Situation<Self>,
-        farewell: Farewell,
-    ) -> Result<Applied<Self>, kube::Error> {
-        // Of several some may be detached, and only the rest stays.
-        let stays = [Farewell::Kept, Farewell::HandedOver].contains(&farewell);
-        let concerned = |attachment: &Attachment| match &situation.seen {
-            Seen::Atlas(observed, _) if stays => lists(&observed.services, attachment),
-            Seen::Atlas(..) | Seen::Cluster(_) => true,
-        };
-        let all = situation.desired.recorded.all().map(|held| &held.attachment);
-        let ids = all.filter(|attachment| concerned(attachment)).map(|attachment| attachment.endpoint.to_string());
-        let endpoint = ids.collect::<Vec<_>>().join(", ");
-        report::farewell(ctx, self, farewell, &format!("the endpoint {endpoint}")).await;
+    async fn let_go(&self, ctx: &Context, partings: &[Parting]) -> Result<Applied<Self>, kube::Error> {
+        for farewell in [Farewell::Deleted, Farewell::Kept, Farewell::HandedOver] {
+            let all = partings.iter().filter(|parting| parting.farewell == farewell);
+            let ids: Vec<_> = all.map(|parting| parting.attachment.endpoint.to_string()).collect();
+            match ids.as_slice() {
+                [] => {}
+                [id] => report::farewell(ctx, self, farewell, &format!("the endpoint {id} is")).await,
+                _ => report::farewell(ctx, self, farewell, &format!("the endpoints {} are", ids.join(", "))).await,
+            }
+        }
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
     }

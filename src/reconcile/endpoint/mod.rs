@@ -140,8 +140,15 @@ pub enum Step {
     Remove(Attachment),
     /// Record in the heir's status that the attachment is now its own.
     HandOver(ObjectName, Held),
-    /// Remove the finalizer.
-    LetGo(Farewell),
+    /// Remove the finalizer; this is what became of each attachment.
+    LetGo(Vec<Parting>),
+}
+
+/// What became of one attachment when the object went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parting {
+    pub attachment: Attachment,
+    pub farewell: Farewell,
 }
 
 /// What status is to show of the endpoint.

@@ -179,7 +179,9 @@ impl<'a> Case<'a> {
     pub(super) fn adds(&self, target: &Attachment, service: &Service) -> Plan {
         // As the others see it: what it has created and what is gone is still its own to attach again.
         let own = self.desired.recorded.held.iter().find(|held| held.attachment == *target);
-        if let Some(owner) = self.owner_name(target, own.map(|held| held.origin)) {
+        let mut others = self.others_of(target);
+        others.retain(|other| !other.discards);
+        if let Some(owner) = self.name_owner(own.map(|held| held.origin), &others) {
             return self.reconciling(
                 Reason::WaitingForService,
                 format!("waiting for {owner}, which owns it, to attach the endpoint"),
@@ -212,8 +214,7 @@ impl<'a> Case<'a> {
     /// endpoint that is added now.
     pub(super) fn being_removed_elsewhere(&self, target: &Attachment) -> Option<Plan> {
         let attempt = self.desired.recorded.attempt.as_ref()?;
-        let removed = AttemptedWrite::RemoveEndpoint { service: target.service, endpoint: target.endpoint.clone() };
-        if attempt.write != removed || attempt.holder == self.moment.holder {
+        if !attempt.may_remove(target) || attempt.holder == self.moment.holder {
             return None;
         }
         let until = hold_until(attempt, &self.moment.holder, &self.moment.attempt, self.moment.now)?;

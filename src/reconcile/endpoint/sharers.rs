@@ -1,6 +1,6 @@
 //! The other endpoints that name what one names, and those of which that is not known yet. Reads only.
 
-use super::{Attachment, Desired, link::Link, resolve::attached};
+use super::{Attachment, Desired, Held, link::Link, resolve::attached};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Standing, Verdict},
     atlas::{ids::EndpointId, region::Region},
@@ -115,8 +115,13 @@ fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hear
     let attempt = Attempt::read(other.metadata.annotations.as_ref(), &subject.uid);
     let (held, retiring) = attached(&other.status.clone().unwrap_or_default(), subject);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
-    let has = held.iter().chain(&retiring);
-    let mut all: Vec<_> = has.map(|held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)))).collect();
+    let has = |held: &Held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)));
+    let discards = |old: &Held| {
+        let (attachment, claim) = has(old);
+        let removes = attempt.as_ref().is_some_and(|attempt| attempt.may_remove(&attachment));
+        (attachment, Claim { discards: !removes, ..claim })
+    };
+    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(discards)).collect();
     // What was made for a service that is gone is never attached to the next one.
     let replaced = |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
     // It may have been edited since it looked.

@@ -1,10 +1,10 @@
 //! The new status of an endpoint. Pure.
 
-use super::{Desired, Facts, Held, Plan};
+use super::{Desired, Facts, Held, Plan, resolve::attached};
 use crate::{
     api::{AtlasInterfaceEndpointStatus, CommonStatus, Retiring},
     atlas::{ids::ProjectId, model::Endpoint},
-    reconcile::report,
+    reconcile::{Subject, report},
 };
 use jiff::Timestamp;
 
@@ -41,21 +41,24 @@ pub fn status(
     status
 }
 
-/// The heir's status with what it inherits; `None` for one that records something else.
+/// The status of the heir, `subject`, with what it inherits; `None` for one that records something else. What nobody can
+/// read, written by hand, records nothing.
 pub fn inherited(
     before: &AtlasInterfaceEndpointStatus,
+    subject: &Subject,
     held: &Held,
     project: Option<ProjectId>,
 ) -> Option<AtlasInterfaceEndpointStatus> {
-    let (mut status, theirs) = (before.clone(), retiring(held));
-    let attachment = (Some(&theirs.private_link_id), Some(&theirs.interface_endpoint_id));
-    let recorded = (before.private_link_id.as_ref(), before.interface_endpoint_id.as_ref());
-    let mut fits = recorded == attachment || recorded == (None, None) && before.retiring.is_empty();
+    let (mut status, (recorded, old)) = (before.clone(), attached(before, subject));
+    let records_nothing = recorded.is_none() && old.is_empty();
+    let mut fits = records_nothing || recorded.is_some_and(|recorded| recorded.attachment == held.attachment);
     if fits {
         hold(&mut status, held);
     }
+    let theirs = retiring(held);
     for old in &mut status.retiring {
-        if (Some(&old.private_link_id), Some(&old.interface_endpoint_id)) == attachment {
+        if (&old.private_link_id, &old.interface_endpoint_id) == (&theirs.private_link_id, &theirs.interface_endpoint_id)
+        {
             old.origin = held.origin;
             fits = true;
         }

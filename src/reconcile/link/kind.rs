@@ -104,7 +104,7 @@ impl Kind for AtlasPrivateLink {
             (Step::LetGo(farewell), _) => self.let_go(ctx, situation, farewell).await,
             (Step::HandOver(heir, service, origin), _) => {
                 let note = format!("takes over the endpoint service {service}");
-                let inherit = |before: &AtlasPrivateLinkStatus| inherited(before, service, origin);
+                let inherit = |before: &_, _: &_| inherited(before, service, origin);
                 handover::record::<Self>(ctx, &heir, inherit, note).await?;
                 changed(self.clone())
             }
@@ -168,20 +168,34 @@ impl Kind for AtlasPrivateLink {
 impl AtlasPrivateLink {
     /// VPC endpoints are made for a service name, so a new name means that they must be made anew.
     fn name_changed(&self, before: &AtlasPrivateLinkStatus, after: &AtlasPrivateLinkStatus) -> Option<News> {
-        let new = after.endpoint_service_name.as_ref()?;
-        let replaced =
-            || Attempt::read(self.metadata.annotations.as_ref(), &self.uid()?).and_then(|attempt| attempt.replaces);
-        let old = match &before.endpoint_service_name {
-            Some(old) => old.clone(),
-            None => replaced()?,
+        let replaced = self.replaced_name(after);
+        let (old, advice) = match (&before.endpoint_service_name, &after.endpoint_service_name) {
+            (Some(old), Some(new)) => (old, format!("create them for {new}")),
+            // Another link has made it anew: by the time it has its name, what the old one was called is recorded nowhere.
+            (Some(old), None) if replaced.as_ref() != Some(old) && before.private_link_id != after.private_link_id => {
+                (old, "create them anew, for the name that status shows once Atlas has given it".to_owned())
+            }
+            (Some(_), None) => return None,
+            (None, Some(new)) => (replaced.as_ref()?, format!("create them for {new}")),
+            (None, None) => return None,
         };
-        let told = before.endpoint_service_name.as_ref() == Some(new) || old == *new;
+        let told = after.endpoint_service_name.as_ref() == Some(old);
         (!told).then(|| {
-            let note = format!(
-                "the endpoint service was made anew: VPC endpoints for {old} no longer connect, create them for {new}"
-            );
+            let note =
+                format!("the endpoint service was made anew: VPC endpoints for {old} no longer connect, {advice}");
             News::warning("ServiceNameChanged", "Observe", note)
         })
+    }
+
+    /// The name of the service in whose place this link has made, or is to make, the one of `after`.
+    fn replaced_name(&self, after: &AtlasPrivateLinkStatus) -> Option<String> {
+        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid()?)?;
+        let made = match attempt.write {
+            AttemptedWrite::CreateService => attempt.may_have_made(after.private_link_id.as_ref()?.parse().ok()?),
+            AttemptedWrite::DeleteService { .. } => true,
+            AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::RemoveEndpoint { .. } => false,
+        };
+        attempt.replaces.filter(|_| made)
     }
 
     async fn create(
@@ -229,7 +243,7 @@ impl AtlasPrivateLink {
         farewell: Farewell,
     ) -> Result<Applied<Self>, kube::Error> {
         let service = situation.desired.recorded.service.map(|id| id.to_string()).unwrap_or_default();
-        report::farewell(ctx, self, farewell, &format!("the endpoint service {service}")).await;
+        report::farewell(ctx, self, farewell, &format!("the endpoint service {service} is")).await;
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
     }

@@ -29,15 +29,20 @@ pub fn status(
     status
 }
 
-/// The heir's status with what it inherits; `None` for one that records another service.
+/// The heir's status with what it inherits; `None` for one that records another service. What is no id, written by hand,
+/// records nothing.
 pub fn inherited(
     before: &AtlasPrivateLinkStatus,
     service: ServiceId,
     origin: Origin,
 ) -> Option<AtlasPrivateLinkStatus> {
-    let service = Some(service.to_string());
-    let fits = before.private_link_id.is_none() || before.private_link_id == service;
-    fits.then(|| AtlasPrivateLinkStatus { private_link_id: service, origin: Some(origin), ..before.clone() })
+    let recorded = before.private_link_id.as_ref().and_then(|id| id.parse::<ServiceId>().ok());
+    let fits = recorded.is_none_or(|recorded| recorded == service);
+    fits.then(|| AtlasPrivateLinkStatus {
+        private_link_id: Some(service.to_string()),
+        origin: Some(origin),
+        ..before.clone()
+    })
 }
 
 fn show(status: &mut AtlasPrivateLinkStatus, service: &Service, origin: Origin) {

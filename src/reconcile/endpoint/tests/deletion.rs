@@ -7,7 +7,7 @@ use crate::{
         Farewell, Look,
         attempt::SendingOutcome,
         endpoint::{
-            Facts, Step, delete,
+            Facts, Parting, Step, delete,
             fixture::{Scene, addition, attachment, held, removal, scene},
         },
         fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
@@ -28,8 +28,9 @@ fn ours() -> Scene {
     leaving(Origin::Created, Disposal::DeleteCreated)
 }
 
-fn let_go(farewell: Farewell) -> Option<Step> {
-    Some(Step::LetGo(farewell))
+fn let_go(partings: &[(u8, Farewell)]) -> Option<Step> {
+    let parting = |&(n, farewell)| Parting { attachment: attachment(n), farewell };
+    Some(Step::LetGo(partings.iter().map(parting).collect()))
 }
 
 #[test]
@@ -38,10 +39,10 @@ fn rule_3_only_ours_is_detached_unless_delete_says_otherwise() {
     for (origin, disposal, step) in [
         (Origin::Created, DeleteCreated, Some(Step::Remove(attachment(1)))),
         (Origin::Created, DeleteAll, Some(Step::Remove(attachment(1)))),
-        (Origin::Created, KeepAll, let_go(Farewell::Kept)),
-        (Origin::Adopted, DeleteCreated, let_go(Farewell::Kept)),
+        (Origin::Created, KeepAll, let_go(&[(1, Farewell::Kept)])),
+        (Origin::Adopted, DeleteCreated, let_go(&[(1, Farewell::Kept)])),
         (Origin::Adopted, DeleteAll, Some(Step::Remove(attachment(1)))),
-        (Origin::Adopted, KeepAll, let_go(Farewell::Kept)),
+        (Origin::Adopted, KeepAll, let_go(&[(1, Farewell::Kept)])),
     ] {
         assert_eq!(leaving(origin, disposal).plan().step, step, "{origin:?} {disposal:?}");
     }
@@ -54,8 +55,8 @@ fn rule_4_the_finalizer_goes_last_once_everything_is_seen_gone() {
         it.moment.removed.insert((ours.service, ours.endpoint));
     });
     assert_eq!((removed.plan().step, removed.plan().look), (None, Look::Poll));
-    assert_eq!(scene().holding(held(1, Origin::Created)).deleting().plan().step, let_go(Farewell::Deleted));
-    assert_eq!(scene().deleting().plan().step, let_go(Farewell::NothingWasThere));
+    assert_eq!(scene().holding(held(1, Origin::Created)).deleting().plan().step, let_go(&[(1, Farewell::Deleted)]));
+    assert_eq!(scene().deleting().plan().step, let_go(&[]));
     let bare = scene().deleting().with(|it| it.desired.subject.protected = false).plan();
     assert_eq!((bare.step, bare.look), (None, Look::Never));
 }
@@ -72,15 +73,15 @@ fn rule_4_what_is_retiring_goes_too() {
     let left = adopted.with(|it| {
         it.observed.services.value[0].endpoints.remove(0);
     });
-    assert_eq!(left.plan().step, let_go(Farewell::Kept));
+    assert_eq!(left.plan().step, let_go(&[(1, Farewell::Deleted), (2, Farewell::Kept)]));
 }
 
 #[test]
 fn rule_4_retain_needs_no_atlas() {
     let alone = |scene: Scene| delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step);
-    assert_eq!(alone(leaving(Origin::Created, Disposal::KeepAll)), Some(let_go(Farewell::Kept)));
+    assert_eq!(alone(leaving(Origin::Created, Disposal::KeepAll)), Some(let_go(&[(1, Farewell::Kept)])));
     assert_eq!(alone(leaving(Origin::Created, Disposal::DeleteCreated)), None);
-    assert_eq!(alone(scene().deleting()), Some(let_go(Farewell::NothingWasThere)));
+    assert_eq!(alone(scene().deleting()), Some(let_go(&[])));
 }
 
 #[test]
@@ -119,11 +120,11 @@ fn rule_2_what_an_unanswered_attempt_made_is_detached_and_what_a_refused_one_fou
         |attempt| scene().listing(&attachment(1), ConnectionStatus::Pending).attempting(attempt).deleting().plan().step;
     assert_eq!(found(addition(&elsewhere(), &attachment(1))), Some(Step::Remove(attachment(1))));
     let refused = addition(&elsewhere(), &attachment(1)).refused(refusal(false));
-    assert_eq!(found(refused.clone()), let_go(Farewell::NothingWasThere));
+    assert_eq!(found(refused.clone()), let_go(&[]));
     // Whoever is to delete everything needs no Atlas to know that either.
     let told = scene().attempting(refused).deleting().with(|it| it.desired.disposal = Disposal::DeleteAll);
     let plan = delete::without_atlas(&told.desired, &told.moment).unwrap();
-    assert_eq!(plan.step, let_go(Farewell::NothingWasThere));
+    assert_eq!(plan.step, let_go(&[]));
 }
 
 #[test]
@@ -134,13 +135,13 @@ fn rule_2_what_an_unanswered_attempt_made_is_recorded_as_it_goes_and_waited_for_
     let gone = |it: &mut Scene| it.desired.recorded.held = Some(held(1, Origin::Created));
     assert_eq!(attempting(scene()).with(gone).plan().step, None, "it may be another's, and its own arrive yet");
     let later = attempting(scene()).with(gone).with(|it| it.moment.atlas_time += seconds(151));
-    assert_eq!(later.plan().step, let_go(Farewell::Deleted));
+    assert_eq!(later.plan().step, let_go(&[(1, Farewell::Deleted)]));
     let answered = |it: &mut Scene| {
         let own = addition(&here(), &attachment(1));
         it.moment.attempt = sending(&own, it.moment.now, SendingOutcome::Answered);
         it.desired.recorded.attempt = Some(own);
     };
-    assert_eq!(attempting(scene()).with(gone).with(answered).plan().step, let_go(Farewell::Deleted));
+    assert_eq!(attempting(scene()).with(gone).with(answered).plan().step, let_go(&[(1, Farewell::Deleted)]));
 }
 
 #[test]
@@ -166,9 +167,9 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     let handing = ours().sharing(&attachment(1), heir(Origin::Adopted)).plan().step;
     assert_eq!(handing, Some(Step::HandOver(heir(Origin::Adopted).object, held(1, Origin::Created))));
     let handed = ours().sharing(&attachment(1), heir(Origin::Created)).plan().step;
-    assert_eq!(handed, let_go(Farewell::HandedOver));
+    assert_eq!(handed, let_go(&[(1, Farewell::HandedOver)]));
     let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), heir(Origin::Adopted));
-    assert_eq!(adopted.plan().step, let_go(Farewell::HandedOver));
+    assert_eq!(adopted.plan().step, let_go(&[(1, Farewell::HandedOver)]));
     // One that is suspended and records nothing would never know what it has.
     let blank = Claim { suspended: true, blank: true, ..claim("blank", None) };
     let told = Step::HandOver(blank.object.clone(), held(1, Origin::Adopted));
@@ -180,7 +181,7 @@ fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
 fn rule_3_what_was_adopted_is_kept_unless_an_attempt_may_have_made_it_again_or_another() {
     let adopted = || leaving(Origin::Adopted, Disposal::DeleteCreated);
     let alone = |scene: &Scene| delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step);
-    assert_eq!(alone(&adopted()), Some(let_go(Farewell::Kept)));
+    assert_eq!(alone(&adopted()), Some(let_go(&[(1, Farewell::Kept)])));
     let attempted = |n| adopted().attempting(addition(&elsewhere(), &attachment(n)));
     assert_eq!((alone(&attempted(1)), alone(&attempted(2))), (None, None), "that must be looked for");
     assert_eq!(attempted(1).plan().step, Some(Step::Remove(attachment(1))));

@@ -255,6 +255,8 @@ fn rule_7_a_sharer_neither_adds_nor_repairs_and_names_the_owner() {
     // One that doesn't count owns nothing.
     added(&scene().sharing(&attachment(1), Claim { heard: Heard::Lacking, ..owner() }));
     added(&scene().sharing(&attachment(2), owner()));
+    // One that wants it no more does not attach it again.
+    added(&scene().sharing(&attachment(1), Claim { discards: true, ..owner() }));
 }
 
 #[test]

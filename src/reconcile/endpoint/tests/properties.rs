@@ -7,7 +7,7 @@ use crate::{
         Farewell,
         attempt::{Attempt, AttemptMemory, AttemptedWrite, HOLD, Sending, SendingOutcome},
         endpoint::{
-            Attachment, Held, Step,
+            Attachment, Held, Parting, Step,
             fixture::{Scene, addition, attachment, other_service, removal, scene},
         },
         fixture::{NOW, claim, elsewhere, here, now, refusal, second, seconds, sequence},
@@ -239,7 +239,7 @@ proptest! {
 
     #[test]
     fn rule_4_the_finalizer_stays_while_something_of_ours_is_attached(scene in scenes()) {
-        let Some(Step::LetGo(farewell)) = scene.plan().step else { return Ok(()) };
+        let Some(Step::LetGo(partings)) = scene.plan().step else { return Ok(()) };
         prop_assert!(scene.desired.subject.deleting);
         let recorded = &scene.desired.recorded;
         let left = recorded.held.iter().chain(&recorded.retiring).filter(|held| scene.is_listed(&held.attachment));
@@ -250,7 +250,10 @@ proptest! {
             });
             prop_assert!(shared, "{held:?} is left with nobody");
         }
-        prop_assert!(left.is_empty() || matches!(farewell, Farewell::HandedOver | Farewell::Kept));
+        for Parting { attachment, farewell } in partings {
+            let stays = matches!(farewell, Farewell::HandedOver | Farewell::Kept);
+            prop_assert!(stays || !scene.is_listed(&attachment));
+        }
     }
 
     #[test]

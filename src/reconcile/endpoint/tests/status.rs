@@ -9,7 +9,7 @@ use crate::{
             fixture::{Scene, attachment, endpoint, held, link_service, project, scene},
             status::{inherited, status},
         },
-        fixture::{NOW, second},
+        fixture::{NOW, second, subject},
     },
 };
 
@@ -103,15 +103,19 @@ fn an_heir_takes_what_it_records_already_or_what_it_has_room_for() {
     let first = Some("vpce-00000001".to_owned());
     // Nothing recorded, or just this.
     for heir in [scene(), scene().holding(held(1, Origin::Adopted))] {
-        let status = inherited(&before(heir), &theirs, Some(project())).unwrap();
+        let status = inherited(&before(heir), &subject(), &theirs, Some(project())).unwrap();
         assert_eq!((id(&status), status.origin), (first.clone(), Some(Origin::Created)));
         assert_eq!(status.project_id, Some(project().to_string()));
     }
     // Something else is its own.
-    assert_eq!(inherited(&before(scene().holding(held(2, Origin::Adopted))), &theirs, None), None);
+    assert_eq!(inherited(&before(scene().holding(held(2, Origin::Adopted))), &subject(), &theirs, None), None);
+    // What nobody can read is nothing.
+    let junk =
+        AtlasInterfaceEndpointStatus { interface_endpoint_id: Some("by hand".into()), ..before(scene()) };
+    assert_eq!(inherited(&junk, &subject(), &theirs, None).and_then(|status| id(&status)), first);
     // What is to be detached once the new one is there is still what it has; this may be it.
     let waiting = scene().retiring(held(1, Origin::Adopted)).retiring(held(2, Origin::Adopted));
-    let status = inherited(&before(waiting), &theirs, None).unwrap();
+    let status = inherited(&before(waiting), &subject(), &theirs, None).unwrap();
     assert_eq!((id(&status), status.origin), (None, None));
     let origins: Vec<_> = status.retiring.iter().map(|old| old.origin).collect();
     assert_eq!(origins, [Origin::Created, Origin::Adopted]);

@@ -11,7 +11,7 @@ use crate::{
         link::{
             Facts, Plan,
             fixture::{id, scene, service, unnamed},
-            status::status,
+            status::{inherited, status},
         },
     },
 };
@@ -23,6 +23,16 @@ fn show(before: &AtlasPrivateLinkStatus, facts: Facts) -> AtlasPrivateLinkStatus
 
 fn seen(service: crate::atlas::model::Service) -> Facts {
     Facts::Seen(Box::new(service), Origin::Created)
+}
+
+#[test]
+fn an_heir_takes_what_it_has_room_for_and_what_is_no_id_takes_none() {
+    let recording = |id: &str| AtlasPrivateLinkStatus { private_link_id: Some(id.to_owned()), ..Default::default() };
+    for before in [AtlasPrivateLinkStatus::default(), recording(&id().to_string()), recording("by hand")] {
+        let status = inherited(&before, id(), Origin::Created).unwrap();
+        assert_eq!((status.private_link_id, status.origin), (Some(id().to_string()), Some(Origin::Created)));
+    }
+    assert_eq!(inherited(&recording(&service_id(NOW, 9).to_string()), id(), Origin::Created), None);
 }
 
 #[test]
