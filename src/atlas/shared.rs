@@ -179,12 +179,9 @@ impl<T: Clone> Shared<T> {
 fn is_refusal(class: Class) -> bool {
     match class {
         Class::Denied(_) | Class::Invalid => true,
-        Class::Transient
-        | Class::Throttled(_)
-        | Class::Exists
-        | Class::NotYet
-        | Class::Outdated
-        | Class::Missing => false,
+        Class::Transient | Class::Throttled(_) | Class::Exists | Class::NotYet | Class::Outdated | Class::Missing => {
+            false
+        }
     }
 }
 

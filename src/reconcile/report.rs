@@ -105,9 +105,7 @@ pub async fn farewell<K: Kind>(ctx: &Context, object: &K, farewell: Farewell, wh
         Farewell::NothingWasThere => return,
         Farewell::Deleted => News::normal("Deleted", "Delete", format!("{what} gone from Atlas")),
         Farewell::Kept => News::normal("Kept", "Keep", format!("{what} left alone in Atlas")),
-        Farewell::HandedOver => {
-            News::normal("HandedOver", "HandOver", format!("{what} owned by another resource now"))
-        }
+        Farewell::HandedOver => News::normal("HandedOver", "HandOver", format!("{what} owned by another resource now")),
     };
     announce(ctx, object, news).await;
 }

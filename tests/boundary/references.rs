@@ -59,7 +59,7 @@ fn world() -> World {
 }
 
 /// What the operator asked for by name.
-fn gets(world: &World, wanted: impl Fn(&RequestRecord) -> bool) -> Vec<RequestRecord> {
+fn gets(world: &World, wanted: impl Fn(&RequestRecord) -> bool) -> Vec<Arc<RequestRecord>> {
     world.kube.log().matching(|record| record.client.starts_with("operator") && wanted(record)).0
 }
 

@@ -151,7 +151,7 @@ impl Call {
     /// All that an operator has made so far, and how often.
     pub fn made_by(operator: &str, world: &World) -> BTreeMap<Self, u64> {
         let mut calls = BTreeMap::new();
-        for call in world.kube.log().of(operator).0.iter().map(Self::of) {
+        for call in world.kube.log().of(operator).0.iter().map(|call| Self::of(call)) {
             *calls.entry(call).or_default() += 1;
         }
         calls

@@ -49,6 +49,8 @@ fn sound(world: &World) {
     let ledger = world.ledger();
     let twice = ledger.ever_more_than_one_live();
     assert!(twice.is_empty(), "more than one service at a time: {twice:?}");
+    let twice = ledger.ever_attached_twice();
+    assert!(twice.is_empty(), "attached while it was attached already: {twice:?}");
     assert_eq!(world.atlas.replays(), 0, "requests that overlap have shared a nonce");
     assert_eq!(world.turns.overlaps(), Vec::<String>::new(), "writes of one project at once");
     assert_eq!(world.grounds.groundless(), Vec::<String>::new(), "made without a look");

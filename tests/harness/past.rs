@@ -34,7 +34,7 @@ fn objects_of(kube: &ApiServer) -> Objects {
         .0
         .into_iter()
         .filter(|request| [LINKS, ENDPOINTS].contains(&request.resource.as_str()) && !request.name.is_empty())
-        .map(|request| (request.resource, request.namespace, request.name))
+        .map(|request| (request.resource.clone(), request.namespace.clone(), request.name.clone()))
         .collect();
     names
         .into_iter()
@@ -217,8 +217,8 @@ type States = Vec<(Timestamp, Option<bool>)>;
 /// The past of Atlas.
 pub struct Atlas {
     things: BTreeMap<What, States>,
-    /// Whether any request was met by a fault.
-    pub was_silent: bool,
+    /// When requests were met by a fault, or got no answer.
+    pub silences: Vec<Timestamp>,
 }
 
 impl Atlas {
@@ -261,8 +261,10 @@ impl Atlas {
         for states in things.values_mut() {
             states.sort_by_key(|(at, _)| *at);
         }
-        let silent = ledger.requests().any(|request| request.fault.is_some() || request.status.is_none());
-        Self { things, was_silent: silent }
+        let silent =
+            |entry: &&Entry| entry.request().is_some_and(|request| request.fault.is_some() || request.status.is_none());
+        let silences = ledger.iter().filter(silent).map(|entry| entry.at).collect();
+        Self { things, silences }
     }
 
     fn at(&self, what: &What, instant: Timestamp) -> Option<bool> {

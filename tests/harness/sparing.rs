@@ -8,10 +8,13 @@ use atlas_privatelink_operator::testbed::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Every read of a Secret.
-pub fn reads(world: &World) -> Vec<RequestRecord> {
+pub fn reads(world: &World) -> Vec<Arc<RequestRecord>> {
     let asked = |record: &RequestRecord| record.resource == "secrets" && record.client.starts_with("operator");
     world.kube.log().matching(asked).0
 }
@@ -53,12 +56,12 @@ fn refusals(ledger: &Ledger) -> Vec<Timestamp> {
 /// Atlas has refused what was read.
 pub fn are_read_sparingly(world: &World) {
     let (named, refusals) = (named(world), refusals(&world.ledger()));
-    let mut last: Vec<RequestRecord> = Vec::new();
+    let mut last: Vec<Arc<RequestRecord>> = Vec::new();
     for read in reads(world) {
         assert!(read.verb == Verb::Get && !read.name.is_empty(), "a Secret is not read by GET: {read:?}");
         let it = (read.namespace.clone(), read.name.clone());
         assert!(named.contains(&it), "a Secret is read that no object of its namespace names: {read:?}");
-        let of_same = |earlier: &&RequestRecord| {
+        let of_same = |earlier: &&Arc<RequestRecord>| {
             (&earlier.client, &earlier.namespace, &earlier.name) == (&read.client, &read.namespace, &read.name)
         };
         let before = last.iter().rev().find(of_same);

@@ -5,7 +5,10 @@ use super::{
     schema,
     world::*,
 };
-use atlas_privatelink_operator::testbed::{kubernetes::Version, simulator::Effect};
+use atlas_privatelink_operator::testbed::{
+    kubernetes::Version,
+    simulator::{Effect, Provider, atlas_name},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,16 +70,21 @@ fn same_region(one: &str, other: &str) -> bool {
 }
 
 /// Ready is said only of what could be used just then, and is taken back within three resyncs, or one and a bit where
-/// Atlas answered, and there was always an operator to ask it.
+/// Atlas answered meanwhile, and there was always an operator to ask it.
 fn no_status_lies(world: &World, all: &Objects, atlas: &past::Atlas) {
     let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
-    let disturbed = atlas.was_silent || !world.deaths.lock().unwrap().is_empty();
-    let bound = if disturbed { resync * 3 } else { resync * 21 / 20 } + SignedDuration::from_secs(60);
+    let deaths = world.deaths.lock().unwrap().clone();
+    let disturbed = |claim: &past::Claim| {
+        let mut all = deaths.iter().chain(&atlas.silences);
+        all.any(|at| claim.from <= *at && *at <= claim.until)
+    };
     for ((plural, name), versions) in all {
         for claim in past::claims(versions, world.clock.now()) {
             let said = format!("{plural}/{name} said Ready of {:?} from {} to {}", claim.what, claim.from, claim.until);
             let fresh = (claim.from - SignedDuration::from_secs(60), claim.from);
             assert!(!claim.new || atlas.unusable(&claim.what, fresh) < SignedDuration::from_secs(60), "{said}");
+            let resyncs = if disturbed(&claim) { resync * 3 } else { resync * 21 / 20 };
+            let bound = resyncs + SignedDuration::from_secs(60);
             let unusable = atlas.unusable(&claim.what, (claim.from, claim.until));
             assert!(unusable <= bound, "{said}, and it was unusable for {unusable:#}");
         }
@@ -95,7 +103,10 @@ fn ready_is_what_is_wanted(all: &Objects) {
             }
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let wanted = match plural.as_str() {
-                LINKS => spec["provider"] != "AWS" || same_region(&text(&spec["region"]), &text(&status["regionName"])),
+                LINKS => {
+                    let provider = Provider::from_word(&text(&spec["provider"])).expect("a provider");
+                    atlas_name(provider, &text(&spec["region"])) == Some(text(&status["regionName"]))
+                }
                 _ => {
                     let id = &spec["interfaceEndpointId"];
                     id.is_null() || *id == status["interfaceEndpointId"]

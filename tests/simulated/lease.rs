@@ -92,7 +92,7 @@ fn between(from: Timestamp, to: Timestamp) -> Duration {
 }
 
 /// What an operator asked of Kubernetes that is not about the Lease.
-fn besides_the_lease(world: &World, name: &str, since: Timestamp) -> Vec<RequestRecord> {
+fn besides_the_lease(world: &World, name: &str, since: Timestamp) -> Vec<Arc<RequestRecord>> {
     let all = world.kube.log().of(name).since(since);
     all.0.into_iter().filter(|record| record.resource != LEASES).collect()
 }

@@ -47,7 +47,7 @@ const DIALECTS: [Dialect; 2] = [Dialect::V2, Dialect::V1];
 fn writes_by_object(world: &World, before: usize) -> BTreeMap<(String, String), usize> {
     let mut writes = BTreeMap::new();
     for write in world.operator_writes().0.into_iter().skip(before) {
-        *writes.entry((write.resource, write.name)).or_default() += 1;
+        *writes.entry((write.resource.clone(), write.name.clone())).or_default() += 1;
     }
     writes
 }

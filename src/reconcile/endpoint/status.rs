@@ -57,7 +57,8 @@ pub fn inherited(
     }
     let theirs = retiring(held);
     for old in &mut status.retiring {
-        if (&old.private_link_id, &old.interface_endpoint_id) == (&theirs.private_link_id, &theirs.interface_endpoint_id)
+        if (&old.private_link_id, &old.interface_endpoint_id)
+            == (&theirs.private_link_id, &theirs.interface_endpoint_id)
         {
             old.origin = held.origin;
             fits = true;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What a request does to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,9 +70,9 @@ pub struct RequestRecord {
     pub written: Option<u64>,
 }
 
-/// A copy of the record, in order of arrival.
+/// The record as it was when it was asked for, in order of arrival.
 #[derive(Debug, Clone, Default)]
-pub struct RequestLog(pub Vec<RequestRecord>);
+pub struct RequestLog(pub Vec<Arc<RequestRecord>>);
 
 impl RequestLog {
     /// The requests that match.

@@ -74,7 +74,7 @@ fn arrive(shared: &Shared, client: String, call: Call) -> Arrived {
         code: None,
         written: None,
     };
-    state.requests.push(request.clone());
+    state.requests.push(Arc::new(request.clone()));
     let nth = state.count(&request);
     let fault = state.rules.befall(&request);
     Arrived { call, address, request, nth, fault, allowed: verb.is_some() }
@@ -139,10 +139,10 @@ fn take_effect(shared: &Shared, arrived: &mut Arrived) -> Result<Outcome, Failur
     outcome
 }
 
-fn note(requests: &mut [RequestRecord], request: &RequestRecord) {
+fn note(requests: &mut [Arc<RequestRecord>], request: &RequestRecord) {
     let place = usize::try_from(request.order).ok();
     if let Some(record) = place.and_then(|place| requests.get_mut(place)) {
-        record.clone_from(request);
+        *record = Arc::new(request.clone());
     }
 }
 

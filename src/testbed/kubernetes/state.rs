@@ -1,6 +1,9 @@
 //! All that the server knows, behind one lock: a request's effect is one step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     faults::{Hooks, Rules},
@@ -17,7 +20,7 @@ type PointKey = (String, Verb, String, String, String, String);
 #[derive(Debug)]
 pub(super) struct State {
     pub store: Store,
-    pub requests: Vec<RequestRecord>,
+    pub requests: Vec<Arc<RequestRecord>>,
     pub rules: Rules,
     pub hooks: Hooks,
     pub views: Views,

@@ -6,9 +6,9 @@ use super::{
     route::{Dialect, Operation},
 };
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,9 +130,14 @@ impl Entry {
 pub type Key = (String, Provider, String, bool);
 
 /// All lines, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Ledger(Vec<Entry>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger(Arc<Vec<Entry>>);
+
+impl Serialize for Ledger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
 
 impl Deref for Ledger {
     type Target = [Entry];
@@ -144,13 +149,13 @@ impl Deref for Ledger {
 impl Ledger {
     pub(super) fn push(&mut self, at: Timestamp, cause: Cause, effect: Effect) -> u64 {
         let order = self.0.len() as u64;
-        self.0.push(Entry { order, at, cause, effect });
+        Arc::make_mut(&mut self.0).push(Entry { order, at, cause, effect });
         order
     }
 
     /// Changes the entry of a request that is under way.
     pub(super) fn amend(&mut self, order: u64, change: impl FnOnce(&mut Request, &mut Effect)) {
-        let entry = usize::try_from(order).ok().and_then(|index| self.0.get_mut(index));
+        let entry = usize::try_from(order).ok().and_then(|index| Arc::make_mut(&mut self.0).get_mut(index));
         if let Some(Entry { cause: Cause::Request(request), effect, .. }) = entry {
             change(request, effect);
         }
@@ -181,7 +186,7 @@ impl Ledger {
     pub fn ever_more_than_one_live(&self) -> BTreeSet<Key> {
         let mut live: BTreeMap<String, Key> = BTreeMap::new();
         let mut more = BTreeSet::new();
-        for entry in &self.0 {
+        for entry in self.iter() {
             match (&entry.effect, created(&entry.effect)) {
                 (_, Some((key, id))) => {
                     if live.values().any(|other| *other == key) {
@@ -194,6 +199,26 @@ impl Ledger {
             }
         }
         more
+    }
+
+    /// The ids of endpoints that requests have attached while they were attached already, wherever that was.
+    pub fn ever_attached_twice(&self) -> BTreeSet<&str> {
+        let mut live: BTreeSet<(&str, &str)> = BTreeSet::new();
+        let mut twice = BTreeSet::new();
+        for entry in self.iter() {
+            match &entry.effect {
+                Effect::EndpointAdded { service, endpoint, .. } => {
+                    if entry.request().is_some() && live.iter().any(|(_, other)| other == endpoint) {
+                        twice.insert(endpoint.as_str());
+                    }
+                    live.insert((service, endpoint));
+                }
+                Effect::EndpointGone { service, endpoint, .. } => drop(live.remove(&(service.as_str(), endpoint))),
+                Effect::ServiceGone { service, .. } => live.retain(|(of, _)| of != service),
+                _ => {}
+            }
+        }
+        twice
     }
 
     /// The services whose deletion requests have asked for, and been granted.

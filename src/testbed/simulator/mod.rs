@@ -53,7 +53,7 @@ pub use change::{Change, Refused};
 pub use faults::{BodyKind, Fault};
 pub use ledger::{Cause, Effect, Entry, Key, Ledger, Request};
 pub use lifecycle::{EndpointState, ServiceState};
-pub use regions::Provider;
+pub use regions::{Provider, atlas_name};
 pub use route::{Dialect, Operation};
 pub use rules::{Matcher, Rule};
 pub use serve::run;

@@ -35,6 +35,11 @@ impl fmt::Display for Provider {
     }
 }
 
+/// Atlas' name of a region, in either spelling; `None` for a word no table has.
+pub fn atlas_name(provider: Provider, text: &str) -> Option<String> {
+    Region::parse(provider, text).map(|region| region.atlas)
+}
+
 /// A region in both spellings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Region {

@@ -110,8 +110,7 @@ fn an_heir_takes_what_it_records_already_or_what_it_has_room_for() {
     // Something else is its own.
     assert_eq!(inherited(&before(scene().holding(held(2, Origin::Adopted))), &subject(), &theirs, None), None);
     // What nobody can read is nothing.
-    let junk =
-        AtlasInterfaceEndpointStatus { interface_endpoint_id: Some("by hand".into()), ..before(scene()) };
+    let junk = AtlasInterfaceEndpointStatus { interface_endpoint_id: Some("by hand".into()), ..before(scene()) };
     assert_eq!(inherited(&junk, &subject(), &theirs, None).and_then(|status| id(&status)), first);
     // What is to be detached once the new one is there is still what it has; this may be it.
     let waiting = scene().retiring(held(1, Origin::Adopted)).retiring(held(2, Origin::Adopted));

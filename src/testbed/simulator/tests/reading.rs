@@ -40,6 +40,25 @@ async fn one_after_another_is_not_more_than_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_id_that_is_attached_to_two_services_is_attached_twice() {
+    let atlas = atlas();
+    let mut services = Vec::new();
+    for region in ["us-east-1", "us-west-2"] {
+        let body = json!({"providerName": "AWS", "region": region});
+        let made = post(&atlas, &format!("{V2}/endpointService"), body).await.json();
+        services.push(made["id"].as_str().unwrap().to_owned());
+    }
+    pass(200).await;
+    let add = async |service: &str| {
+        post(&atlas, &format!("{V2}/AWS/endpointService/{service}/endpoint"), json!({"id": VPCE})).await
+    };
+    add(&services[0]).await;
+    assert!(atlas.ledger().ever_attached_twice().is_empty());
+    add(&services[1]).await;
+    assert_eq!(atlas.ledger().ever_attached_twice().into_iter().collect::<Vec<_>>(), [VPCE]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_seed_makes_the_same_names() {
     let mut seen = Vec::new();
     for seed in [7, 7, 8] {
