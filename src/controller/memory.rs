@@ -181,10 +181,7 @@ impl WritePause {
         let Rebuff { error, secret, wish } = rebuff;
         let failures = previous.as_ref().map_or(0, |pause| pause.failures).saturating_add(1);
         let pause = Self::FIRST.saturating_mul(1 << (failures - 1).min(16)).min(Self::LONGEST);
-        let asked = match error.class {
-            Class::Throttled(Some(after)) => after,
-            _ => Duration::ZERO,
-        };
+        let asked = if let Class::Throttled(Some(after)) = error.class { after } else { Duration::ZERO };
         let until = now + pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) * 0.1).max(asked);
         let same = |pause: &Self| pause.wish == wish && discriminant(&pause.class) == discriminant(&error.class);
         let since = previous.filter(same).map_or(now, |pause| pause.since);
