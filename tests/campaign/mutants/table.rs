@@ -287,7 +287,7 @@ pub const MUTANTS: [Mutant; 58] = [
         edits: &[Edit {
             file: "src/controller/driver.rs",
             old: "    let (run, started) = (AssertUnwindSafe(run(ctx, object.clone())).catch_unwind(), Instant::now());",
-            new: "    let (run, started) = (run(ctx, object).map(Ok::<_, Box<dyn std::any::Any + Send>>), Instant::now());",
+            new: "    let (run, started) = (run(ctx, object.clone()).map(Ok::<_, Box<dyn std::any::Any + Send>>), Instant::now());",
         }],
         only: "flood/",
     },
