@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
+use kube::Resource;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tokio::time::Instant;
@@ -51,6 +52,20 @@ pub enum AttemptedWrite {
     DeleteService { service: ServiceId },
     AddEndpoint { service: ServiceId, endpoint: EndpointId },
     RemoveEndpoint { service: ServiceId, endpoint: EndpointId },
+}
+
+impl AttemptedWrite {
+    /// To attach it.
+    pub fn add(attachment: &Attachment) -> Self {
+        let Attachment { service, endpoint } = attachment.clone();
+        Self::AddEndpoint { service, endpoint }
+    }
+
+    /// To detach it.
+    pub fn remove(attachment: &Attachment) -> Self {
+        let Attachment { service, endpoint } = attachment.clone();
+        Self::RemoveEndpoint { service, endpoint }
+    }
 }
 
 /// The record of one write and its repeats. Times are Atlas' (ours corrected by the `Date` of the LIST before).
@@ -196,6 +211,12 @@ impl Attempt {
         (refusal.for_good && same).then_some(refusal.detail.as_str())
     }
 
+    /// The record on an object; `None` as [`Self::read`] has it.
+    pub fn of(object: &impl Resource) -> Option<Self> {
+        let meta = object.meta();
+        Self::read(meta.annotations.as_ref(), meta.uid.as_deref().unwrap_or_default())
+    }
+
     /// Reads the record from an object's annotations. `None` where there is none, it is a copy from another object, or
     /// somebody has edited it beyond recognition: then nothing is proved to be ours.
     pub fn read(annotations: Option<&BTreeMap<String, String>>, uid: &str) -> Option<Self> {
@@ -210,14 +231,12 @@ impl Attempt {
 
     /// Whether it was to attach this, and Atlas did not refuse it.
     pub fn may_have_attached(&self, target: &Attachment) -> bool {
-        let write = AttemptedWrite::AddEndpoint { service: target.service, endpoint: target.endpoint.clone() };
-        self.refusal.is_none() && self.write == write
+        self.refusal.is_none() && self.write == AttemptedWrite::add(target)
     }
 
     /// Whether it is to remove this, and Atlas did not refuse it.
     pub fn may_remove(&self, target: &Attachment) -> bool {
-        let write = AttemptedWrite::RemoveEndpoint { service: target.service, endpoint: target.endpoint.clone() };
-        self.refusal.is_none() && self.write == write
+        self.refusal.is_none() && self.write == AttemptedWrite::remove(target)
     }
 
     /// Whether `id` can be what this attempt made: not shown before, and made in its time.

@@ -64,6 +64,12 @@ pub fn somebody_has_attached(world: &World, service: &str, endpoint: &str) {
     world.change(Change::AddEndpoint { project, service, endpoint, ready: true });
 }
 
+/// Somebody else has detached it.
+pub fn somebody_has_detached(world: &World, service: &str, endpoint: &str) {
+    let (project, service, endpoint) = (PROJECT.to_owned(), service.to_owned(), endpoint.to_owned());
+    world.change(Change::DeleteEndpoint { project, service, endpoint });
+}
+
 pub async fn both_ready(world: &World) {
     world
         .until(30 * MINUTE, "both Ready", |world| world.link_ready("orders") && world.endpoint_ready("orders-a"))

@@ -260,7 +260,7 @@ async fn a_suspended_object_says_what_was_last_seen_and_writes_nothing_to_atlas(
     let service = only_service(&world);
     edit(&world, LINKS, "orders", json!({"suspend": true}));
     edit(&world, ENDPOINTS, "orders-a", json!({"suspend": true, "interfaceEndpointId": "vpce-0123456789abcdef0"}));
-    world.change(Change::DeleteEndpoint { project: PROJECT.into(), service: service.clone(), endpoint: VPCE.into() });
+    somebody_has_detached(&world, &service, VPCE);
     world.change(Change::DeleteService { project: PROJECT.into(), service });
     world.pass(HOUR).await;
     for (plural, name) in [(LINKS, "orders"), (ENDPOINTS, "orders-a")] {

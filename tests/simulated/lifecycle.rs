@@ -1,11 +1,7 @@
 //! The whole life of both kinds, and what it costs.
 
 use super::{looks::*, oracle, world::*};
-use atlas_privatelink_operator::{
-    api::Standing,
-    atlas::dialect::Dialect,
-    testbed::simulator::{Change, Operation},
-};
+use atlas_privatelink_operator::{api::Standing, atlas::dialect::Dialect, testbed::simulator::Operation};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -112,10 +108,7 @@ impl Holder {
 
     fn lets_go(self, world: &World) {
         match self {
-            Self::ForeignEndpoint => {
-                let (project, service, endpoint) = (PROJECT.to_owned(), only_service(world), FOREIGN.to_owned());
-                world.change(Change::DeleteEndpoint { project, service, endpoint });
-            }
+            Self::ForeignEndpoint => somebody_has_detached(world, &only_service(world), FOREIGN),
             Self::AdoptOnly => world.kube.delete(LINKS, NAMESPACE, "sharer").unwrap(),
             Self::Dependent => world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap(),
         }

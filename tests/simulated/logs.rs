@@ -157,8 +157,7 @@ async fn whole_life(dialect: Dialect) {
 
 /// Somebody removes the endpoint, and it is added again.
 async fn drift(world: &World) {
-    let (project, service, endpoint) = (PROJECT.to_owned(), only_service(world), VPCE.to_owned());
-    world.change(Change::DeleteEndpoint { project, service, endpoint });
+    somebody_has_detached(world, &only_service(world), VPCE);
     world.pass(life::RESYNC).await;
     both_ready(world).await;
 }

@@ -2,6 +2,7 @@
 
 use super::{
     life::{RESYNC, both_are_ready, delete_both, get_ready},
+    looks::somebody_has_detached,
     world::*,
 };
 use crate::monitoring::{
@@ -220,9 +221,8 @@ impl Life {
     }
 
     async fn loses_its_endpoint(&mut self) {
-        let service = self.world.services()[0]["id"].as_str().unwrap().to_owned();
-        let (project, endpoint) = (PROJECT.to_owned(), VPCE.to_owned());
-        self.world.change(Change::DeleteEndpoint { project, service, endpoint });
+        let services = self.world.services();
+        somebody_has_detached(&self.world, services[0]["id"].as_str().unwrap(), VPCE);
         self.until("noticed", |page| metric(page, "resource_ready", &[("name", "orders-a")]) == Some(0.0)).await;
         let (lost, before) = (self.world.clock.now(), self.settle().await);
         assert_eq!(metric(&before, "resource_drift_repaired_total", &[]), Some(0.0), "it is not there again yet");

@@ -89,7 +89,7 @@ impl Incumbent {
         let service = only_service(world);
         let attached = attached(world);
         for endpoint in attached.iter().filter(|endpoint| !self.lists.contains(&endpoint.as_str())) {
-            detach(world, &service, endpoint);
+            somebody_has_detached(world, &service, endpoint);
         }
         for endpoint in self.lists.iter().filter(|endpoint| !attached.contains(&(**endpoint).to_owned())) {
             let (project, service, endpoint) = (PROJECT.to_owned(), service.clone(), (*endpoint).to_owned());
@@ -104,15 +104,10 @@ impl Incumbent {
         }
         let service = only_service(world);
         for endpoint in attached(world) {
-            detach(world, &service, &endpoint);
+            somebody_has_detached(world, &service, &endpoint);
         }
         world.change(Change::DeleteService { project: PROJECT.to_owned(), service });
     }
-}
-
-fn detach(world: &World, service: &str, endpoint: &str) {
-    let (project, service, endpoint) = (PROJECT.to_owned(), service.to_owned(), endpoint.to_owned());
-    world.change(Change::DeleteEndpoint { project, service, endpoint });
 }
 
 #[tokio::test(start_paused = true)]

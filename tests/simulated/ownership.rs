@@ -224,8 +224,7 @@ async fn an_attached_endpoint_that_is_not_ours_holds_the_deletion_back() {
     assert!(said.contains(FOREIGN), "{said}");
     oracle::quiet_wait(&world).await;
     assert_eq!(deletes(&world), Vec::<String>::new());
-    let (project, endpoint) = (PROJECT.to_owned(), FOREIGN.to_owned());
-    world.change(Change::DeleteEndpoint { project, service, endpoint });
+    somebody_has_detached(&world, &service, FOREIGN);
     gone_without_trace(&world).await;
 }
 

@@ -118,43 +118,47 @@ async fn where_atlas_takes_one_endpoint_only_nothing_is_detached_first() {
     oracle::quiet_hour(&world).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_old_endpoint_that_another_resource_shares_is_handed_over() {
-    let (world, _operator) = ready_pair(Nature::default()).await;
+/// Two resources name the same endpoint; the first one owns it.
+async fn shared_endpoint() -> (World, Running) {
+    let (world, operator) = ready_pair(Nature::default()).await;
     world.apply(endpoint("orders-b", "orders", VPCE));
     world.until(MINUTE, "shared", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Adopted")).await;
+    (world, operator)
+}
+
+/// Both are deleted, with their link, and leave nothing.
+async fn sharers_go(world: &World) {
+    for name in ["orders-a", "orders-b"] {
+        world.kube.delete(ENDPOINTS, NAMESPACE, name).unwrap();
+    }
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    gone_without_trace(world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_endpoint_that_another_resource_shares_is_handed_over() {
+    let (world, _operator) = shared_endpoint().await;
     change_id(&world, NEW);
     world.until(5 * MINUTE, "replaced", |world| is_at(world, NEW)).await;
     assert!(ready_as(&world, ENDPOINTS, NAMESPACE, "orders-b", "Created"), "{}", world.picture());
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert_eq!(attached(&world), [VPCE, NEW]);
-    for name in ["orders-a", "orders-b"] {
-        world.kube.delete(ENDPOINTS, NAMESPACE, name).unwrap();
-    }
-    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-    gone_without_trace(&world).await;
+    sharers_go(&world).await;
 }
 
 /// Its owner keeps it only until the new one is connected, which may never be.
 #[tokio::test(start_paused = true)]
 async fn what_its_owner_wants_no_more_another_resource_attaches_again() {
-    let (world, _operator) = ready_pair(Nature::default()).await;
-    world.apply(endpoint("orders-b", "orders", VPCE));
-    world.until(MINUTE, "shared", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Adopted")).await;
+    let (world, _operator) = shared_endpoint().await;
     world.change(Change::DeclareEndpoint { endpoint: NEW.to_owned(), standing: AwsStanding::Unknown });
     change_id(&world, NEW);
     world.until(HOUR, "rejected", |world| stalled(world, "Rejected")).await;
-    let (project, service) = (PROJECT.to_owned(), only_service(&world));
-    world.change(Change::DeleteEndpoint { project, service, endpoint: VPCE.to_owned() });
+    somebody_has_detached(&world, &only_service(&world), VPCE);
     world.until(30 * MINUTE, "attached again", |world| attached(world).contains(&VPCE.to_owned())).await;
     world.until(5 * MINUTE, "Ready", |world| world.endpoint_ready("orders-b")).await;
     world.pass(HOUR).await;
     assert!(ready_as(&world, ENDPOINTS, NAMESPACE, "orders-b", "Created"), "{}", world.picture());
-    for name in ["orders-a", "orders-b"] {
-        world.kube.delete(ENDPOINTS, NAMESPACE, name).unwrap();
-    }
-    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-    gone_without_trace(&world).await;
+    sharers_go(&world).await;
 }
 
 /// The id is put back while what it names is being detached: that it goes then is this resource's own doing.

@@ -188,8 +188,7 @@ async fn an_adopted_endpoint_that_is_rejected_is_not_touched() {
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_somebody_removed_is_added_again() {
     let (world, _operator) = ready_pair(Nature::default()).await;
-    let (project, service) = (PROJECT.to_owned(), only_service(&world));
-    world.change(Change::DeleteEndpoint { project, service, endpoint: VPCE.to_owned() });
+    somebody_has_detached(&world, &only_service(&world), VPCE);
     world.until(17 * MINUTE, "added again", |world| world.ledger().endpoint_adds().len() == 2).await;
     world.until(3 * MINUTE, "Ready again", |world| is_at(world, VPCE)).await;
     assert_eq!(status(&world, ENDPOINTS, "orders-a")["origin"], "Created");

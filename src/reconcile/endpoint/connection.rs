@@ -1,6 +1,6 @@
 //! What to do about an endpoint that is listed: its connection decides (design.md, safety rules 5 and 6). Pure.
 
-use super::{Attachment, Facts, Held, Plan, Step, case::Case};
+use super::{Facts, Held, Plan, Step, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     atlas::model::{ConnectionStatus, Endpoint},
@@ -83,8 +83,7 @@ impl<'a> Case<'a> {
             ownership::Succession::HeldBy(_) => dropped,
             ownership::Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
             ownership::Succession::Free => {
-                let Attachment { service, endpoint } = old.attachment.clone();
-                let attempt = self.attempt(AttemptedWrite::RemoveEndpoint { service, endpoint });
+                let attempt = self.attempt(AttemptedWrite::remove(&old.attachment));
                 Plan { step: Some(Step::RemoveRetired(old.attachment.clone(), attempt)), look: Look::Poll, ..plan }
             }
         }
@@ -127,8 +126,7 @@ impl<'a> Case<'a> {
                 self.saying(Verdict::reconciling(Reason::Retrying, message), Look::At(due))
             }
             Retry::Now => {
-                let Attachment { service, endpoint } = held.attachment.clone();
-                let attempt = self.attempt(AttemptedWrite::RemoveEndpoint { service, endpoint }).with_tries(tries + 1);
+                let attempt = self.attempt(AttemptedWrite::remove(&held.attachment)).with_tries(tries + 1);
                 let message = format!(
                     "the rejected endpoint is being removed, to be added again (try {} of {})",
                     tries + 1,

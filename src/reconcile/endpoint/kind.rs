@@ -153,7 +153,7 @@ impl Kind for AtlasInterfaceEndpoint {
     }
 
     fn must_be_protected(&self) -> bool {
-        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        let attempt = Attempt::of(self);
         let recorded = |status: &AtlasInterfaceEndpointStatus| status.origin.is_some() || !status.retiring.is_empty();
         self.status.as_ref().is_some_and(recorded) || attempt.is_some_and(|attempt| attempt.refusal.is_none())
     }
@@ -203,7 +203,7 @@ impl AtlasInterfaceEndpoint {
 
     /// Whether its last request was to detach this endpoint.
     fn removes(&self, id: &str) -> bool {
-        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        let attempt = Attempt::of(self);
         match attempt.map(|attempt| attempt.write) {
             Some(AttemptedWrite::RemoveEndpoint { endpoint, .. }) => endpoint.to_string() == id,
             Some(

@@ -8,7 +8,7 @@ use crate::{
         region::Provider,
     },
     controller::{context::Context, memory::Way, objects::Watched},
-    reconcile::blocked::Blocked,
+    reconcile::{blocked::Blocked, link::status::service_in},
 };
 use kube::ResourceExt;
 
@@ -30,7 +30,7 @@ impl Link {
             project: object.spec.project_id.parse().ok()?,
             provider: object.spec.provider,
             secret: object.spec.credentials_ref.name.clone(),
-            service: status.and_then(|status| status.private_link_id.as_ref()?.parse().ok()),
+            service: status.and_then(service_in),
             standing: status.and_then(|status| Verdict::of(&status.conditions)).map(|(standing, _)| standing),
             leaving: object.metadata.deletion_timestamp.is_some(),
         })

@@ -239,10 +239,7 @@ impl<'a> Case<'a> {
     pub(super) fn sends(&self, target: &Attachment, repeat: bool) -> Plan {
         let attempt = match self.attempt_for(target) {
             Some(attempt) if repeat => attempt.repeated(&self.moment.holder, self.moment.atlas_time),
-            Some(_) | None => {
-                let write = AttemptedWrite::AddEndpoint { service: target.service, endpoint: target.endpoint.clone() };
-                self.attempt(write).with_tries(self.desired.recorded.tries)
-            }
+            Some(_) | None => self.attempt(AttemptedWrite::add(target)).with_tries(self.desired.recorded.tries),
         };
         let plan = self.reconciling(Reason::Attaching, "asking Atlas to attach the endpoint", Look::Poll);
         Plan { step: Some(Step::Add(target.clone(), attempt)), ..plan }

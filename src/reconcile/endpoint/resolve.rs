@@ -43,7 +43,7 @@ pub async fn resolve(
     subject: Subject,
     care: Care,
 ) -> Result<Situation<AtlasInterfaceEndpoint>, Blocked> {
-    let attempt = Attempt::read(object.metadata.annotations.as_ref(), &subject.uid);
+    let attempt = Attempt::of(object);
     let moment = way::moment(ctx, &subject, attempt.as_ref());
     let mut desired = Desired {
         project: None,

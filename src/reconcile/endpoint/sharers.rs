@@ -112,7 +112,7 @@ fn has_answered(
 
 /// What an object names: what its status records, what is retiring, and what it was found to want.
 fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hearing) -> Vec<(Attachment, Claim)> {
-    let attempt = Attempt::read(other.metadata.annotations.as_ref(), &subject.uid);
+    let attempt = Attempt::of(other);
     let (held, retiring) = attached(&other.status.clone().unwrap_or_default(), subject);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let has = |held: &Held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)));

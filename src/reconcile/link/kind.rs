@@ -2,7 +2,7 @@
 
 use super::{
     Desired, Observed, Plan, Step, plan, resolve,
-    status::{inherited, status},
+    status::{inherited, service_in, status},
 };
 use crate::{
     api::{AtlasPrivateLink, AtlasPrivateLinkStatus, Origin},
@@ -24,7 +24,6 @@ use crate::{
     },
 };
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 impl Kind for AtlasPrivateLink {
     const NAME: &'static str = "AtlasPrivateLink";
@@ -127,7 +126,7 @@ impl Kind for AtlasPrivateLink {
     }
 
     fn must_be_protected(&self) -> bool {
-        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default());
+        let attempt = Attempt::of(self);
         self.status.as_ref().is_some_and(|status| status.origin.is_some())
             || attempt.is_some_and(|attempt| attempt.refusal.is_none())
     }
@@ -150,8 +149,9 @@ impl Kind for AtlasPrivateLink {
                 format!("uses the endpoint service {service}, which was there already"),
             ));
         }
-        let own_doing = Attempt::read(self.metadata.annotations.as_ref(), &self.uid().unwrap_or_default())
-            .is_some_and(|attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. }));
+        let attempt = Attempt::of(self);
+        let deletes = |attempt: &Attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. });
+        let own_doing = attempt.as_ref().is_some_and(deletes);
         if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() && !own_doing {
             news.push(News::warning(
                 "ServiceGone",
@@ -159,45 +159,13 @@ impl Kind for AtlasPrivateLink {
                 format!("the endpoint service {service} is gone from Atlas, and this resource did not delete it"),
             ));
         }
-        news.extend(self.name_changed(&before, after));
+        news.extend(name_changed(&before, after, attempt));
         news.extend(report::transitions(&before, after));
         news
     }
 }
 
 impl AtlasPrivateLink {
-    /// VPC endpoints are made for a service name, so a new name means that they must be made anew.
-    fn name_changed(&self, before: &AtlasPrivateLinkStatus, after: &AtlasPrivateLinkStatus) -> Option<News> {
-        let replaced = self.replaced_name(after);
-        let (old, advice) = match (&before.endpoint_service_name, &after.endpoint_service_name) {
-            (Some(old), Some(new)) => (old, format!("create them for {new}")),
-            // Another link has made it anew: by the time it has its name, what the old one was called is recorded nowhere.
-            (Some(old), None) if replaced.as_ref() != Some(old) && before.private_link_id != after.private_link_id => {
-                (old, "create them anew, for the name that status shows once Atlas has given it".to_owned())
-            }
-            (Some(_), None) => return None,
-            (None, Some(new)) => (replaced.as_ref()?, format!("create them for {new}")),
-            (None, None) => return None,
-        };
-        let told = after.endpoint_service_name.as_ref() == Some(old);
-        (!told).then(|| {
-            let note =
-                format!("the endpoint service was made anew: VPC endpoints for {old} no longer connect, {advice}");
-            News::warning("ServiceNameChanged", "Observe", note)
-        })
-    }
-
-    /// The name of the service in whose place this link has made, or is to make, the one of `after`.
-    fn replaced_name(&self, after: &AtlasPrivateLinkStatus) -> Option<String> {
-        let attempt = Attempt::read(self.metadata.annotations.as_ref(), &self.uid()?)?;
-        let made = match attempt.write {
-            AttemptedWrite::CreateService => attempt.may_have_made(after.private_link_id.as_ref()?.parse().ok()?),
-            AttemptedWrite::DeleteService { .. } => true,
-            AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::RemoveEndpoint { .. } => false,
-        };
-        attempt.replaces.filter(|_| made)
-    }
-
     async fn create(
         &self,
         ctx: &Context,
@@ -247,6 +215,40 @@ impl AtlasPrivateLink {
         write::release(ctx, self).await?;
         Ok(Applied::Gone)
     }
+}
+
+/// VPC endpoints are made for a service name, so a new name means that they must be made anew.
+fn name_changed(
+    before: &AtlasPrivateLinkStatus,
+    after: &AtlasPrivateLinkStatus,
+    attempt: Option<Attempt>,
+) -> Option<News> {
+    let replaced = attempt.and_then(|attempt| replaced_name(attempt, after));
+    let (old, advice) = match (&before.endpoint_service_name, &after.endpoint_service_name) {
+        (Some(old), Some(new)) => (old, format!("create them for {new}")),
+        // Another link has made it anew: by the time it has its name, what the old one was called is recorded nowhere.
+        (Some(old), None) if replaced.as_ref() != Some(old) && before.private_link_id != after.private_link_id => {
+            (old, "create them anew, for the name that status shows once Atlas has given it".to_owned())
+        }
+        (Some(_), None) => return None,
+        (None, Some(new)) => (replaced.as_ref()?, format!("create them for {new}")),
+        (None, None) => return None,
+    };
+    let told = after.endpoint_service_name.as_ref() == Some(old);
+    (!told).then(|| {
+        let note = format!("the endpoint service was made anew: VPC endpoints for {old} no longer connect, {advice}");
+        News::warning("ServiceNameChanged", "Observe", note)
+    })
+}
+
+/// The name of the service in whose place the link of this attempt has made, or is to make, the one of `after`.
+fn replaced_name(attempt: Attempt, after: &AtlasPrivateLinkStatus) -> Option<String> {
+    let made = match attempt.write {
+        AttemptedWrite::CreateService => attempt.may_have_made(service_in(after)?),
+        AttemptedWrite::DeleteService { .. } => true,
+        AttemptedWrite::AddEndpoint { .. } | AttemptedWrite::RemoveEndpoint { .. } => false,
+    };
+    attempt.replaces.filter(|_| made)
 }
 
 fn basis(desired: &Desired, observed: &Observed) -> Basis {

@@ -1,6 +1,6 @@
 //! Finds out what is wanted of a link and what is there. Reads only.
 
-use super::{Dependent, Desired, Observed, Recorded, Sharer, delete};
+use super::{Dependent, Desired, Observed, Recorded, Sharer, delete, status::service_in};
 use crate::{
     api::{
         AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, DeletionPolicy, Origin, Reason, Verdict,
@@ -37,7 +37,7 @@ pub async fn resolve(
     subject: Subject,
     care: Care,
 ) -> Result<Situation<AtlasPrivateLink>, Blocked> {
-    let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
+    let attempt = Attempt::of(link);
     let moment = way::moment(ctx, &subject, attempt.as_ref());
     let recorded = recorded(link, &subject, attempt, &moment);
     let desired = desired(ctx, link, subject, recorded)?;
@@ -110,7 +110,7 @@ fn within_reach(ctx: &Context, link: &AtlasPrivateLink, desired: &Desired) -> Re
 
 fn recorded(link: &AtlasPrivateLink, subject: &Subject, attempt: Option<Attempt>, moment: &Moment) -> Recorded {
     let status = link.status.clone().unwrap_or_default();
-    let service = status.private_link_id.as_ref().and_then(|id| id.parse().ok());
+    let service = service_in(&status);
     let tried = attempt.as_ref().filter(|attempt| may_have_effect(attempt, &moment.holder, &moment.attempt));
     Recorded {
         tries: way::tries(&status, subject, tried, |write| match write {
@@ -156,8 +156,7 @@ fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
     let takes_all = endpoint.spec.deletion_policy == Some(DeletionPolicy::Delete);
     let recorded =
         origins.map(|origin| status.claimed(&subject.uid, origin)).any(|origin| takes_all || origin == Origin::Created);
-    let attempted = Attempt::read(endpoint.metadata.annotations.as_ref(), &subject.uid)
-        .is_some_and(|attempt| attempt.refusal.is_none());
+    let attempted = Attempt::of(endpoint).is_some_and(|attempt| attempt.refusal.is_none());
     subject.protected && (recorded || attempted || (subject.deleting && status.origin.is_some()))
 }
 
@@ -178,12 +177,12 @@ fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired)
 
 /// The service that a link's status records.
 fn service_of(link: &AtlasPrivateLink) -> Option<ServiceId> {
-    link.status.as_ref()?.private_link_id.as_ref()?.parse().ok()
+    link.status.as_ref().and_then(service_in)
 }
 
 fn sharer(ctx: &Context, link: &AtlasPrivateLink) -> Sharer {
     let subject = Subject::of(link, link.spec.suspend.unwrap_or_default());
-    let attempt = Attempt::read(link.metadata.annotations.as_ref(), &subject.uid);
+    let attempt = Attempt::of(link);
     let heard = ctx.memories.hearing(&subject.uid).heard.unwrap_or(Heard::Nothing);
     let status = link.status.as_ref().filter(|status| status.private_link_id.is_some());
     let origin = status.and_then(|status| Some(status.claimed(&subject.uid, status.origin?)));

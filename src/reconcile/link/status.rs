@@ -29,6 +29,11 @@ pub fn status(
     status
 }
 
+/// The service that a status records; `None` for what is no id, written by hand, too.
+pub fn service_in(status: &AtlasPrivateLinkStatus) -> Option<ServiceId> {
+    status.private_link_id.as_ref()?.parse().ok()
+}
+
 /// The heir's status with what it inherits; `None` for one that records another service. What is no id, written by hand,
 /// records nothing.
 pub fn inherited(
@@ -36,8 +41,7 @@ pub fn inherited(
     service: ServiceId,
     origin: Origin,
 ) -> Option<AtlasPrivateLinkStatus> {
-    let recorded = before.private_link_id.as_ref().and_then(|id| id.parse::<ServiceId>().ok());
-    let fits = recorded.is_none_or(|recorded| recorded == service);
+    let fits = service_in(before).is_none_or(|recorded| recorded == service);
     fits.then(|| AtlasPrivateLinkStatus {
         private_link_id: Some(service.to_string()),
         origin: Some(origin),

@@ -42,13 +42,7 @@ async fn one_after_another_is_not_more_than_one() {
 #[tokio::test(start_paused = true)]
 async fn an_id_that_is_attached_to_two_services_is_attached_twice() {
     let atlas = atlas();
-    let mut services = Vec::new();
-    for region in ["us-east-1", "us-west-2"] {
-        let body = json!({"providerName": "AWS", "region": region});
-        let made = post(&atlas, &format!("{V2}/endpointService"), body).await.json();
-        services.push(made["id"].as_str().unwrap().to_owned());
-    }
-    pass(200).await;
+    let services = [service(&atlas, "us-east-1").await, service(&atlas, "us-west-2").await];
     let add = async |service: &str| {
         post(&atlas, &format!("{V2}/AWS/endpointService/{service}/endpoint"), json!({"id": VPCE})).await
     };
