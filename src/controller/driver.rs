@@ -175,36 +175,32 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
                 if waits_for_resumption { waiting_suspended(ctx, &subject, before, decision) } else { decision };
             return settle(ctx, &object, decision, read, situation.caller()).await;
         };
-        match K::demand(step) {
-            Demand::Record => {}
-            Demand::Status => {
-                object = write_status(ctx, &object, decision.status).await?;
-                continue;
-            }
+        let demand = K::demand(step);
+        match demand {
             Demand::Atlas(_) if subject.suspended => return suspended(ctx, &object, &subject).await,
-            Demand::Atlas(needed) => {
+            Demand::Atlas(_) => {
                 if let Some(blocked) = held_back(ctx, &object, &subject, situation.caller()) {
                     return stop(ctx, &object, &subject, &blocked).await;
                 }
-                if care < needed || turn.is_none() {
-                    if let (None, Some(caller)) = (&turn, situation.caller()) {
-                        let Some(taken) = ctx.inventory.turn(caller.project).await else {
-                            return Ok(Action::requeue(SHORTLY));
-                        };
-                        turn = Some(taken);
-                    }
-                    let Some(newest) = careful(ctx, object, needed).await? else { return Ok(Action::await_change()) };
-                    (object, care) = (newest, needed);
-                    continue;
-                }
             }
-            Demand::Kubernetes(needed) => {
-                if care < needed {
-                    let Some(newest) = careful(ctx, object, needed).await? else { return Ok(Action::await_change()) };
-                    (object, care) = (newest, needed);
-                    continue;
-                }
+            Demand::Kubernetes(_) | Demand::Status(_) => {}
+        }
+        let needed = demand.care();
+        let out_of_turn = situation.caller().filter(|_| needed > Care::Normal && turn.is_none());
+        if care < needed || out_of_turn.is_some() {
+            if let Some(caller) = out_of_turn {
+                let Some(taken) = ctx.inventory.turn(caller.project).await else {
+                    return Ok(Action::requeue(SHORTLY));
+                };
+                turn = Some(taken);
             }
+            let Some(newest) = careful(ctx, object, needed).await? else { return Ok(Action::await_change()) };
+            (object, care) = (newest, needed);
+            continue;
+        }
+        if let Demand::Status(_) = demand {
+            (object, care) = (write_status(ctx, &object, decision.status).await?, Care::Normal);
+            continue;
         }
         let Some(step) = decision.step else { break };
         tracing::debug!(?step, "taking a step");
@@ -314,7 +310,7 @@ pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::
     let (written, news) = if says_the_same(ctx, object, &status) {
         (object.clone(), Vec::new())
     } else {
-        let news = object.news(&status);
+        let news = object.news(&status, ctx.clock.now());
         let written = write::status(ctx, object, status).await?;
         measure::change(ctx, object, &written, &news);
         (written, news)

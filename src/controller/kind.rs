@@ -56,17 +56,25 @@ pub struct Decision<K: Kind> {
     pub look: Look,
 }
 
-/// What a step asks for before it may be taken.
+/// What a step writes, and the care with which it must be decided. More than [`Care::Normal`] is decided, and done, in the
+/// project's turn: of two objects that leave something to each other, the second one sees what the first has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
-    /// It writes to Kubernetes only; the object's resourceVersion guards it.
-    Record,
-    /// It is a write of the decision's status, after which there is more to decide.
-    Status,
-    /// It writes to Atlas, and must be decided with this care.
-    Atlas(Care),
-    /// It writes to another object, and must be decided with this care.
+    /// To Kubernetes; the object's resourceVersion guards what it says of itself.
     Kubernetes(Care),
+    /// The decision's status, after which there is more to decide.
+    Status(Care),
+    /// To Atlas.
+    Atlas(Care),
+}
+
+impl Demand {
+    /// The care with which the step must be decided.
+    pub fn care(self) -> Care {
+        match self {
+            Self::Kubernetes(care) | Self::Status(care) | Self::Atlas(care) => care,
+        }
+    }
 }
 
 /// What came of a step.
@@ -143,6 +151,6 @@ pub trait Kind:
     fn must_be_protected(&self) -> bool;
     /// Whether what is in Atlas has failed or vanished, so that a pause runs before it is made again.
     fn has_failed(status: &Self::Status) -> bool;
-    /// What is worth telling about the change from one status to the next.
-    fn news(&self, after: &Self::Status) -> Vec<News>;
+    /// What is worth telling about the change from one status to the next, at this time.
+    fn news(&self, after: &Self::Status, now: Timestamp) -> Vec<News>;
 }

@@ -178,10 +178,14 @@ impl Attempt {
     /// Whether none of its requests can arrive at Atlas any more: its only one was answered, or by Atlas' time the last was
     /// sent long ago.
     pub fn is_over(&self, moment: &Moment) -> bool {
-        let until = self.last.saturating_add(HOLD_SIGNED + TOLERANCE).unwrap_or(Timestamp::MAX);
         let sending = moment.attempt.sending_of(self).filter(|_| self.holder == moment.holder);
         let answered = sending.is_some_and(|sending| sending.outcome == SendingOutcome::Answered);
-        moment.atlas_time > until || (answered && !self.repeated)
+        self.is_past(moment.atlas_time) || (answered && !self.repeated)
+    }
+
+    /// Whether, at this time of Atlas', the last of its requests was sent so long ago that it cannot arrive any more.
+    pub fn is_past(&self, time: Timestamp) -> bool {
+        time > self.last.saturating_add(HOLD_SIGNED + TOLERANCE).unwrap_or(Timestamp::MAX)
     }
 
     /// The record once Atlas has refused its only request.
@@ -200,8 +204,7 @@ impl Attempt {
     pub fn was_over(&self, read: Sent, moment: &Moment) -> bool {
         let ago =
             SignedDuration::try_from(moment.now.saturating_duration_since(read.at)).unwrap_or(SignedDuration::MAX);
-        let then = moment.atlas_time.saturating_sub(ago).unwrap_or(Timestamp::MIN);
-        then > self.last.saturating_add(HOLD_SIGNED + TOLERANCE).unwrap_or(Timestamp::MAX)
+        self.is_past(moment.atlas_time.saturating_sub(ago).unwrap_or(Timestamp::MIN))
     }
 
     /// What Atlas said when it refused this very write for good, unless the object has been edited since.
@@ -237,6 +240,11 @@ impl Attempt {
     /// Whether it is to remove this, and Atlas did not refuse it.
     pub fn may_remove(&self, target: &Attachment) -> bool {
         self.refusal.is_none() && self.write == AttemptedWrite::remove(target)
+    }
+
+    /// Whether it is to delete this service, and Atlas did not refuse it.
+    pub fn may_delete(&self, service: ServiceId) -> bool {
+        self.refusal.is_none() && self.write == AttemptedWrite::DeleteService { service }
     }
 
     /// Whether `id` can be what this attempt made: not shown before, and made in its time.

@@ -56,7 +56,8 @@ pub struct Claim {
     pub origin: Option<Origin>,
     /// Suspended, with nothing recorded: it will not record what it shares, so it is given all of it when it inherits.
     pub blank: bool,
-    /// It has only the remains of it, and asks for it no more: what is gone, it does not bring back.
+    /// It has only the remains of it, and asks for it no more: it hands them over or takes them away, and neither mends
+    /// them nor brings back what is gone.
     pub discards: bool,
 }
 
@@ -116,7 +117,8 @@ impl Claim {
 
 /// Who owns the key, as far as a live object that has listed the project is concerned: `None` means that it is itself.
 pub fn owner<'a>(own: &Claim, others: &'a [Claim]) -> Option<&'a Claim> {
-    let best = others.iter().filter(|other| other.counts() && other.may_own()).max_by_key(|other| other.rank())?;
+    let cares = |other: &&Claim| other.counts() && other.may_own() && !other.discards;
+    let best = others.iter().filter(cares).max_by_key(|other| other.rank())?;
     (!own.may_own() || best.rank() > own.rank()).then_some(best)
 }
 
@@ -256,19 +258,20 @@ mod tests {
             select(vec![AdoptOrCreate, CreateOnly, AdoptOnly]),
             select(vec![None, Some(Origin::Created), Some(Origin::Adopted)]),
             select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]),
-            any::<bool>(),
-            any::<bool>(),
+            (any::<bool>(), any::<bool>(), any::<bool>()),
             0..3i64,
         );
         prop::collection::vec(one, 1..6).prop_map(|all| {
-            let claims =
-                all.into_iter().enumerate().map(|(n, (adoption, origin, heard, live, suspended, second))| Claim {
+            let claims = all.into_iter().enumerate().map(
+                |(n, (adoption, origin, heard, (live, suspended, retires), second))| Claim {
                     live,
+                    discards: retires && origin.is_some(),
                     suspended,
                     heard,
                     blank: suspended && origin.is_none(),
                     ..claim(&format!("uid-{n}"), second, adoption, origin)
-                });
+                },
+            );
             claims.collect()
         })
     }
@@ -281,7 +284,8 @@ mod tests {
     proptest! {
         #[test]
         fn one_owner_for_a_key(claims in claims()) {
-            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts()).collect();
+            // Who is rid of it asks nobody, and is asked by nobody.
+            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts() && !claim.discards).collect();
             let owners: Vec<_> = counting
                 .iter()
                 .filter(|own| own.may_own() && owner(own, &without(&claims, own)).is_none())

@@ -31,7 +31,7 @@ fn known(world: &World, endpoint: &str, standing: Known) {
     world.change(Change::DeclareEndpoint { endpoint: endpoint.to_owned(), standing });
 }
 
-fn ask_again(world: &World, plural: &str, name: &str, value: &str) {
+pub fn ask_again(world: &World, plural: &str, name: &str, value: &str) {
     world.kube.patch(plural, NAMESPACE, name, json!({"metadata": {"annotations": {REQUEST: value}}})).unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! What a plan for an endpoint may look at, and what it can read from it. Pure.
 
-use super::{Attachment, Desired, Facts, Held, Observed, Plan, Step, lists};
+use super::{Attachment, Desired, Facts, Observed, Plan, Step, lists};
 use crate::{
     api::{AdoptionPolicy, Origin, Reason, Verdict},
     atlas::{ids::ServiceId, model::Service},
@@ -75,15 +75,12 @@ impl<'a> Case<'a> {
         all.filter(|(other, _)| other == attachment).map(|(_, claim)| claim.clone()).collect()
     }
 
-    /// The other object that owns what this one has, given how it came by it.
-    pub(super) fn owner_of(&self, held: &Held) -> Option<String> {
-        self.name_owner(Some(held.origin), &self.others_of(&held.attachment))
-    }
-
-    pub(super) fn name_owner(&self, origin: Option<Origin>, others: &[Claim]) -> Option<String> {
+    /// The other object that owns it, given how this one came by it.
+    pub(super) fn owner_of(&self, attachment: &Attachment, origin: Option<Origin>) -> Option<String> {
         let subject = &self.desired.subject;
         let own = Claim::of(subject, Heard::Listed, AdoptionPolicy::AdoptOrCreate, origin);
-        ownership::owner(&own, others).map(|owner| owner.seen_from(&subject.object.namespace))
+        let others = self.others_of(attachment);
+        ownership::owner(&own, &others).map(|owner| owner.seen_from(&subject.object.namespace))
     }
 
     pub(super) fn saying(&self, verdict: Verdict, look: Look) -> Plan {
@@ -134,7 +131,14 @@ impl<'a> Case<'a> {
     pub(super) fn reading_while_another_writes(&self, plan: Plan) -> Plan {
         let writes = match &plan.step {
             Some(Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_)) => true,
-            Some(Step::Protect | Step::Retire | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_))
+            Some(
+                Step::Protect
+                | Step::Retire
+                | Step::Leave(_)
+                | Step::RecordRefusal(_)
+                | Step::HandOver(..)
+                | Step::LetGo(_),
+            )
             | None => false,
         };
         if writes && self.is_written_elsewhere() { Plan { step: None, look: Look::Poll, ..plan } } else { plan }

@@ -50,7 +50,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn available(&self, held: &Held) -> Plan {
-        let message = match self.owner_of(held) {
+        let message = match self.owner_of(&held.attachment, Some(held.origin)) {
             Some(owner) => format!("connected; it is shared, and owned by {owner}"),
             None => "connected".to_owned(),
         };
@@ -76,7 +76,7 @@ impl<'a> Case<'a> {
         match ownership::succession(&self.others_of(&old.attachment)) {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
             ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
-            ownership::Succession::Owned(_) => dropped,
+            ownership::Succession::Owned(owner) => Plan { step: Some(Step::Leave(owner.object.clone())), ..dropped },
             ownership::Succession::HandOver(heir) => {
                 Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan }
             }
@@ -92,7 +92,7 @@ impl<'a> Case<'a> {
     /// Rule 5, for endpoints.
     pub(super) fn rejected(&self, held: &Held, endpoint: &Endpoint) -> Plan {
         let said = endpoint.error_message.as_deref().unwrap_or("Atlas gives no cause").trim_end_matches('.');
-        if let Some(owner) = self.owner_of(held) {
+        if let Some(owner) = self.owner_of(&held.attachment, Some(held.origin)) {
             let message = format!("the endpoint was rejected ({said}); its owner, {owner}, has to mend it");
             return self.reconciling(Reason::WaitingForService, message, Look::Resync);
         }

@@ -69,7 +69,9 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     if let Some((_, attempted)) = case.unsettled_attempt() {
         if case.is_listed(&attempted) && case.origin_of(&attempted) == Origin::Created {
             let made = Held { attachment: attempted, origin: Origin::Created };
-            if recorded.held.is_none() {
+            // What it had adopted was gone, and is its own now.
+            all.retain(|held| held.attachment != made.attachment);
+            if recorded.held.as_ref().is_none_or(|held| held.attachment == made.attachment) {
                 facts = Facts::Restored(made.clone());
                 all.insert(0, made);
             } else {

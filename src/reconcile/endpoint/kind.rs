@@ -1,7 +1,8 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Desired, Observed, Parting, Plan, Step, plan, resolve,
+    Attachment, Desired, Observed, Parting, Plan, Step, plan,
+    resolve::{self, attached},
     status::{inherited, status},
 };
 use crate::{
@@ -15,13 +16,7 @@ use crate::{
         objects::{Objects, Watched},
         send, write,
     },
-    reconcile::{
-        Farewell, Look, Moment, Subject,
-        attempt::{Attempt, AttemptedWrite},
-        blocked::Blocked,
-        policy::Disposal,
-        report,
-    },
+    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, policy::Disposal, report},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -94,8 +89,12 @@ impl Kind for AtlasInterfaceEndpoint {
 
     fn demand(step: &Step) -> Demand {
         match step {
-            Step::Protect | Step::RecordRefusal(_) | Step::LetGo(_) => Demand::Record,
-            Step::Retire => Demand::Status,
+            Step::LetGo(partings) if partings.iter().any(|parting| parting.farewell == Farewell::HandedOver) => {
+                Demand::Kubernetes(Care::EverythingNow)
+            }
+            Step::Protect | Step::RecordRefusal(_) | Step::LetGo(_) => Demand::Kubernetes(Care::Normal),
+            Step::Retire => Demand::Status(Care::Normal),
+            Step::Leave(_) => Demand::Status(Care::EverythingNow),
             Step::Add(..) => Demand::Atlas(Care::AtlasNow),
             Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_) => Demand::Atlas(Care::EverythingNow),
             Step::HandOver(..) => Demand::Kubernetes(Care::EverythingNow),
@@ -145,7 +144,7 @@ impl Kind for AtlasInterfaceEndpoint {
                 Ok(send::unrecorded(ctx, self, call).await)
             }
             // The driver writes the status; without a look at Atlas no plan has one of the others.
-            (Step::Retire, _) => changed(self.clone()),
+            (Step::Retire | Step::Leave(_), _) => changed(self.clone()),
             (Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_), Seen::Cluster(_)) => {
                 changed(self.clone())
             }
@@ -163,7 +162,7 @@ impl Kind for AtlasInterfaceEndpoint {
         failed.iter().any(|failed| status.connection_status.as_deref() == Some(failed.as_str()))
     }
 
-    fn news(&self, after: &Self::Status) -> Vec<News> {
+    fn news(&self, after: &Self::Status, now: Timestamp) -> Vec<News> {
         let before = self.status.clone().unwrap_or_default();
         let mut news = Vec::new();
         let endpoint = after.interface_endpoint_id.as_deref().unwrap_or_default();
@@ -172,7 +171,7 @@ impl Kind for AtlasInterfaceEndpoint {
             news.push(News::normal("Adopted", "Adopt", format!("{endpoint} was attached already")));
         }
         let vanished = before.connection_status.is_some() && after.connection_status.is_none();
-        if same && vanished && !self.removes(endpoint) {
+        if same && vanished && !self.removes(&before, now) {
             news.push(News::warning(
                 "EndpointGone",
                 "Observe",
@@ -201,18 +200,14 @@ impl AtlasInterfaceEndpoint {
         ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name)
     }
 
-    /// Whether its last request was to detach this endpoint.
-    fn removes(&self, id: &str) -> bool {
-        let attempt = Attempt::of(self);
-        match attempt.map(|attempt| attempt.write) {
-            Some(AttemptedWrite::RemoveEndpoint { endpoint, .. }) => endpoint.to_string() == id,
-            Some(
-                AttemptedWrite::AddEndpoint { .. }
-                | AttemptedWrite::CreateService
-                | AttemptedWrite::DeleteService { .. },
-            )
-            | None => false,
-        }
+    /// Whether it is detaching what `status` shows: it has asked for that, and it was seen to go or may be going unseen.
+    fn removes(&self, status: &AtlasInterfaceEndpointStatus, now: Timestamp) -> bool {
+        let (held, _) = attached(status, &Subject::of(self, self.is_suspended()));
+        let going = status.delete_requested == Some(true)
+            || status.connection_status.as_deref() == Some(ConnectionStatus::Deleting.as_str());
+        Attempt::of(self)
+            .zip(held)
+            .is_some_and(|(attempt, held)| attempt.may_remove(&held.attachment) && (going || !attempt.is_past(now)))
     }
 
     async fn add(

@@ -128,6 +128,8 @@ pub enum Step {
     /// Record in status that the old endpoint is to be detached later, or is wanted again, or that it has vanished, or
     /// whose the new one is.
     Retire,
+    /// The same, of an old endpoint that this object also has, and goes on to look after.
+    Leave(ObjectName),
     /// Record the attempt, then attach the endpoint.
     Add(Attachment, Attempt),
     /// Record the attempt, then detach a rejected endpoint in order to attach it again.

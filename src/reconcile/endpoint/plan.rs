@@ -179,9 +179,7 @@ impl<'a> Case<'a> {
     pub(super) fn adds(&self, target: &Attachment, service: &Service) -> Plan {
         // As the others see it: what it has created and what is gone is still its own to attach again.
         let own = self.desired.recorded.held.iter().find(|held| held.attachment == *target);
-        let mut others = self.others_of(target);
-        others.retain(|other| !other.discards);
-        if let Some(owner) = self.name_owner(own.map(|held| held.origin), &others) {
+        if let Some(owner) = self.owner_of(target, own.map(|held| held.origin)) {
             return self.reconciling(
                 Reason::WaitingForService,
                 format!("waiting for {owner}, which owns it, to attach the endpoint"),

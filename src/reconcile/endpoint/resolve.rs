@@ -73,8 +73,8 @@ pub async fn resolve(
     way::hear(ctx, &desired.subject.uid, way::heard(&seen), desired.target.clone(), false);
     let Sight { services, caller, endpoint } = seen?;
     way::confirm(ctx, &desired.subject, endpoint.as_ref().map_or(services.read, |endpoint| endpoint.read));
-    let (others, unheard) = sharers::others(ctx, &desired, &link, object, care).await?;
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
+    let (others, unheard) = sharers::others(ctx, &desired, &link, object, care, moment.atlas_time).await?;
     let observed = Observed { services, endpoint, others, unheard };
     Ok(Situation { desired, moment, seen: Seen::Atlas(Box::new(observed), caller) })
 }

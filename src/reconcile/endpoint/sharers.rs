@@ -18,6 +18,7 @@ use crate::{
         ownership::{Claim, Heard},
     },
 };
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 pub(super) type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
@@ -29,6 +30,7 @@ pub(super) async fn others(
     link: &Link,
     object: &AtlasInterfaceEndpoint,
     care: Care,
+    atlas_time: Timestamp,
 ) -> Result<Others, Blocked> {
     let endpoints = ctx.endpoints.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
@@ -48,7 +50,7 @@ pub(super) async fn others(
         if may_share && !has_answered(ctx, &hearing, other_link, key.as_ref()) {
             unheard.push(claim(&subject, Heard::Nothing, None));
         }
-        named.extend(attachments(other, &subject, &hearing));
+        named.extend(attachments(other, &subject, &hearing, atlas_time));
     }
     Ok((named, unheard))
 }
@@ -111,15 +113,23 @@ fn has_answered(
 }
 
 /// What an object names: what its status records, what is retiring, and what it was found to want.
-fn attachments(other: &AtlasInterfaceEndpoint, subject: &Subject, hearing: &Hearing) -> Vec<(Attachment, Claim)> {
+pub(super) fn attachments(
+    other: &AtlasInterfaceEndpoint,
+    subject: &Subject,
+    hearing: &Hearing,
+    atlas_time: Timestamp,
+) -> Vec<(Attachment, Claim)> {
     let attempt = Attempt::of(other);
     let (held, retiring) = attached(&other.status.clone().unwrap_or_default(), subject);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let has = |held: &Held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)));
+    let wants = wanted(other).or_else(|| hearing.target.as_ref().map(|target| target.endpoint.clone()));
+    // While its request to detach it may arrive, nobody else attaches it anew; and what it wants again is its own.
     let discards = |old: &Held| {
         let (attachment, claim) = has(old);
-        let removes = attempt.as_ref().is_some_and(|attempt| attempt.may_remove(&attachment));
-        (attachment, Claim { discards: !removes, ..claim })
+        let removes = |attempt: &Attempt| attempt.may_remove(&attachment) && !attempt.is_past(atlas_time);
+        let keeps = attempt.as_ref().is_some_and(removes) || wants.as_ref() == Some(&attachment.endpoint);
+        (attachment, Claim { discards: !keeps, ..claim })
     };
     let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(discards)).collect();
     // What was made for a service that is gone is never attached to the next one.

@@ -81,8 +81,8 @@ impl Kind for AtlasPrivateLink {
 
     fn demand(step: &Step) -> Demand {
         match step {
-            Step::Protect | Step::RecordRefusal(_) => Demand::Record,
-            Step::RecordService => Demand::Status,
+            Step::Protect | Step::RecordRefusal(_) => Demand::Kubernetes(Care::Normal),
+            Step::RecordService => Demand::Status(Care::Normal),
             // An endpoint that names this link may just have attached something.
             Step::LetGo(_) => Demand::Kubernetes(Care::EverythingNow),
             Step::Create(_) => Demand::Atlas(Care::AtlasNow),
@@ -136,7 +136,7 @@ impl Kind for AtlasPrivateLink {
         vanished || status.state.as_deref() == Some(ServiceState::Failed.as_str())
     }
 
-    fn news(&self, after: &Self::Status) -> Vec<News> {
+    fn news(&self, after: &Self::Status, now: Timestamp) -> Vec<News> {
         let before = self.status.clone().unwrap_or_default();
         let mut news = Vec::new();
         let service = after.private_link_id.as_deref().unwrap_or_default();
@@ -150,8 +150,11 @@ impl Kind for AtlasPrivateLink {
             ));
         }
         let attempt = Attempt::of(self);
-        let deletes = |attempt: &Attempt| matches!(attempt.write, AttemptedWrite::DeleteService { .. });
-        let own_doing = attempt.as_ref().is_some_and(deletes);
+        let going = before.state.as_deref() == Some(ServiceState::Deleting.as_str());
+        let own_doing = attempt
+            .as_ref()
+            .zip(service_in(&before))
+            .is_some_and(|(attempt, service)| attempt.may_delete(service) && (going || !attempt.is_past(now)));
         if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() && !own_doing {
             news.push(News::warning(
                 "ServiceGone",

@@ -403,8 +403,8 @@ pub const MUTANTS: [Mutant; 58] = [
         name: "nobody waits for a request that may still arrive",
         edits: &[Edit {
             file: "src/reconcile/attempt.rs",
-            old: "        moment.atlas_time > until || (answered && !self.repeated)",
-            new: "        moment.atlas_time > until || answered || self.first <= self.last",
+            old: "        self.is_past(moment.atlas_time) || (answered && !self.repeated)",
+            new: "        self.is_past(moment.atlas_time) || answered || self.first <= self.last",
         }],
         only: "/found/",
     },

@@ -76,6 +76,21 @@ fn rule_4_what_is_retiring_goes_too() {
     assert_eq!(left.plan().step, let_go(&[(1, Farewell::Deleted), (2, Farewell::Kept)]));
 }
 
+/// What it had adopted was gone, and its own request, which was not answered, has attached it anew.
+#[test]
+fn rule_4_what_it_attached_anew_is_one_thing_and_its_own() {
+    let attempt = addition(&here(), &attachment(1));
+    let anew = leaving(Origin::Adopted, Disposal::DeleteCreated).attempting(attempt.clone()).with(|it| {
+        let outcome = SendingOutcome::Unanswered { ended: sequence(90) };
+        it.moment.attempt = sending(&attempt, it.moment.now - seconds(40), outcome);
+    });
+    let plan = anew.plan();
+    assert_eq!(plan.step, Some(Step::Remove(attachment(1))));
+    assert_eq!(plan.facts, Facts::Restored(held(1, Origin::Created)));
+    let owned = anew.sharing(&attachment(1), Claim { discards: true, ..claim("other", Some(Origin::Created)) });
+    assert_eq!(owned.plan().step, let_go(&[(1, Farewell::HandedOver)]));
+}
+
 #[test]
 fn rule_4_retain_needs_no_atlas() {
     let alone = |scene: Scene| delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step);

@@ -1,5 +1,6 @@
 mod deletion;
 mod live;
+mod objects;
 mod properties;
 mod replacing;
 mod status;

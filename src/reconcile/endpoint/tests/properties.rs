@@ -1,10 +1,10 @@
 //! Whatever is recorded, observed and remembered: what never happens to an endpoint.
 
 use crate::{
-    api::{Origin, Standing, Verdict},
+    api::{Origin, Reason, Standing, Verdict},
     atlas::model::{ConnectionStatus, ServiceState},
     reconcile::{
-        Farewell,
+        Farewell, Look,
         attempt::{Attempt, AttemptMemory, AttemptedWrite, HOLD, Sending, SendingOutcome},
         endpoint::{
             Attachment, Held, Parting, Step,
@@ -69,10 +69,12 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
 
 fn others() -> impl Strategy<Value = Vec<(Attachment, Claim)>> {
     let heard = select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]);
-    vec((attachments(), option::of(origins()), any::<bool>(), heard, 0..2000i64), 0..3).prop_map(|all| {
-        let claims = all.into_iter().enumerate().map(|(n, (attachment, origin, live, heard, age))| {
+    let one = (attachments(), option::of(origins()), any::<bool>(), heard, 0..2000i64, any::<bool>());
+    vec(one, 0..3).prop_map(|all| {
+        let claims = all.into_iter().enumerate().map(|(n, (attachment, origin, live, heard, age, retires))| {
             let claim = claim(&format!("other-{n}"), origin);
-            (attachment, Claim { live, heard, created: second(NOW - age), ..claim })
+            let discards = retires && origin.is_some();
+            (attachment, Claim { live, heard, discards, created: second(NOW - age), ..claim })
         });
         claims.collect()
     })
@@ -115,7 +117,8 @@ prop_compose! {
             it.desired.disposal = disposal;
             (it.desired.subject.protected, it.desired.link_leaving) = (protected, link_leaving);
             it.desired.recorded.tries = tries;
-            it.desired.recorded.retiring = retiring.into_iter().filter(|old| Some(old) != held.as_ref()).collect();
+            let holds = |old: &Held| held.as_ref().is_some_and(|held| held.attachment == old.attachment);
+            it.desired.recorded.retiring = retiring.into_iter().filter(|old| !holds(old)).collect();
             it.desired.recorded.held = held;
             it.moment.attempt = memory(attempt.as_ref(), sent, noticed);
             it.desired.recorded.attempt = attempt;
@@ -156,12 +159,18 @@ impl Scene {
         self.observed.others.iter().any(|(of, claim)| of == attachment && claim.origin == Some(Origin::Created))
     }
 
+    /// By one that has not merely the remains of it.
+    fn is_made_by_another(&self, attachment: &Attachment) -> bool {
+        let made = |claim: &Claim| claim.origin == Some(Origin::Created) && !claim.discards;
+        self.observed.others.iter().any(|(of, claim)| of == attachment && made(claim))
+    }
+
     /// Rule 2, told anew: whether an unanswered attempt may have attached it.
     fn may_be_added_by_the_attempt(&self, attachment: &Attachment) -> bool {
         let attempted = self
             .attempted()
             .is_some_and(|(attempt, attempted, adds)| adds && attempted == *attachment && attempt.refusal.is_none());
-        attempted && !self.is_claimed(attachment)
+        attempted && !self.is_made_by_another(attachment)
     }
 
     fn records(&self, attachment: &Attachment) -> Vec<Origin> {
@@ -175,7 +184,7 @@ impl Scene {
         let Some((attempt, attempted, adds)) = self.attempted() else { return false };
         let young = self.moment.attempt.foreign.as_ref().is_none_or(|(_, _, since)| now() < *since + HOLD);
         let seen = if adds {
-            let found = self.is_listed(&attempted) && !self.is_claimed(&attempted);
+            let found = self.is_listed(&attempted) && !self.is_made_by_another(&attempted);
             found || self.records(&attempted).contains(&Origin::Created)
         } else {
             !self.is_listed(&attempted)
@@ -189,9 +198,13 @@ fn removed(step: Option<&Step>) -> Option<(&Attachment, bool)> {
     match step? {
         Step::Remove(attachment) => Some((attachment, true)),
         Step::RemoveFailed(attachment, _) | Step::RemoveRetired(attachment, _) => Some((attachment, false)),
-        Step::Protect | Step::Retire | Step::Add(..) | Step::RecordRefusal(_) | Step::HandOver(..) | Step::LetGo(_) => {
-            None
-        }
+        Step::Protect
+        | Step::Retire
+        | Step::Leave(_)
+        | Step::Add(..)
+        | Step::RecordRefusal(_)
+        | Step::HandOver(..)
+        | Step::LetGo(_) => None,
     }
 }
 
@@ -293,10 +306,29 @@ proptest! {
     }
 
     #[test]
+    fn rule_7_nobody_waits_for_one_that_only_wants_to_be_rid_of_it(scene in scenes()) {
+        let mut alone = scene.clone();
+        alone.observed.others.retain(|(_, claim)| !claim.discards);
+        let (plan, alone) = (scene.plan(), alone.plan());
+        let waits = plan.verdict.reason == Reason::WaitingForService && plan.look == Look::Resync;
+        prop_assert!(!waits || alone.verdict.reason == Reason::WaitingForService, "{plan:?}");
+    }
+
+    #[test]
+    fn rule_4_of_each_attachment_it_is_told_once(scene in scenes()) {
+        let Some(Step::LetGo(partings)) = scene.plan().step else { return Ok(()) };
+        let mut told: Vec<_> = partings.iter().map(|parting| &parting.attachment).collect();
+        let all = told.len();
+        told.sort();
+        told.dedup();
+        prop_assert_eq!(told.len(), all, "{:?}", partings);
+    }
+
+    #[test]
     fn a_plan_is_stable_on_its_own_status(scene in scenes()) {
         // What is due only waits for its status to be told.
         let now = scene.plan();
-        if now.step.is_some() || now.look == crate::reconcile::Look::At(scene.moment.now) {
+        if now.step.is_some() || now.look == Look::At(scene.moment.now) {
             return Ok(());
         }
         let status = scene.status();

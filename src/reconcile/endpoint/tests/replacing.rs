@@ -102,8 +102,9 @@ fn rule_6_an_old_one_that_another_shares_is_handed_over() {
     let heir = |origin| claim("heir", Some(origin));
     let plan = replaced(Origin::Created).sharing(&attachment(2), heir(Origin::Adopted)).plan();
     assert_eq!(plan.step, Some(Step::HandOver(heir(Origin::Adopted).object, held(2, Origin::Created))));
-    let owned = replaced(Origin::Created).sharing(&attachment(2), heir(Origin::Created)).plan();
-    assert_eq!((owned.step, owned.retiring.len()), (Some(Step::Retire), 0));
+    let owner = heir(Origin::Created);
+    let owned = replaced(Origin::Created).sharing(&attachment(2), owner.clone()).plan();
+    assert_eq!((owned.step, owned.retiring.len()), (Some(Step::Leave(owner.object)), 0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 mod creation;
 mod deletion;
 mod live;
+mod objects;
 mod properties;
 mod status;
 
