@@ -30,7 +30,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// How many steps one reconcile takes at most. Nothing needs as many: what takes them is done again and again.
+/// How many steps one reconcile takes at most. Hardly anything needs as many: what takes them is done again and again.
 const STEPS: usize = 8;
 /// How long one reconcile may take, waiting for the project's turn included.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -199,7 +199,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             continue;
         }
         if let Demand::Status(_) = demand {
-            (object, care) = (write_status(ctx, &object, decision.status).await?, Care::Normal);
+            object = write_status(ctx, &object, decision.status).await?;
             continue;
         }
         let Some(step) = decision.step else { break };
@@ -215,7 +215,10 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
                 return failed(ctx, &*changed, &subject, situation.caller(), &failure).await;
             }
         }
-        care = Care::Normal;
+        // What Atlas was asked for shows in a new look; what comes next is decided as carefully once it is due.
+        if let Demand::Atlas(_) = demand {
+            care = Care::Normal;
+        }
     }
     Err(Trouble::Lagging)
 }

@@ -25,6 +25,9 @@ pub const HOLD: Duration = Duration::from_secs(90);
 const HOLD_SIGNED: SignedDuration = SignedDuration::from_secs(90);
 /// How far Atlas' second of creation may lie outside the time between an attempt and its deadline.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
+/// What goes later than this after it was to be removed, without having been seen to go, is somebody else's doing: Atlas
+/// takes some minutes, and may not be reached for some more.
+const LONGEST_REMOVAL: SignedDuration = SignedDuration::from_hours(1);
 const DEADLINE_SIGNED: SignedDuration = SignedDuration::from_secs(30);
 
 /// Names one run of the operator: another run, of this host or any other, is another holder.
@@ -242,9 +245,11 @@ impl Attempt {
         self.refusal.is_none() && self.write == AttemptedWrite::remove(target)
     }
 
-    /// Whether it is to delete this service, and Atlas did not refuse it.
-    pub fn may_delete(&self, service: ServiceId) -> bool {
-        self.refusal.is_none() && self.write == AttemptedWrite::DeleteService { service }
+    /// Whether it may be its doing that what `removal` takes away is gone by now: Atlas did not refuse it, and it was seen to
+    /// go (`going`) or the request is not long ago. Our clock will do: an event is all that hangs on it.
+    pub fn may_have_done(&self, removal: &AttemptedWrite, going: bool, now: Timestamp) -> bool {
+        let lately = now.duration_since(self.last) < LONGEST_REMOVAL;
+        self.refusal.is_none() && self.write == *removal && (going || lately)
     }
 
     /// Whether `id` can be what this attempt made: not shown before, and made in its time.

@@ -155,7 +155,9 @@ pub fn succession(others: &[Claim]) -> Succession<'_> {
     if !waiting.is_empty() {
         return Succession::WaitFor(waiting);
     }
-    let heir = others.iter().filter(|other| other.counts() && other.may_inherit()).max_by_key(|other| other.rank());
+    // Who still uses it comes before who is rid of it.
+    let heirs = others.iter().filter(|other| other.counts() && other.may_inherit());
+    let heir = heirs.max_by_key(|other| (!other.discards, other.rank()));
     if let Some(heir) = heir {
         return Succession::HandOver(heir);
     }
@@ -238,6 +240,8 @@ mod tests {
         assert_eq!(succession(std::slice::from_ref(&heir)), Succession::HandOver(&heir));
         let lacking = Claim { heard: Heard::Lacking, ..claim("d", 1, AdoptOrCreate, None) };
         assert_eq!(succession(std::slice::from_ref(&lacking)), Succession::Free);
+        let older = Claim { discards: true, ..claim("rid of it", 0, AdoptOrCreate, Some(Origin::Adopted)) };
+        assert_eq!(succession(&[older, heir.clone()]), Succession::HandOver(&heir));
         let blank = Claim { blank: true, ..unrecorded };
         assert_eq!(succession(std::slice::from_ref(&blank)), Succession::HandOver(&blank));
         let create_only = claim("e", 1, CreateOnly, None);

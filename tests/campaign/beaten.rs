@@ -66,7 +66,7 @@ async fn whole_life(world: &World) -> Course {
     get_ready(world).await;
     world.pass(RESYNC).await;
     let outcome = oracle::outcome(world);
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     delete_both(world);
     eventually(world, PATIENCE, "both gone", World::is_empty).await;
     Course::of(outcome, world)

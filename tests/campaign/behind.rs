@@ -199,7 +199,7 @@ pub async fn is_mended(world: &World) -> Value {
     }
     assert!(both_are_ready(world), "{}", world.picture());
     let middle = but_for_others(oracle::outcome(world));
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     delete_both(world);
     are_let_go(world).await;
     middle

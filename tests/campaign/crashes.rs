@@ -247,7 +247,7 @@ async fn lives_on(world: &World, faultless: &Course) {
     get_ready(world).await;
     world.pass(RESYNC).await;
     assert_eq!(oracle::outcome(world), faultless.middle);
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     delete_both(world);
     end(world).await;
 }
@@ -260,7 +260,7 @@ async fn settles(world: &World) {
     };
     eventually(world, 45 * MINUTE, "Ready, or in need of another VPC endpoint", settled).await;
     world.pass(RESYNC).await;
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     assert!(settled(world), "{}", world.picture());
     delete_both(world);
     end(world).await;
@@ -278,7 +278,7 @@ async fn ends_with_its_namespace(world: &World) {
     eventually(world, 45 * MINUTE, "gone, or says why not", told).await;
     // What the dead one has still on its way arrives.
     world.pass(MINUTE).await;
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     assert!(told(world), "{}", world.picture());
     // What stands in Atlas has somebody here who tells of it.
     let attached = ours(world).iter().any(|service| service["endpoints"][0].is_object());

@@ -148,7 +148,7 @@ async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
     oracle::created(&world, 1, 1);
     world.pass(RESYNC).await;
     assert_eq!(oracle::outcome(&world), faultless.middle);
-    oracle::quiet_hour(&world).await;
+    oracle::quiet_resync(&world).await;
     if plan.half == Half::Unmaking {
         plan.strike(&world);
     }

@@ -59,8 +59,12 @@ mod touched;
 mod twins;
 mod ways;
 
+use mimalloc::MiMalloc;
 use plan::Plan;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Plans that are made together, for they share a life without a disturbance.
 type Group = fn() -> Vec<Plan>;

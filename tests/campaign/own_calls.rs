@@ -189,8 +189,8 @@ async fn eventful_life(world: &World) -> Course {
     world.pass(SETTLED).await;
     assert_eq!(deletes(world), Vec::<String>::new(), "a DELETE reached Atlas");
     let outcome = oracle::outcome(world);
-    oracle::quiet_hour(world).await;
-    assert_eq!(oracle::outcome(world), outcome, "after a quiet hour");
+    oracle::quiet_resync(world).await;
+    assert_eq!(oracle::outcome(world), outcome, "after a quiet time");
     delete(world, [(LINKS, "orders-new"), (ENDPOINTS, "orders-b")]);
     eventually(world, PATIENCE, "all gone", World::is_empty).await;
     oracle::nothing_left(world);

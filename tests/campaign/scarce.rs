@@ -32,7 +32,7 @@ async fn whole_life(world: &World) -> Course {
     eventually(world, PATIENCE, "both Ready", both_are_ready).await;
     world.pass(2 * RESYNC).await;
     let outcome = oracle::outcome(world);
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     delete_both(world);
     eventually(world, PATIENCE, "both gone", World::is_empty).await;
     oracle::nothing_left(world);

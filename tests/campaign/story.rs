@@ -97,7 +97,7 @@ impl Story {
         let origin = if self.adopts() { "Adopted" } else { "Created" };
         let stand = all_objects(world).iter().all(|(_, object)| object["status"]["origin"] == origin);
         assert!(stand && all_are_ready(world), "{outcome:#}");
-        oracle::quiet_hour(world).await;
+        oracle::quiet_resync(world).await;
         delete_all(world);
         eventually(world, PATIENCE, "all gone", World::is_empty).await;
         Course::of(outcome, world)

@@ -118,7 +118,7 @@ async fn whole_life(world: &World, halfway: impl FnOnce()) -> Course {
     world.pass(RESYNC).await;
     halfway();
     let outcome = without_hold(oracle::outcome(world));
-    oracle::quiet_hour(world).await;
+    oracle::quiet_resync(world).await;
     delete_both(world);
     eventually(world, PATIENCE, "both let go", all_are_let_go).await;
     lift(world);

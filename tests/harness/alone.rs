@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Runs it in a paused time of its own, and tells with which words it failed.
 pub fn alone<F: Future>(run: impl FnOnce() -> F) -> Result<F::Output, String> {
     caught(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(run())
     })
 }

@@ -79,12 +79,19 @@ impl Told {
 
     /// How many reconciles have panicked, of all operators.
     pub fn panics(&self) -> u64 {
+        self.count(|line| line.contains("reconcile_errors") && line.contains("class=\"panic\""))
+    }
+
+    /// How many reconciles have ended, of all operators.
+    pub fn reconciles(&self) -> u64 {
+        self.count(|line| line.contains("reconcile_duration_seconds_count"))
+    }
+
+    /// The sum of those lines of the metrics.
+    fn count(&self, wanted: impl Fn(&str) -> bool) -> u64 {
         let pages = self.pages();
-        let lines = pages.iter().flat_map(|page| page.lines());
-        let of_panics = lines.filter(|line| line.contains("reconcile_errors") && line.contains("class=\"panic\""));
-        of_panics
-            .map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count"))
-            .sum()
+        let lines = pages.iter().flat_map(|page| page.lines()).filter(|line| !line.starts_with('#') && wanted(line));
+        lines.map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count")).sum()
     }
 
     /// Every place where a secret was shown.

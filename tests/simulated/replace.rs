@@ -193,6 +193,20 @@ async fn what_was_detached_by_one_that_is_suspended_since_another_resource_attac
     sharers_go(&world).await;
 }
 
+/// Whoever waits for it hears at once that its owner is rid of it.
+#[tokio::test(start_paused = true)]
+async fn what_its_owner_has_detached_another_resource_attaches_at_once() {
+    let (world, _operator) = ready_pair(Nature::default()).await;
+    change_id(&world, NEW);
+    let asked = |world: &World| world.ledger().endpoint_deletes().contains(&VPCE);
+    world.until(5 * MINUTE, "the old one is being detached", asked).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    world.until(5 * MINUTE, "detached", |world| is_at(world, NEW)).await;
+    world.until(MINUTE, "attached", |world| attached(world).contains(&VPCE.to_owned())).await;
+    world.until(5 * MINUTE, "Ready", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Created")).await;
+    sharers_go(&world).await;
+}
+
 /// Both have attached it, one of them is rid of it now, and the other one is deleted in the very moment in which that is
 /// being written down.
 #[tokio::test(start_paused = true)]
@@ -241,6 +255,27 @@ async fn nobody_else_is_blamed_for_what_it_detached_itself() {
     let events = told(&world, "orders-a");
     assert!(!events.contains(&"EndpointGone".to_owned()), "{events:?}");
     oracle::quiet_hour(&world).await;
+}
+
+/// The process that attached it is gone, and its request still young: what is shown of it stays shown.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_blamed_for_a_deletion_right_after_a_restart() {
+    let (mut world, operator) = ready_pair(Nature::default()).await;
+    operator.stop().await;
+    let _operator = world.start();
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    let asked = |world: &World| world.ledger().endpoint_deletes().contains(&VPCE);
+    world.until(5 * MINUTE, "being detached", asked).await;
+    world
+        .until(5 * MINUTE, "gone", |world| {
+            let object = world.kube.get(ENDPOINTS, NAMESPACE, "orders-a");
+            let shows = object.as_ref().is_none_or(|object| object["status"]["connectionStatus"].is_string());
+            assert!(shows, "{object:#?}");
+            object.is_none()
+        })
+        .await;
+    let events = told(&world, "orders-a");
+    assert!(!events.contains(&"EndpointGone".to_owned()), "{events:?}");
 }
 
 /// One of the two was made by this resource, the other one was there: its last words are of each.

@@ -71,11 +71,13 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
             let made = Held { attachment: attempted, origin: Origin::Created };
             // What it had adopted was gone, and is its own now.
             all.retain(|held| held.attachment != made.attachment);
-            if recorded.held.as_ref().is_none_or(|held| held.attachment == made.attachment) {
-                facts = Facts::Restored(made.clone());
-                all.insert(0, made);
-            } else {
-                all.push(made);
+            match recorded.held.as_ref() {
+                Some(held) if held.attachment != made.attachment => all.push(made),
+                Some(held) if *held == made => all.insert(0, made),
+                Some(_) | None => {
+                    facts = Facts::Restored(made.clone());
+                    all.insert(0, made);
+                }
             }
         } else if let Progress::Open { .. } = case.progress() {
             return case.saying(going(), Look::Poll);

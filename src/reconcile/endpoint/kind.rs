@@ -1,7 +1,7 @@
 //! The endpoint as the driver sees it: its phases, and how its steps are taken.
 
 use super::{
-    Attachment, Desired, Observed, Parting, Plan, Step, plan,
+    Attachment, Desired, Held, Observed, Parting, Plan, Step, plan,
     resolve::{self, attached},
     status::{inherited, status},
 };
@@ -16,7 +16,13 @@ use crate::{
         objects::{Objects, Watched},
         send, write,
     },
-    reconcile::{Farewell, Look, Moment, Subject, attempt::Attempt, blocked::Blocked, policy::Disposal, report},
+    reconcile::{
+        Farewell, Look, Moment, Subject,
+        attempt::{Attempt, AttemptedWrite},
+        blocked::Blocked,
+        policy::Disposal,
+        report,
+    },
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -200,14 +206,15 @@ impl AtlasInterfaceEndpoint {
         ctx.links.find(&self.namespace().unwrap_or_default(), &self.spec.private_link_ref.name)
     }
 
-    /// Whether it is detaching what `status` shows: it has asked for that, and it was seen to go or may be going unseen.
+    /// Whether it may have detached what `status` shows.
     fn removes(&self, status: &AtlasInterfaceEndpointStatus, now: Timestamp) -> bool {
         let (held, _) = attached(status, &Subject::of(self, self.is_suspended()));
         let going = status.delete_requested == Some(true)
             || status.connection_status.as_deref() == Some(ConnectionStatus::Deleting.as_str());
-        Attempt::of(self)
-            .zip(held)
-            .is_some_and(|(attempt, held)| attempt.may_remove(&held.attachment) && (going || !attempt.is_past(now)))
+        let may_have_done = |(attempt, held): (Attempt, Held)| {
+            attempt.may_have_done(&AttemptedWrite::remove(&held.attachment), going, now)
+        };
+        Attempt::of(self).zip(held).is_some_and(may_have_done)
     }
 
     async fn add(

@@ -123,22 +123,26 @@ pub(super) fn attachments(
     let (held, retiring) = attached(&other.status.clone().unwrap_or_default(), subject);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let has = |held: &Held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)));
-    let wants = wanted(other).or_else(|| hearing.target.as_ref().map(|target| target.endpoint.clone()));
-    // While its request to detach it may arrive, nobody else attaches it anew; and what it wants again is its own.
-    let discards = |old: &Held| {
-        let (attachment, claim) = has(old);
-        let removes = |attempt: &Attempt| attempt.may_remove(&attachment) && !attempt.is_past(atlas_time);
-        let keeps = attempt.as_ref().is_some_and(removes) || wants.as_ref() == Some(&attachment.endpoint);
-        (attachment, Claim { discards: !keeps, ..claim })
-    };
-    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(discards)).collect();
-    // What was made for a service that is gone is never attached to the next one.
-    let replaced = |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
     // It may have been edited since it looked.
     let target = hearing.target.clone().map(|target| match wanted(other) {
         Some(endpoint) => Attachment { endpoint, ..target },
         None => target,
     });
+    let wants_again = |old: &Attachment| match &target {
+        Some(target) => target == old,
+        None => wanted(other).as_ref() == Some(&old.endpoint),
+    };
+    // What it wants again, it mends and attaches itself; while its request to detach it may arrive, whoever would do so in
+    // its place waits.
+    let discards = |old: &Held| {
+        let (attachment, claim) = has(old);
+        let removes = |attempt: &Attempt| attempt.may_remove(&attachment) && !attempt.is_past(atlas_time);
+        let keeps = attempt.as_ref().is_some_and(removes) || wants_again(&attachment);
+        (attachment, Claim { discards: !keeps, ..claim })
+    };
+    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(discards)).collect();
+    // What was made for a service that is gone is never attached to the next one.
+    let replaced = |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
     if let Some(target) = target.as_ref().filter(|target| !replaced(target))
         && all.iter().all(|(attachment, _)| attachment != target)
     {

@@ -151,10 +151,9 @@ impl Kind for AtlasPrivateLink {
         }
         let attempt = Attempt::of(self);
         let going = before.state.as_deref() == Some(ServiceState::Deleting.as_str());
-        let own_doing = attempt
-            .as_ref()
-            .zip(service_in(&before))
-            .is_some_and(|(attempt, service)| attempt.may_delete(service) && (going || !attempt.is_past(now)));
+        let own_doing = attempt.as_ref().zip(service_in(&before)).is_some_and(|(attempt, service)| {
+            attempt.may_have_done(&AttemptedWrite::DeleteService { service }, going, now)
+        });
         if before.state.is_some() && after.state.is_none() && before.private_link_id.is_some() && !own_doing {
             news.push(News::warning(
                 "ServiceGone",

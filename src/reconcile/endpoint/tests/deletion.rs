@@ -80,10 +80,15 @@ fn rule_4_what_is_retiring_goes_too() {
 #[test]
 fn rule_4_what_it_attached_anew_is_one_thing_and_its_own() {
     let attempt = addition(&here(), &attachment(1));
-    let anew = leaving(Origin::Adopted, Disposal::DeleteCreated).attempting(attempt.clone()).with(|it| {
-        let outcome = SendingOutcome::Unanswered { ended: sequence(90) };
-        it.moment.attempt = sending(&attempt, it.moment.now - seconds(40), outcome);
-    });
+    let unanswered = |scene: Scene| {
+        scene.attempting(attempt.clone()).with(|it| {
+            let outcome = SendingOutcome::Unanswered { ended: sequence(90) };
+            it.moment.attempt = sending(&attempt, it.moment.now - seconds(40), outcome);
+        })
+    };
+    let known = unanswered(ours()).plan();
+    assert_eq!((known.step, known.facts), (Some(Step::Remove(attachment(1))), Facts::Unchanged));
+    let anew = unanswered(leaving(Origin::Adopted, Disposal::DeleteCreated));
     let plan = anew.plan();
     assert_eq!(plan.step, Some(Step::Remove(attachment(1))));
     assert_eq!(plan.facts, Facts::Restored(held(1, Origin::Created)));

@@ -48,7 +48,7 @@ fn blames(connection: &str, attempt: Option<&Attempt>, at: i64) -> bool {
 fn somebody_else_is_blamed_unless_its_own_request_may_have_done_it() {
     let removes = removal(&here(), &attachment(1));
     assert!(!blames("AVAILABLE", Some(&removes), NOW), "it may just have arrived");
-    assert!(blames("AVAILABLE", Some(&removes), LATER), "it can't arrive any more, and nothing came of it");
+    assert!(blames("AVAILABLE", Some(&removes), LATER), "nothing had come of it");
     assert!(!blames("DELETING", Some(&removes), LATER), "Atlas takes its time");
     assert!(blames("AVAILABLE", Some(&removes.refused(refusal(false))), NOW), "Atlas refused it");
     assert!(blames("AVAILABLE", Some(&removal(&here(), &attachment(2))), NOW), "it was to remove another one");
