@@ -105,12 +105,11 @@ pub(super) fn watches(
         endpoints_of(&of, links).into_iter().for_each(|endpoint| wake.wake_endpoint(endpoint));
         links_beside(&of, links).into_iter().for_each(|other| wake.wake_link(other));
     });
-    let (of, wake, wake_own) = (ctx.clone(), wakers.clone(), wakers.clone());
+    let (wake, wake_own) = (wakers.clone(), wakers.clone());
     let api = heard::<AtlasInterfaceEndpoint>(&ctx.client, namespace, health);
     let wake_own = move |endpoint| wake_own.wake_endpoint(endpoint);
     let endpoints = watch(ctx, api, endpoints_woken, wake_own, move |endpoints: &[&AtlasInterfaceEndpoint]| {
         links_of(endpoints).into_iter().for_each(|link| wake.wake_link(link));
-        endpoints_beside(&of, endpoints).into_iter().for_each(|other| wake.wake_endpoint(other));
     });
     (links, endpoints)
 }
@@ -193,26 +192,6 @@ fn links_of(endpoints: &[&AtlasInterfaceEndpoint]) -> HashSet<Ref<AtlasPrivateLi
         ObjectRef::new(&endpoint.spec.private_link_ref.name).within(&endpoint.namespace().unwrap_or_default())
     };
     endpoints.iter().map(link).collect()
-}
-
-/// A change of an endpoint wakes the others that name the same one, which may wait for it to attach, to mend or to go.
-fn endpoints_beside(ctx: &Context, endpoints: &[&AtlasInterfaceEndpoint]) -> Vec<Ref<AtlasInterfaceEndpoint>> {
-    let ids: HashSet<_> = endpoints.iter().flat_map(|endpoint| ids_of(endpoint)).collect();
-    let own: HashSet<_> = endpoints.iter().map(|endpoint| endpoint.uid()).collect();
-    let all = ctx.endpoints.cached();
-    let beside =
-        |other: &&AtlasInterfaceEndpoint| !own.contains(&other.uid()) && ids_of(other).any(|id| ids.contains(id));
-    all.iter().filter_map(Watched::get).filter(beside).map(reference_to).collect()
-}
-
-/// The ids that an endpoint wants, has or is to detach.
-fn ids_of(endpoint: &AtlasInterfaceEndpoint) -> impl Iterator<Item = &str> {
-    let status = endpoint.status.iter();
-    let recorded = status.flat_map(|status| {
-        let retiring = status.retiring.iter().map(|old| &old.interface_endpoint_id);
-        status.interface_endpoint_id.iter().chain(retiring)
-    });
-    endpoint.spec.interface_endpoint_id.iter().chain(recorded).map(String::as_str)
 }
 
 fn reference_to<K: Kind>(object: &K) -> Ref<K> {

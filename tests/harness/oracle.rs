@@ -297,7 +297,7 @@ fn lists_by_key(world: &World, before: usize) -> BTreeMap<(Option<String>, Strin
 /// Nobody asks Atlas anything any more, and nothing is written.
 pub async fn silence(world: &World) {
     let (writes, requests) = (world.operator_writes().len(), world.ledger().requests().count());
-    world.pass(Duration::from_secs(3600)).await;
+    world.pass(RESYNC).await;
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes after the end: {:#?}", &written.0[writes..]);
     assert_eq!(world.ledger().requests().count(), requests, "requests to Atlas after the end");

@@ -193,20 +193,6 @@ async fn what_was_detached_by_one_that_is_suspended_since_another_resource_attac
     sharers_go(&world).await;
 }
 
-/// Whoever waits for it hears at once that its owner is rid of it.
-#[tokio::test(start_paused = true)]
-async fn what_its_owner_has_detached_another_resource_attaches_at_once() {
-    let (world, _operator) = ready_pair(Nature::default()).await;
-    change_id(&world, NEW);
-    let asked = |world: &World| world.ledger().endpoint_deletes().contains(&VPCE);
-    world.until(5 * MINUTE, "the old one is being detached", asked).await;
-    world.apply(endpoint("orders-b", "orders", VPCE));
-    world.until(5 * MINUTE, "detached", |world| is_at(world, NEW)).await;
-    world.until(MINUTE, "attached", |world| attached(world).contains(&VPCE.to_owned())).await;
-    world.until(5 * MINUTE, "Ready", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Created")).await;
-    sharers_go(&world).await;
-}
-
 /// Both have attached it, one of them is rid of it now, and the other one is deleted in the very moment in which that is
 /// being written down.
 #[tokio::test(start_paused = true)]
