@@ -13,7 +13,8 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that starts at the machine's time. A step of the machine's clock after that is not followed: durations
-    /// stay true, and what is compared with Atlas' time is corrected by the `Date` of its answers anyway.
+    /// stay true, and what is compared with Atlas' time is corrected by the `Date` of its answers, where more than an event
+    /// hangs on it.
     pub fn system() -> Self {
         Self::starting_at(Timestamp::now())
     }

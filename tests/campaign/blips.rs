@@ -26,7 +26,7 @@ const LONG: Duration = Duration::from_secs(100 * 60);
 
 /// Which reads a fault meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Where {
+pub enum Where {
     /// Atlas is down, for the authentication too.
     Everywhere,
     Lists,
@@ -34,9 +34,9 @@ enum Where {
 }
 
 #[derive(Clone)]
-struct Blip {
-    place: Where,
-    fault: Fault,
+pub struct Blip {
+    pub place: Where,
+    pub fault: Fault,
 }
 
 /// What a fault of that long does to an object that was Ready.
@@ -90,7 +90,7 @@ fn tells(fault: &Fault) -> Tells {
     }
 }
 
-fn strike(world: &World, plan: &Blip) {
+pub fn strike(world: &World, plan: &Blip) {
     world.atlas.inject(match plan.place {
         Where::Everywhere => Rule::everywhere(plan.fault.clone()),
         Where::Lists => Rule::always(Operation::ListServices, plan.fault.clone()),

@@ -7,7 +7,7 @@
 //! | `run`, `command` | running plans on all cores; the command line |
 //! | `story` | lives that take other turns than that of a plain pair |
 //! | `crashes`, `stories`, `beaten` | the operator is killed at every write |
-//! | `faults`, `later_faults`, `blips`, `scarce` | Atlas, at every call of it |
+//! | `faults`, `later_faults`, `blips`, `wishes`, `scarce` | Atlas, at every call of it |
 //! | `own_calls`, `story_calls` | the Kubernetes API, at every call of it |
 //! | `touched` | somebody else writes, at every write to the Kubernetes API |
 //! | `stale` | the operator is shown the past |
@@ -58,6 +58,7 @@ mod story_calls;
 mod touched;
 mod twins;
 mod ways;
+mod wishes;
 
 use mimalloc::MiMalloc;
 use plan::Plan;
@@ -71,13 +72,14 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 20] = [
+    let suites: [&[Group]; 21] = [
         &crashes::GROUPS,
         &stories::GROUPS,
         &beaten::GROUPS,
         &faults::GROUPS,
         &later_faults::GROUPS,
         &blips::GROUPS,
+        &wishes::GROUPS,
         &scarce::GROUPS,
         &own_calls::GROUPS,
         &story_calls::GROUPS,
