@@ -10,6 +10,7 @@ use crate::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
         death::{self, Point, Write},
+        hands::declare,
         life::{BOTH, RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, make_again, ours, uids},
         looks::{FOREIGN, says},
         oracle,
@@ -125,7 +126,7 @@ impl Luck {
             named: true,
             message: "no luck".to_owned(),
         }));
-        world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::RejectedTimes(1) });
+        declare(world, VPCE, Standing::RejectedTimes(1));
     }
 }
 

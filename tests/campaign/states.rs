@@ -1,7 +1,7 @@
 //! The states that the objects can be in: how each is reached, what it lacks, and how that is given.
 
 use crate::harness::{
-    hands::{NEW, make_behind_the_back},
+    hands::{NEW, declare, make_behind_the_back},
     life::{BOTH, RESYNC, both_are_ready, delete_both, get_ready, ours, with_neighbours},
     looks::ready_as,
     world::*,
@@ -125,8 +125,8 @@ impl State {
         match self {
             Self::ServiceFailed => services_fail(world, 4),
             Self::ServiceRetried => services_fail(world, 1),
-            Self::Rejected => declare(world, simulator::Standing::RejectedTimes(4)),
-            Self::EndpointRetried => declare(world, simulator::Standing::RejectedTimes(1)),
+            Self::Rejected => declare(world, VPCE, simulator::Standing::RejectedTimes(4)),
+            Self::EndpointRetried => declare(world, VPCE, simulator::Standing::RejectedTimes(1)),
             Self::ServicePondering => {
                 world.atlas.inject(Rule::always(Operation::ListServices, Fault::UnknownWord));
             }
@@ -302,10 +302,6 @@ fn services_fail(world: &World, times: u32) {
     world.change(Change::FailServices(ServiceFailure { provider, region, times, named: true, message }));
 }
 
-fn declare(world: &World, standing: simulator::Standing) {
-    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
-}
-
 /// Whether something of ours is still in the state that it doesn't leave by itself.
 fn is_stuck(world: &World, state: impl Fn(&Value) -> &Value) -> bool {
     ours(world).iter().any(|service| state(service) == "DELETING")
@@ -347,7 +343,7 @@ pub fn remove_services(world: &World) {
 
 /// Somebody makes another VPC endpoint, under the id of the manifests.
 pub fn make_vpc_endpoint(world: &World) {
-    declare(world, simulator::Standing::Undeclared);
+    declare(world, VPCE, simulator::Standing::Undeclared);
 }
 
 fn remove_owners(world: &World) {

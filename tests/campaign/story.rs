@@ -5,7 +5,7 @@
 use crate::harness::{
     alone::eventually,
     course::Course,
-    hands::{NEW, change_id, fails, is_at, make_behind_the_back},
+    hands::{NEW, change_id, declare, fails, is_at, make_behind_the_back},
     life::{RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
     looks::{deletes, only_service},
     moving::{HandOver, When},
@@ -15,7 +15,7 @@ use crate::harness::{
 use crate::states::patch_both;
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Provider, Standing},
+    testbed::simulator::{Provider, Standing},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -61,8 +61,7 @@ impl Story {
             }
             Self::EndpointIsRejected => {
                 let world = begin_with(dialect, &KEY);
-                let standing = Standing::RejectedTimes(1);
-                world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing });
+                declare(&world, VPCE, Standing::RejectedTimes(1));
                 world
             }
             Self::HandsOver(_) => {

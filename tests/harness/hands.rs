@@ -1,7 +1,7 @@
 //! What people do to objects and to Atlas, in many tests.
 
 use super::{looks::status, world::*};
-use atlas_privatelink_operator::testbed::simulator::{Change, Provider, ServiceFailure};
+use atlas_privatelink_operator::testbed::simulator::{Change, Provider, ServiceFailure, Standing};
 use serde_json::json;
 use std::time::Duration;
 
@@ -10,6 +10,11 @@ pub const NEW: &str = "vpce-0123456789abcdef0";
 
 pub fn change_id(world: &World, id: &str) {
     world.kube.patch(ENDPOINTS, NAMESPACE, "orders-a", json!({"spec": {"interfaceEndpointId": id}})).unwrap();
+}
+
+/// What AWS knows of a VPC endpoint.
+pub fn declare(world: &World, endpoint: &str, standing: Standing) {
+    world.change(Change::DeclareEndpoint { endpoint: endpoint.to_owned(), standing });
 }
 
 /// Whether the endpoint is Ready with this id, and nothing is left to be detached.

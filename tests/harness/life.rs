@@ -2,6 +2,7 @@
 
 use super::{
     alone::{eventually, says_ready},
+    hands::declare,
     oracle,
     world::*,
 };
@@ -138,7 +139,7 @@ pub fn uids(world: &World) -> Vec<Option<Value>> {
 pub fn make_again(world: &World, old: &[Option<Value>]) -> bool {
     let new = uids(world);
     // Whoever makes them anew makes a VPC endpoint for the new service, too.
-    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::Undeclared });
+    declare(world, VPCE, Standing::Undeclared);
     for (uid, manifest) in new.iter().zip([endpoint("orders-a", "orders", VPCE), link("orders")]) {
         if uid.is_none() {
             world.apply(manifest);

@@ -142,6 +142,13 @@ pub fn deletes(world: &World) -> Vec<String> {
     requests(world, |request| request.method == "DELETE").into_iter().map(|request| request.path).collect()
 }
 
+/// The ids of all endpoints, of every service.
+pub fn attached(world: &World) -> Vec<String> {
+    let services = world.services();
+    let endpoints = services.iter().flat_map(|service| service["endpoints"].as_array().unwrap());
+    endpoints.map(|endpoint| endpoint["id"].as_str().unwrap().to_owned()).collect()
+}
+
 /// The one service in Atlas.
 pub fn only_service(world: &World) -> String {
     let services = world.services();

@@ -199,7 +199,7 @@ async fn each_try_and_each_refusal_is_told_once() {
         capture.refresh();
         world.credentials();
         hands::fails(&world, 2);
-        world.change(Change::DeclareEndpoint { endpoint: VPCE.into(), standing: Standing::RejectedTimes(2) });
+        hands::declare(&world, VPCE, Standing::RejectedTimes(2));
         world.apply(link("orders"));
         world.pass(MINUTE).await;
         world.apply(endpoint("orders-a", "orders", VPCE));

@@ -45,12 +45,6 @@ async fn moves_out(world: &World) {
 }
 
 /// Atlas' side of the endpoint: its ids.
-fn attached(world: &World) -> Vec<String> {
-    let services = world.services();
-    let ends = services.iter().flat_map(|service| service["endpoints"].as_array().unwrap());
-    ends.map(|end| end["id"].as_str().unwrap().to_owned()).collect()
-}
-
 /// From Terraform, which forgets what it has made (`terraform state rm`) and writes nothing more.
 #[tokio::test(start_paused = true)]
 async fn what_terraform_has_made_is_adopted_kept_and_deleted_only_when_the_manifests_say_so() {

@@ -1,7 +1,7 @@
 //! What failed is tried again, a bounded number of times, and what was removed is made again (design.md, safety rule 5).
 
 use super::{
-    hands::{NEW, change_id, fails, is_at},
+    hands::{NEW, change_id, declare, fails, is_at},
     looks::*,
     oracle,
     replace::stalled,
@@ -27,10 +27,6 @@ use std::{
 
 const REQUEST: &str = "atlas.privatelink.dev/reconcile-requested-at";
 
-fn known(world: &World, endpoint: &str, standing: Known) {
-    world.change(Change::DeclareEndpoint { endpoint: endpoint.to_owned(), standing });
-}
-
 pub fn ask_again(world: &World, plural: &str, name: &str, value: &str) {
     world.kube.patch(plural, NAMESPACE, name, json!({"metadata": {"annotations": {REQUEST: value}}})).unwrap();
 }
@@ -39,7 +35,7 @@ pub fn ask_again(world: &World, plural: &str, name: &str, value: &str) {
 async fn a_rejected_endpoint_is_added_again_until_it_is_fine() {
     for times in 1..=3 {
         let (world, _operator) = ready_link(Nature::default()).await;
-        known(&world, VPCE, Known::RejectedTimes(times));
+        declare(&world, VPCE, Known::RejectedTimes(times));
         world.apply(endpoint("orders-a", "orders", VPCE));
         world.until(30 * MINUTE, &format!("fine after {times}"), |world| is_at(world, VPCE)).await;
         let tries = usize::try_from(times).unwrap();
@@ -62,7 +58,7 @@ fn at_once() -> Nature {
 #[tokio::test(start_paused = true)]
 async fn tries_are_counted_where_a_removal_takes_no_time() {
     let (world, _operator) = ready_link(at_once()).await;
-    known(&world, VPCE, Known::Unknown);
+    declare(&world, VPCE, Known::Unknown);
     world.apply(endpoint("orders-a", "orders", VPCE));
     world.until(HOUR, "given up", |world| stalled(world, "Rejected")).await;
     world.pass(HOUR).await;
@@ -81,7 +77,7 @@ async fn tries_are_counted_where_a_removal_takes_no_time() {
 #[tokio::test(start_paused = true)]
 async fn a_removal_that_was_never_sent_is_no_try() {
     let (world, _operator) = ready_link(Nature::default()).await;
-    known(&world, VPCE, Known::Unknown);
+    declare(&world, VPCE, Known::Unknown);
     world.apply(endpoint("orders-a", "orders", VPCE));
     let rejected = |world: &World| status(world, ENDPOINTS, "orders-a")["connectionStatus"] == "REJECTED";
     world.until(10 * MINUTE, "rejected", rejected).await;
@@ -114,7 +110,7 @@ fn added_at(world: &World) -> Vec<jiff::Timestamp> {
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_rejected_for_good_ends_stalled_with_what_atlas_said() {
     let (world, _operator) = ready_link(Nature::default()).await;
-    known(&world, VPCE, Known::Unknown);
+    declare(&world, VPCE, Known::Unknown);
     world.apply(endpoint("orders-a", "orders", VPCE));
     world.until(HOUR, "given up", |world| stalled(world, "Rejected")).await;
     let times = added_at(&world);
@@ -129,7 +125,7 @@ async fn an_endpoint_that_is_rejected_for_good_ends_stalled_with_what_atlas_said
     oracle::quiet_hour(&world).await;
     assert_eq!(told(&world, "orders-a").iter().filter(|reason| *reason == "Rejected").count(), 1);
     // A person has made the VPC endpoint meanwhile, and asks for another try.
-    known(&world, VPCE, Known::RejectedTimes(1));
+    declare(&world, VPCE, Known::RejectedTimes(1));
     ask_again(&world, ENDPOINTS, "orders-a", "2026-11-21T12:00:00Z");
     world.until(10 * MINUTE, "fine", |world| is_at(world, VPCE)).await;
     assert_eq!(status(&world, ENDPOINTS, "orders-a")["lastHandledReconcileAt"], "2026-11-21T12:00:00Z");
@@ -138,7 +134,7 @@ async fn an_endpoint_that_is_rejected_for_good_ends_stalled_with_what_atlas_said
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_request_begins_a_new_round_of_tries_which_is_bounded_too() {
     let (world, _operator) = ready_link(Nature::default()).await;
-    known(&world, VPCE, Known::Unknown);
+    declare(&world, VPCE, Known::Unknown);
     world.apply(endpoint("orders-a", "orders", VPCE));
     for round in 1..=2 {
         world.until(HOUR, "given up", |world| stalled(world, "Rejected")).await;
@@ -153,7 +149,7 @@ async fn a_reconcile_request_begins_a_new_round_of_tries_which_is_bounded_too() 
 #[tokio::test(start_paused = true)]
 async fn the_count_of_tries_survives_a_restart() {
     let (mut world, mut operator) = ready_link(Nature::default()).await;
-    known(&world, VPCE, Known::Unknown);
+    declare(&world, VPCE, Known::Unknown);
     world.apply(endpoint("orders-a", "orders", VPCE));
     for tries in 1..=3 {
         let counted = |world: &World| status(world, ENDPOINTS, "orders-a")["attempts"] == tries;
@@ -175,7 +171,7 @@ async fn the_count_of_tries_survives_a_restart() {
 async fn an_adopted_endpoint_that_is_rejected_is_not_touched() {
     let (world, _operator) = ready_link(Nature::default()).await;
     let (project, service) = (PROJECT.to_owned(), only_service(&world));
-    known(&world, VPCE, Known::Unknown);
+    declare(&world, VPCE, Known::Unknown);
     world.change(Change::AddEndpoint { project, service, endpoint: VPCE.to_owned(), ready: false });
     world.pass(MINUTE).await;
     world.apply(endpoint("orders-a", "orders", VPCE));

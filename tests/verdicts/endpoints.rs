@@ -5,6 +5,7 @@ use super::{
     table::{OF_AN_ENDPOINT, State},
 };
 use crate::simulated::{
+    hands::declare,
     looks::{only_service, ready_link},
     world::*,
 };
@@ -125,7 +126,7 @@ async fn refused_input() -> BTreeSet<State> {
 
 async fn rejected() -> BTreeSet<State> {
     let (world, _operator) = ready_link(Nature::default()).await;
-    world.change(Change::DeclareEndpoint { endpoint: VPCE.to_owned(), standing: Standing::Unknown });
+    declare(&world, VPCE, Standing::Unknown);
     let mut endpoint = Followed::endpoint(&world, json!({}));
     endpoint.until(&world, HOUR, State::Rejected).await;
     world.pass(HOUR).await;

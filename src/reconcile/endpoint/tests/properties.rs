@@ -155,14 +155,19 @@ impl Scene {
         }
     }
 
+    /// The others that record it as their work.
+    fn makers(&self, attachment: &Attachment) -> impl Iterator<Item = &Claim> {
+        let of_it = self.observed.others.iter().filter(move |(of, _)| of == attachment).map(|(_, claim)| claim);
+        of_it.filter(|claim| claim.origin == Some(Origin::Created))
+    }
+
     fn is_claimed(&self, attachment: &Attachment) -> bool {
-        self.observed.others.iter().any(|(of, claim)| of == attachment && claim.origin == Some(Origin::Created))
+        self.makers(attachment).next().is_some()
     }
 
     /// By one that has not merely the remains of it.
     fn is_made_by_another(&self, attachment: &Attachment) -> bool {
-        let made = |claim: &Claim| claim.origin == Some(Origin::Created) && !claim.discards;
-        self.observed.others.iter().any(|(of, claim)| of == attachment && made(claim))
+        self.makers(attachment).any(|claim| !claim.discards)
     }
 
     /// Rule 2, told anew: whether an unanswered attempt may have attached it.
