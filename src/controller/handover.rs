@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     api::CommonStatus,
-    reconcile::{Subject, ownership::ObjectName},
+    reconcile::{
+        Subject,
+        ownership::{Heir, ObjectName},
+    },
 };
 
 /// Records in the heir's status what it inherits: before that its finalizer, which one that is suspended may not have.
@@ -19,13 +22,16 @@ use crate::{
 /// When the API server does not take a write.
 pub async fn record<K: Kind>(
     ctx: &Context,
-    name: &ObjectName,
+    heir: &Heir,
     inherit: impl FnOnce(&K::Status, &Subject) -> Option<K::Status>,
     note: String,
 ) -> Result<(), kube::Error> {
-    let of_another = |error| unnamed(error, &name.namespace);
-    let found = K::objects(ctx).api(&name.namespace).get_opt(&name.name).await.map_err(of_another)?;
-    let Some(mut heir) = found.filter(|heir| heir.meta().deletion_timestamp.is_none()) else { return Ok(()) };
+    let Heir { object: ObjectName { namespace, name }, uid } = heir;
+    let of_another = |error| unnamed(error, namespace);
+    let found = K::objects(ctx).api(namespace).get_opt(name).await.map_err(of_another)?;
+    // Under its name there may be another one by now.
+    let is_it = |found: &K| found.meta().uid.as_ref() == Some(uid) && found.meta().deletion_timestamp.is_none();
+    let Some(mut heir) = found.filter(is_it) else { return Ok(()) };
     let before = heir.status().cloned().unwrap_or_default();
     let subject = Subject::of(&heir, heir.is_suspended());
     let Some(status) = inherit(&before.of_object(&subject.uid), &subject) else { return Ok(()) };

@@ -29,6 +29,13 @@ impl fmt::Display for ObjectName {
     }
 }
 
+/// Who inherits: one object, and not whichever bears its name when it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heir {
+    pub object: ObjectName,
+    pub uid: String,
+}
+
 /// What this process has heard from Atlas, or found missing in the cluster, on behalf of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
@@ -82,6 +89,11 @@ impl Claim {
     pub fn seen_from(&self, namespace: &str) -> String {
         let name = self.object.seen_from(namespace);
         if self.suspended { format!("{name} (suspended)") } else { name }
+    }
+
+    /// The one that claims, as the heir of something.
+    pub fn heir(&self) -> Heir {
+        Heir { object: self.object.clone(), uid: self.uid.clone() }
     }
 
     /// Whether, as the heir of something of this origin, it is to be given the record of it: whoever records what was

@@ -28,8 +28,9 @@ pub enum Phase {
     Broken(String),
 }
 
-/// How long a watch may be silent. The API server ends one after five minutes at the latest, and it begins anew: two of
-/// those without a word are no quiet cluster.
+/// How long a watch may be silent. The API server ends one after five minutes at the latest, and the client gives up one
+/// that is open and tells nothing then; either way it begins anew, without a restart. Two of those without an answer are
+/// no quiet cluster, and a restart sooner would only make an outage of the API server longer.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
 /// When a watch last had a sign of life. Clones are the same.

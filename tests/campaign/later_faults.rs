@@ -115,7 +115,7 @@ fn in_hand_overs() -> Vec<Plan> {
     HandOver::all().into_iter().flat_map(|one| faults_in(Story::HandsOver(one), Dialect::V2)).collect()
 }
 
-pub const GROUPS: [Group; 14] = [
+pub const GROUPS: [Group; 15] = [
     || faults_in(Story::Plain(Provider::Aws), Dialect::V2),
     || faults_in(Story::ServiceFails, Dialect::V2),
     || faults_in(Story::ServiceFails, Dialect::V1),
@@ -123,6 +123,7 @@ pub const GROUPS: [Group; 14] = [
     || faults_in(Story::EndpointIsRejected, Dialect::V1),
     || faults_in(Story::IdChanges, Dialect::V2),
     || faults_in(Story::IdChanges, Dialect::V1),
+    || faults_in(Story::SharedAndReplaced, Dialect::V2),
     || faults_in(Story::Plain(Provider::Azure), Dialect::V2),
     || faults_in(Story::Plain(Provider::Gcp), Dialect::V2),
     || faults_in(Story::Adopts, Dialect::V2),

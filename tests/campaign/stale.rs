@@ -152,9 +152,10 @@ fn hand_overs(change: Move) -> Vec<Plan> {
     all.flat_map(|one| delusions(Story::HandsOver(one), Dialect::V2)).collect()
 }
 
-pub const GROUPS: [Group; 9] = [
+pub const GROUPS: [Group; 10] = [
     || delusions(Story::IdChanges, Dialect::V2),
     || delusions(Story::IdChanges, Dialect::V1),
+    || delusions(Story::SharedAndReplaced, Dialect::V2),
     || delusions(Story::Plain(Provider::Aws), Dialect::V2),
     || delusions(Story::ServiceFails, Dialect::V2),
     || delusions(Story::EndpointIsRejected, Dialect::V2),

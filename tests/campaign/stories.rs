@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// For how long no operator runs.
 fn pauses(story: Story) -> &'static [Duration] {
     match story {
-        Story::HandsOver(_) => &[SHORT],
+        Story::HandsOver(_) | Story::SharedAndReplaced => &[SHORT],
         Story::Plain(_)
         | Story::ServiceAccount
         | Story::ServiceFails
@@ -104,9 +104,11 @@ fn hand_overs(dialect: Dialect) -> Vec<Plan> {
     all.flat_map(|one| crashes(Story::HandsOver(one), dialect)).collect()
 }
 
-pub const GROUPS: [Group; 15] = [
+pub const GROUPS: [Group; 17] = [
     || crashes(Story::IdChanges, Dialect::V2),
     || crashes(Story::IdChanges, Dialect::V1),
+    || crashes(Story::SharedAndReplaced, Dialect::V2),
+    || crashes(Story::SharedAndReplaced, Dialect::V1),
     || crashes(Story::Adopts, Dialect::V2),
     || crashes(Story::Adopts, Dialect::V1),
     || crashes(Story::AdoptsAndDeletes, Dialect::V2),

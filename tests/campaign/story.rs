@@ -7,7 +7,7 @@ use crate::harness::{
     course::Course,
     hands::{NEW, change_id, declare, fails, is_at, make_behind_the_back},
     life::{RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
-    looks::{deletes, only_service},
+    looks::{deletes, edit, only_service, ready_as},
     moving::{HandOver, When},
     oracle,
     world::*,
@@ -20,6 +20,8 @@ use atlas_privatelink_operator::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// A VPC endpoint beside those of the manifests.
+pub const THIRD: &str = "vpce-0123456789abcdef1";
 /// No step of a story takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 
@@ -35,6 +37,9 @@ pub enum Story {
     EndpointIsRejected,
     /// The endpoint gets another id (safety rule 6).
     IdChanges,
+    /// Two resources name one endpoint. The first one's id changes, the other one inherits it, and its id changes (safety
+    /// rules 6 and 7). Told from where both are there.
+    SharedAndReplaced,
     /// Service and endpoint are there already, and are kept.
     Adopts,
     /// They are there already, and the manifests say `deletionPolicy: Delete`.
@@ -64,11 +69,10 @@ impl Story {
                 declare(&world, VPCE, Standing::RejectedTimes(1));
                 world
             }
-            Self::HandsOver(_) => {
-                let mut world = begin_with(dialect, &KEY);
-                let operator = world.start();
-                get_ready(&world).await;
-                operator.stop().await;
+            Self::HandsOver(_) => begin_ready(dialect).await,
+            Self::SharedAndReplaced => {
+                let world = begin_ready(dialect).await;
+                world.apply(endpoint("orders-b", "orders", VPCE));
                 world
             }
             Self::Retains => {
@@ -108,6 +112,17 @@ impl Story {
                 change_id(world, NEW);
                 eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
             }
+            Self::SharedAndReplaced => {
+                assert!(ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Adopted"), "{}", world.picture());
+                change_id(world, NEW);
+                let inherited =
+                    |world: &World| is_at(world, NEW) && ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Created");
+                eventually(world, PATIENCE, "inherited", inherited).await;
+                assert_eq!(deletes(world), Vec::<String>::new(), "it was in use");
+                edit(world, ENDPOINTS, "orders-b", json!({"interfaceEndpointId": THIRD}));
+                let replaced = |world: &World| all_are_ready(world) && has_endpoints(world, &[NEW, THIRD]);
+                eventually(world, PATIENCE, "replaced, too", replaced).await;
+            }
             Self::HandsOver(hand_over) => {
                 hand_over.happens(world, PATIENCE).await;
                 eventually(world, PATIENCE, "handed over", |world| hand_over.change.is_done(world)).await;
@@ -132,6 +147,7 @@ impl Story {
             | Self::ServiceFails
             | Self::EndpointIsRejected
             | Self::IdChanges
+            | Self::SharedAndReplaced
             | Self::Retains
             | Self::HandsOver(_) => false,
         }
@@ -144,6 +160,7 @@ impl Story {
             Self::Plain(_) => (1, 0),
             Self::ServiceFails => (2, 1),
             Self::EndpointIsRejected | Self::IdChanges => (1, 2),
+            Self::SharedAndReplaced => (1, 3),
             Self::Adopts | Self::AdoptsAndDeletes | Self::AdoptsOnly => (0, 0),
         };
         oracle::created(world, services, endpoints);
@@ -153,6 +170,7 @@ impl Story {
             | Self::ServiceFails
             | Self::EndpointIsRejected
             | Self::IdChanges
+            | Self::SharedAndReplaced
             | Self::HandsOver(_) => {
                 oracle::nothing_left(world);
                 oracle::always(world);
@@ -183,6 +201,7 @@ impl Story {
             | Self::ServiceFails
             | Self::EndpointIsRejected
             | Self::IdChanges
+            | Self::SharedAndReplaced
             | Self::Adopts
             | Self::AdoptsAndDeletes
             | Self::AdoptsOnly
@@ -205,6 +224,7 @@ impl Story {
             | Self::ServiceFails
             | Self::EndpointIsRejected
             | Self::IdChanges
+            | Self::SharedAndReplaced
             | Self::Adopts
             | Self::AdoptsAndDeletes
             | Self::AdoptsOnly
@@ -212,6 +232,15 @@ impl Story {
             | Self::HandsOver(_) => Provider::Aws,
         }
     }
+}
+
+/// An ordinary pair that is Ready, and no operator.
+async fn begin_ready(dialect: Dialect) -> World {
+    let mut world = begin_with(dialect, &KEY);
+    let operator = world.start();
+    get_ready(&world).await;
+    operator.stop().await;
+    world
 }
 
 /// The link and the endpoint with these policies, over a service and an endpoint that somebody else has made.
@@ -222,6 +251,13 @@ async fn begin_behind(dialect: Dialect, [of_link, of_endpoint]: [Value; 2]) -> W
     world.apply(with(link("orders"), of_link));
     world.apply(with(endpoint("orders-a", "orders", VPCE), of_endpoint));
     world
+}
+
+/// Whether these endpoints are attached to the service of the manifests, and no others.
+fn has_endpoints(world: &World, ids: &[&str]) -> bool {
+    let services = ours(world);
+    let attached = services.iter().flat_map(|service| service["endpoints"].as_array().into_iter().flatten());
+    attached.map(|endpoint| endpoint["id"].as_str().unwrap_or_default()).eq(ids.iter().copied())
 }
 
 fn all_are_ready(world: &World) -> bool {

@@ -98,7 +98,7 @@ fn in_hand_overs() -> Vec<Plan> {
     HandOver::all().into_iter().flat_map(|one| mishaps_in(Story::HandsOver(one), Dialect::V2)).collect()
 }
 
-pub const GROUPS: [Group; 14] = [
+pub const GROUPS: [Group; 15] = [
     || mishaps_in(Story::Plain(Provider::Aws), Dialect::V1),
     || mishaps_in(Story::ServiceAccount, Dialect::V2),
     || mishaps_in(Story::ServiceFails, Dialect::V2),
@@ -106,6 +106,7 @@ pub const GROUPS: [Group; 14] = [
     || mishaps_in(Story::EndpointIsRejected, Dialect::V2),
     || mishaps_in(Story::IdChanges, Dialect::V2),
     || mishaps_in(Story::IdChanges, Dialect::V1),
+    || mishaps_in(Story::SharedAndReplaced, Dialect::V2),
     || mishaps_in(Story::Plain(Provider::Azure), Dialect::V2),
     || mishaps_in(Story::Plain(Provider::Gcp), Dialect::V2),
     || mishaps_in(Story::Adopts, Dialect::V2),

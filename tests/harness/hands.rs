@@ -1,8 +1,11 @@
 //! What people do to objects and to Atlas, in many tests.
 
-use super::{looks::status, world::*};
+use super::{
+    looks::{object, status},
+    world::*,
+};
 use atlas_privatelink_operator::testbed::simulator::{Change, Provider, ServiceFailure, Standing};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Another VPC endpoint than that of the manifests.
@@ -33,6 +36,18 @@ pub fn fails(world: &World, times: u32) {
         named: true,
     };
     world.change(Change::FailServices(failure));
+}
+
+/// An object with all that it carries, and its status, as a backup or a careless copy has them.
+pub fn copied(world: &World, plural: &str, name: &str) -> (Value, Value) {
+    let mut copy = object(world, plural, NAMESPACE, name);
+    let status = copy["status"].take();
+    let metadata = copy["metadata"].as_object_mut().unwrap();
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
+        metadata.remove(field);
+    }
+    copy.as_object_mut().unwrap().remove("status");
+    (copy, status)
 }
 
 /// Somebody else makes a service and attaches the endpoint of the manifests, both of which take their time.

@@ -61,7 +61,7 @@ fn sound(world: &World) {
     sparing::pauses_are_kept(world);
     statuses::are_sound(world, &all, &atlas);
     nothing_in_use_is_deleted(world, &all, &atlas);
-    no_finalizer_goes_too_early(&all, &atlas);
+    no_finalizer_goes_too_early(world, &all, &atlas);
 }
 
 /// Neither in an object, of whatever age, nor in an event, nor in a metric, nor in what a request shows.
@@ -101,7 +101,7 @@ fn only_ours_is_deleted(world: &World) {
 fn only_owners_delete(world: &World) {
     let all = past::objects_everywhere(world);
     for (what, at) in past::deletions(world) {
-        assert!(past::has_owner(&all, &what, at), "{what:?} was deleted at {at}, and no object had it");
+        assert!(past::has_owner(world, &all, &what, at), "{what:?} was deleted at {at}, and no object had it");
     }
 }
 
@@ -138,14 +138,14 @@ fn foreign_things_stand(world: &World) {
 
 /// When the operator lets an object go, what the object has created is gone from Atlas, or another one has inherited it, or
 /// the object says that it is to be kept.
-fn no_finalizer_goes_too_early(all: &Objects, atlas: &past::Atlas) {
+fn no_finalizer_goes_too_early(world: &World, all: &Objects, atlas: &past::Atlas) {
     for ((plural, name), versions) in all {
         for version in versions.iter().filter(|version| past::is_let_go(version)) {
             let status = &version.object["status"];
             let retiring = status["retiring"].as_array().into_iter().flatten();
             for what in retiring.chain([status]).filter(|thing| thing["origin"] == "Created").map(past::attachment) {
                 let spec = &version.object["spec"];
-                let kept = spec["deletionPolicy"] == "Retain" || spec["adoptionPolicy"] == "AdoptOnly";
+                let kept = past::is_kept(world, &version.object) || spec["adoptionPolicy"] == "AdoptOnly";
                 // What stands again was made by somebody else: who is leaving makes nothing.
                 let looked = (version.at - SignedDuration::from_secs(60), version.at);
                 let dealt_with = kept || atlas.was_gone(&what, looked) || past::is_owned(all, &what, version.at);

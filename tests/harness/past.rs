@@ -65,6 +65,12 @@ pub fn attachment(status: &Value) -> What {
     (text("privateLinkId").unwrap_or_default(), text("interfaceEndpointId"))
 }
 
+/// What an object says of itself: a status that came with a copy of another object's manifest is that one's.
+fn own_status(object: &Value) -> &Value {
+    let of = &object["status"]["observedUid"];
+    if of.is_null() || *of == object["metadata"]["uid"] { &object["status"] } else { &Value::Null }
+}
+
 /// Whether an operator removed the last finalizer here.
 pub fn is_let_go(version: &Version) -> bool {
     version.change == Change::Deleted && version.by.starts_with("operator")
@@ -74,7 +80,7 @@ pub fn is_let_go(version: &Version) -> bool {
 pub fn is_owned(all: &Objects, what: &What, at: Timestamp) -> bool {
     all.iter().filter_map(|(_, versions)| versions.iter().take_while(|version| version.at <= at).last()).any(
         |version| {
-            let (object, status) = (&version.object, &version.object["status"]);
+            let (object, status) = (&version.object, own_status(&version.object));
             let live = version.change != Change::Deleted && object["metadata"]["deletionTimestamp"].is_null();
             // What is to be detached once its successor is there is owned until then.
             let retiring = status["retiring"].as_array().into_iter().flatten();
@@ -87,7 +93,8 @@ pub fn is_owned(all: &Objects, what: &What, at: Timestamp) -> bool {
 /// Whether an object that may delete this is about to, at this instant: it has created it, has recorded that it attaches it,
 /// or was told to delete whatever it has; and it is on its way out, has recorded that it takes this away to make it again,
 /// or lets it retire.
-pub fn has_owner(all: &Objects, what: &What, at: Timestamp) -> bool {
+pub fn has_owner(world: &World, all: &Objects, what: &What, at: Timestamp) -> bool {
+    let deletes = |version| mends(version) && !is_kept(world, &version.object);
     all.iter().any(|(_, versions)| {
         let (before, _) = versions.split_at(versions.partition_point(|version| version.at <= at));
         let current = before.last().filter(|version| version.change != Change::Deleted);
@@ -95,7 +102,7 @@ pub fn has_owner(all: &Objects, what: &What, at: Timestamp) -> bool {
         let settled = before.iter().rposition(|version| version.at <= at - IN_THE_MOMENT).unwrap_or_default();
         let recent = before.get(settled..).unwrap_or_default();
         current.is_some_and(|Version { object, .. }| {
-            let (status, told) = (&object["status"], object["spec"]["deletionPolicy"] == "Delete");
+            let (status, told) = (own_status(object), object["spec"]["deletionPolicy"] == "Delete");
             let has = |thing: &Value| attachment(thing) == *what && (thing["origin"] == "Created" || told);
             let leaves = !object["metadata"]["deletionTimestamp"].is_null() && recent.iter().any(deletes);
             let again = records(object, "DeleteService", what) || records(object, "RemoveEndpoint", what);
@@ -119,9 +126,12 @@ fn mends(version: &Version) -> bool {
     acts(version) && version.object["spec"]["adoptionPolicy"] != "AdoptOnly"
 }
 
-/// Whether what it has may be deleted with it.
-fn deletes(version: &Version) -> bool {
-    mends(version) && version.object["spec"]["deletionPolicy"] != "Retain"
+/// Whether what it has is to be kept when it is deleted.
+pub fn is_kept(world: &World, object: &Value) -> bool {
+    match object["spec"]["deletionPolicy"].as_str() {
+        Some(policy) => policy == "Retain",
+        None => world.keeps_by_default(),
+    }
 }
 
 /// Whether an object has let go of this, or is about to: it is on its way out, or wants another id.
@@ -132,7 +142,7 @@ pub fn lets_go_of(version: &Version, (_, endpoint): &What) -> bool {
 }
 
 /// Whether an object's record says that it is about to do this to that.
-fn records(object: &Value, write: &str, (service, endpoint): &What) -> bool {
+pub fn records(object: &Value, write: &str, (service, endpoint): &What) -> bool {
     let record = object["metadata"]["annotations"][ATTEMPT_ANNOTATION].as_str();
     let record: Value = record.and_then(|record| serde_json::from_str(record).ok()).unwrap_or_default();
     record["write"] == write && record["service"] == **service && record["endpoint"].as_str() == endpoint.as_deref()

@@ -27,10 +27,13 @@ pub fn are_sound(world: &World, all: &Objects, atlas: &past::Atlas) {
 /// says that it has created it has it from a request.
 fn they_name_what_was_there(world: &World, all: &Objects) {
     let ledger = world.ledger();
-    let mut made = BTreeMap::new();
+    let (mut made, mut attached) = (BTreeMap::new(), BTreeMap::new());
     for entry in ledger.iter() {
         if let Effect::ServiceCreated { service, region, names, .. } = &entry.effect {
             made.insert(service.as_str(), (entry.at, region, names, entry.request().is_some()));
+        }
+        if let (Effect::EndpointAdded { service, endpoint, .. }, Some(_)) = (&entry.effect, entry.request()) {
+            attached.entry((service.clone(), Some(endpoint.clone()))).or_insert(entry.at);
         }
     }
     for ((plural, name), versions) in all {
@@ -43,6 +46,11 @@ fn they_name_what_was_there(world: &World, all: &Objects) {
                 let Some((at, region, names, asked)) = made.get(id) else { panic!("{}, and there was none", said()) };
                 assert!(*at <= version.at, "{}, and there was none yet", said());
                 assert!(plural != LINKS || thing["origin"] != "Created" || *asked, "{}, and others made it", said());
+                // Atlas does not tell who attached what this one had recorded that it attaches.
+                let what = past::attachment(thing);
+                let tried = || versions.iter().any(|tried| past::records(&tried.object, "AddEndpoint", &what));
+                let ours = || attached.get(&what).is_some_and(|at| *at <= version.at) || tried();
+                assert!(plural != ENDPOINTS || thing["origin"] != "Created" || ours(), "{}, and others did", said());
                 let named = thing["regionName"].as_str().filter(|_| plural == LINKS);
                 assert!(named.is_none_or(|named| same_region(named, region)), "{}, and it is in {region}", said());
                 let mut called = called(thing).filter(|_| plural == LINKS);

@@ -184,6 +184,11 @@ impl World {
         }
     }
 
+    /// Whether operators keep whatever a manifest does not tell them to delete.
+    pub fn keeps_by_default(&self) -> bool {
+        self.nature.settings.default_deletion_policy == DefaultDeletionPolicy::Retain
+    }
+
     /// Starts an operator.
     pub fn start(&mut self) -> Running {
         self.start_over(self.atlas.transport())

@@ -1,7 +1,7 @@
 //! What is proved to be ours when records are copied, lost, or written just before a crash (design.md, safety rules 1 and
 //! 2).
 
-use super::{looks::*, oracle, world::*};
+use super::{hands::copied, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::ATTEMPT_ANNOTATION,
     testbed::{
@@ -14,18 +14,6 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-
-/// The objects with all that they carry, as a backup or a careless copy has them.
-fn copied(world: &World, plural: &str, name: &str) -> (Value, Value) {
-    let mut copy = object(world, plural, NAMESPACE, name);
-    let status = copy["status"].take();
-    let metadata = copy["metadata"].as_object_mut().unwrap();
-    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
-        metadata.remove(field);
-    }
-    copy.as_object_mut().unwrap().remove("status");
-    (copy, status)
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_with_annotations_and_status_owns_nothing() {

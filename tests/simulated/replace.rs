@@ -1,21 +1,12 @@
 //! What was changed is replaced without an outage (design.md, safety rule 6).
 
-use super::{hands::*, looks::*, oracle, retry::ask_again, world::*};
+use super::{hands::*, looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
     api::Standing,
-    testbed::{
-        kubernetes::{Decision, Phase},
-        simulator::{Effect, EndpointState, Operation, Standing as AwsStanding, Switches},
-    },
+    testbed::simulator::{Effect, EndpointState, Operation, Switches},
 };
 use serde_json::{Value, json};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 pub fn stalled(world: &World, reason: &str) -> bool {
     world.endpoint_is("orders-a", Standing::Stalled, reason)
@@ -152,75 +143,6 @@ async fn an_old_endpoint_that_another_resource_shares_is_handed_over() {
     assert_eq!(deletes(&world), Vec::<String>::new());
     assert_eq!(attached(&world), [VPCE, NEW]);
     sharers_go(&world).await;
-}
-
-/// Its owner keeps it only until the new one is connected, which may never be. Whoever attaches it again also mends it.
-#[tokio::test(start_paused = true)]
-async fn what_its_owner_wants_no_more_another_resource_attaches_again() {
-    let (world, _operator) = shared_endpoint().await;
-    declare(&world, NEW, AwsStanding::Unknown);
-    change_id(&world, NEW);
-    world.until(HOUR, "rejected", |world| stalled(world, "Rejected")).await;
-    declare(&world, VPCE, AwsStanding::RejectedTimes(1));
-    somebody_has_detached(&world, &only_service(&world), VPCE);
-    world.until(30 * MINUTE, "attached again", |world| attached(world).contains(&VPCE.to_owned())).await;
-    world.until(30 * MINUTE, "Ready", |world| world.endpoint_ready("orders-b")).await;
-    assert!(told(&world, "orders-b").contains(&"Retried".to_owned()));
-    world.pass(HOUR).await;
-    assert!(ready_as(&world, ENDPOINTS, NAMESPACE, "orders-b", "Created"), "{}", world.picture());
-    sharers_go(&world).await;
-}
-
-/// What it asked to be detached may be attached by another one as soon as that request cannot arrive any more.
-#[tokio::test(start_paused = true)]
-async fn what_was_detached_by_one_that_is_suspended_since_another_resource_attaches() {
-    let (world, _operator) = ready_pair(Nature::default()).await;
-    change_id(&world, NEW);
-    world.until(5 * MINUTE, "the old one is being detached", asked_to_detach).await;
-    edit(&world, ENDPOINTS, "orders-a", json!({"suspend": true}));
-    world.apply(endpoint("orders-b", "orders", VPCE));
-    world.until(30 * MINUTE, "attached", |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Created")).await;
-    edit(&world, ENDPOINTS, "orders-a", json!({"suspend": false}));
-    world.pass(HOUR).await;
-    assert!(is_at(&world, NEW), "{}", world.picture());
-    assert!(ready_as(&world, ENDPOINTS, NAMESPACE, "orders-b", "Created"), "{}", world.picture());
-    sharers_go(&world).await;
-}
-
-/// Both have attached it, one of them is rid of it now, and the other one is deleted in the very moment in which that is
-/// being written down.
-#[tokio::test(start_paused = true)]
-async fn two_that_have_one_endpoint_do_not_leave_it_to_each_other_at_once() {
-    let (world, _operator) = shared_endpoint().await;
-    declare(&world, NEW, AwsStanding::Unknown);
-    change_id(&world, NEW);
-    world.until(HOUR, "rejected", |world| stalled(world, "Rejected")).await;
-    somebody_has_detached(&world, &only_service(&world), VPCE);
-    let both_have_it = |world: &World| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", "Created");
-    world.until(30 * MINUTE, "attached again", both_have_it).await;
-    assert_eq!(status(&world, ENDPOINTS, "orders-a")["retiring"][0]["origin"], "Created");
-    let leaving = Arc::new(AtomicBool::new(false));
-    world.kube.on_request({
-        let leaving = leaving.clone();
-        move |point| {
-            let request = &point.request;
-            let tells = request.resource == ENDPOINTS && request.subresource == "status" && request.name == "orders-a";
-            let leaves = tells && !request.body.to_string().contains(VPCE);
-            if leaves && point.phase == Phase::BeforeEffect {
-                leaving.store(true, Ordering::SeqCst);
-                return Decision::Delay(Duration::from_secs(5));
-            }
-            Decision::Proceed
-        }
-    });
-    declare(&world, NEW, AwsStanding::Undeclared);
-    ask_again(&world, ENDPOINTS, "orders-a", "now");
-    world.until(30 * MINUTE, "it writes down that the other one has it", |_| leaving.load(Ordering::SeqCst)).await;
-    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
-    world.until(30 * MINUTE, "let go", |world| world.find_endpoint(NAMESPACE, "orders-b").is_none()).await;
-    world.until(30 * MINUTE, "replaced", |world| is_at(world, NEW)).await;
-    world.pass(HOUR).await;
-    assert_eq!(attached(&world), [NEW]);
 }
 
 /// The id is put back while what it names is being detached: that it goes then is this resource's own doing.

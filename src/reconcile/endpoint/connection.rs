@@ -78,7 +78,7 @@ impl<'a> Case<'a> {
             ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
             ownership::Succession::Owned(owner) => Plan { step: Some(Step::Leave(owner.object.clone())), ..dropped },
             ownership::Succession::HandOver(heir) => {
-                Plan { step: Some(Step::HandOver(heir.object.clone(), old.clone())), ..plan }
+                Plan { step: Some(Step::HandOver(heir.heir(), old.clone())), ..plan }
             }
             ownership::Succession::HeldBy(_) => dropped,
             ownership::Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },

@@ -128,7 +128,7 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
         Succession::HandOver(heir) if !heir.needs_telling(held.origin) => Fate::Settled(Farewell::HandedOver),
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
-            Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.object.clone(), held.clone())), ..plan }))
+            Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.heir(), held.clone())), ..plan }))
         }
         // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
         Succession::HeldBy(_) => Fate::Settled(Farewell::Kept),

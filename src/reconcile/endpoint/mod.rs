@@ -17,7 +17,7 @@ mod tests;
 use super::{
     Farewell, Look, Subject,
     attempt::Attempt,
-    ownership::{Claim, ObjectName},
+    ownership::{Claim, Heir, ObjectName},
     policy::Disposal,
 };
 use crate::{
@@ -141,7 +141,7 @@ pub enum Step {
     /// Detach an endpoint, because the resource is being deleted.
     Remove(Attachment),
     /// Record in the heir's status that the attachment is now its own.
-    HandOver(ObjectName, Held),
+    HandOver(Heir, Held),
     /// Remove the finalizer; this is what became of each attachment.
     LetGo(Vec<Parting>),
 }

@@ -176,7 +176,7 @@ fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Pla
         Succession::HandOver(heir) if !heir.needs_telling(origin) => Some(let_go(case, Farewell::HandedOver)),
         Succession::HandOver(heir) => {
             let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
-            Some(Plan { step: Some(Step::HandOver(heir.object.clone(), service, origin)), ..plan })
+            Some(Plan { step: Some(Step::HandOver(heir.heir(), service, origin)), ..plan })
         }
         Succession::HeldBy(holders) => {
             let message = format!(

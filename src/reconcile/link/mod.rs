@@ -17,7 +17,7 @@ mod tests;
 use super::{
     Farewell, Look, Moment, Subject,
     attempt::{Attempt, AttemptedWrite},
-    ownership::{Claim, ObjectName},
+    ownership::{Claim, Heir, ObjectName},
     policy::Disposal,
 };
 use crate::{
@@ -128,7 +128,7 @@ pub enum Step {
     /// Delete the service, because the resource is being deleted.
     Delete(ServiceId),
     /// Record in the heir's status that the service is now its own.
-    HandOver(ObjectName, ServiceId, Origin),
+    HandOver(Heir, ServiceId, Origin),
     /// Remove the finalizer.
     LetGo(Farewell),
 }

@@ -6,8 +6,8 @@ use crate::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::{NEW, change_id, is_at, make_behind_the_back},
-        life::{begin, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
-        looks::{ELSEWHERE, deletes, object, ready_as, within},
+        life::{begin, begin_in, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
+        looks::{ELSEWHERE, deletes, message, object, ready_as, within},
         oracle,
         world::*,
     },
@@ -15,6 +15,8 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
+    controller::settings::Settings,
+    reconcile::policy::DefaultDeletionPolicy,
     testbed::simulator::{self, Fault, Operation, Rule},
 };
 use serde_json::{Value, json};
@@ -184,5 +186,32 @@ pub(super) async fn refused_and_to_be_deleted(dialect: Dialect) -> World {
     let operator = world.start();
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn asked_in_vain(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.atlas.inject(Rule::always(Operation::DeleteEndpoint, Fault::ConflictUnknown));
+    delete_both(&world);
+    world.pass(5 * MINUTE).await;
+    let said = message(&world, ENDPOINTS, NAMESPACE, "orders-a");
+    assert!(said.contains("cannot be deleted") && said.contains("Retain"), "{said}");
+    world.atlas.clear_faults();
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// The operator was told to keep what no manifest speaks of.
+pub(super) async fn kept_by_default(dialect: Dialect) -> World {
+    let nature = Nature::of(dialect);
+    let settings = Settings { default_deletion_policy: DefaultDeletionPolicy::Retain, ..nature.settings.clone() };
+    let mut world = begin_in(Nature { settings, ..nature });
+    let operator = world.start();
+    get_ready(&world).await;
+    delete_both(&world);
+    eventually(&world, PATIENCE, "both gone", World::is_empty).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "it was to be kept");
     over(world, operator).await
 }

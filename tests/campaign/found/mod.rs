@@ -6,6 +6,7 @@ mod others;
 mod processes;
 mod rivals;
 mod secrets;
+mod shared;
 
 use crate::{
     Group,
@@ -90,10 +91,38 @@ enum Found {
     WaitsForFailedService,
     /// Lists that Atlas answers from before a write that is under way tell nothing of what came of it.
     ListsOvertakeWrites,
+    /// What its owner wants no more, and keeps until its successor connects, another one attaches again and mends.
+    WantedNoMore,
+    /// Two that have attached one endpoint do not let go of it at once, each because of the other.
+    LeftToEachOther,
+    /// What was detached by one that is suspended since is attached by another one, once that request cannot arrive.
+    DetachedBySuspended,
+    /// One that wants what is being replaced, and that a watch does not show, keeps it.
+    SharedBehindWatch,
+    /// The same, of one that has not heard from Atlas yet, however long that takes.
+    HeardBeforeItIsDetached,
+    /// A Secret that is gone for some minutes costs nobody what it shares.
+    WithoutSecretForAMoment,
+    /// What a link that only adopts relies on is not deleted.
+    HeldByReader,
+    /// A Secret that is deleted is used no more: Atlas is not asked, and nothing stays Ready for ever.
+    SecretDeleted,
+    /// The same as with a service, of the connection of an endpoint that was rejected meanwhile.
+    TurnedBackToAnOldLook,
+    /// What a dead operator may still detach is not attached before that.
+    DetachedTwice,
+    /// A deletion that Atlas does not take says why, and what to do.
+    AskedInVain,
+    /// The operator keeps what it was told to keep where manifests are silent.
+    KeptByDefault,
+    /// Who is made anew under the heir's name, while that is told, inherits nothing.
+    HeirMadeAnew,
+    /// What a backup says, once it is restored elsewhere, proves nothing.
+    RestoredElsewhere,
 }
 
 impl Found {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 46] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -126,6 +155,20 @@ impl Found {
         Self::LinkOfAnotherProjectElsewhere,
         Self::WaitsForFailedService,
         Self::ListsOvertakeWrites,
+        Self::WantedNoMore,
+        Self::LeftToEachOther,
+        Self::DetachedBySuspended,
+        Self::SharedBehindWatch,
+        Self::HeardBeforeItIsDetached,
+        Self::WithoutSecretForAMoment,
+        Self::HeldByReader,
+        Self::SecretDeleted,
+        Self::TurnedBackToAnOldLook,
+        Self::DetachedTwice,
+        Self::AskedInVain,
+        Self::KeptByDefault,
+        Self::HeirMadeAnew,
+        Self::RestoredElsewhere,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -162,6 +205,20 @@ impl Found {
             Self::LinkOfAnotherProjectElsewhere => endings::link_of_another_project_elsewhere(dialect).await,
             Self::WaitsForFailedService => rivals::waits_for_failed_service(dialect).await,
             Self::ListsOvertakeWrites => processes::lists_overtake_writes(dialect).await,
+            Self::WantedNoMore => shared::wanted_no_more(dialect).await,
+            Self::LeftToEachOther => shared::left_to_each_other(dialect).await,
+            Self::DetachedBySuspended => shared::detached_by_a_suspended_one(dialect).await,
+            Self::SharedBehindWatch => shared::shared_behind_a_watch(dialect).await,
+            Self::HeardBeforeItIsDetached => rivals::heard_before_it_is_detached(dialect).await,
+            Self::WithoutSecretForAMoment => rivals::without_secret_for_a_moment(dialect).await,
+            Self::HeldByReader => rivals::held_by_a_reader(dialect).await,
+            Self::SecretDeleted => secrets::deleted(dialect).await,
+            Self::TurnedBackToAnOldLook => secrets::turned_back_to_an_old_look(dialect).await,
+            Self::DetachedTwice => processes::detached_twice(dialect).await,
+            Self::AskedInVain => endings::asked_in_vain(dialect).await,
+            Self::KeptByDefault => endings::kept_by_default(dialect).await,
+            Self::HeirMadeAnew => shared::heir_made_anew(dialect).await,
+            Self::RestoredElsewhere => others::restored_elsewhere(dialect).await,
         }
     }
 }

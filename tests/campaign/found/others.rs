@@ -5,9 +5,10 @@ use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
-        hands::{NEW, change_id, is_at, make_behind_the_back},
-        life::{end, with_neighbours},
+        hands::{NEW, change_id, copied, is_at, make_behind_the_back},
+        life::{BOTH, begin, both_are_ready, delete_both, end, get_ready, with_neighbours},
         looks::deletes,
+        oracle,
         world::*,
     },
     states::{our_service_ids, remove_endpoint, remove_services},
@@ -16,6 +17,7 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Fault, Operation, Provider, Rule},
 };
+use serde_json::json;
 
 /// The link is deleted, and what stands in Atlas stays, for it is somebody else's.
 async fn goes_alone(world: World, operator: Running) -> World {
@@ -67,6 +69,32 @@ pub(super) async fn asked_for_by_another(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
     assert!(world.calls(Operation::CreateService) <= 1, "{}", world.picture());
     goes_alone(world, operator).await
+}
+
+/// A backup is restored in another cluster on the same Atlas, with all that it says, and is deleted there.
+pub(super) async fn restored_elsewhere(dialect: Dialect) -> World {
+    let mut here = begin(dialect);
+    let mut there = here.beside();
+    let operator = here.start();
+    get_ready(&here).await;
+    here.pass(MINUTE).await;
+    there.credentials();
+    for (plural, name) in BOTH {
+        let (copy, status) = copied(&here, plural, name);
+        there.apply(copy);
+        there.kube.patch_status(plural, NAMESPACE, name, json!({"status": status})).unwrap();
+    }
+    let other = there.start();
+    there.pass(30 * MINUTE).await;
+    delete_both(&there);
+    eventually(&there, PATIENCE, "the copies are gone", World::is_empty).await;
+    assert_eq!(deletes(&here), Vec::<String>::new(), "it is the original's");
+    assert!(both_are_ready(&here), "{}", here.picture());
+    oracle::always(&there);
+    other.stop().await;
+    delete_both(&here);
+    end(&here).await;
+    over(here, operator).await
 }
 
 pub(super) async fn attached_long_after(dialect: Dialect) -> World {

@@ -5,17 +5,21 @@ use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
+        hands::declare,
         life::{begin, delete_all, delete_both, end, get_ready, with_neighbours_in},
         looks::status,
         oracle,
         world::*,
     },
-    states::request,
+    states::{remove_endpoint, request},
     ways::{Late, Overtaking, Severable},
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::kubernetes::{self, Matcher, Verb},
+    testbed::{
+        kubernetes::{self, Matcher, Verb},
+        simulator::Standing,
+    },
 };
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -131,6 +135,24 @@ pub(super) async fn lists_overtake_writes(dialect: Dialect) -> World {
         assert_eq!(status(&world, plural, name)["origin"], "Created", "{}", world.picture());
     }
     delete_all(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// An operator dies over its request to detach a rejected endpoint, somebody is quicker, and it arrives when the next
+/// operator could long have attached the endpoint again.
+pub(super) async fn detached_twice(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    declare(&world, VPCE, Standing::RejectedTimes(1));
+    let removal = Write { what: format!("Atlas DELETE endpoint {VPCE}"), nth: 1 };
+    let (operator, mut reaper) = death::start(&mut world, Some((removal, Moment::EffectComesLate)));
+    reaper.kill(&world, operator).await;
+    remove_endpoint(&world, VPCE);
+    let operator = world.start();
+    get_ready(&world).await;
+    world.pass(5 * MINUTE).await;
+    assert!(world.endpoint_ready("orders-a"), "{}", world.picture());
+    delete_both(&world);
     end(&world).await;
     over(world, operator).await
 }

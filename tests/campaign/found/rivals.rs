@@ -4,9 +4,9 @@ use super::{MINUTE, PATIENCE, is_gone, over};
 use crate::{
     harness::{
         alone::eventually,
-        hands::NEW,
+        hands::{NEW, change_id, is_at},
         life::{begin, delete_all, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
-        looks::{deletes, says, status},
+        looks::{attached, deletes, ready_as, says, status},
         oracle,
         world::*,
     },
@@ -84,6 +84,72 @@ pub(super) async fn heard_first(dialect: Dialect) -> World {
     world.pass(MINUTE).await;
     assert!(world.link_ready("rival"), "{}", world.picture());
     world.kube.delete(LINKS, NAMESPACE, "rival").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// The operator dies once a new endpoint is attached, and the next one hears of Atlas late on behalf of one that wants the
+/// old endpoint by then.
+pub(super) async fn heard_before_it_is_detached(dialect: Dialect) -> World {
+    let mut world = with_two_keys(Nature::of(dialect));
+    world.apply(link("orders"));
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    let operator = world.start();
+    get_ready(&world).await;
+    change_id(&world, NEW);
+    eventually(&world, PATIENCE, "attached", |world| attached(world).contains(&NEW.to_owned())).await;
+    operator.kill().await;
+    world.apply(with_other_key("rival"));
+    world.apply(endpoint("heir", "rival", VPCE));
+    let operator = start_slowly(&mut world);
+    eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "the heir wants it");
+    operator.kill().await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "inherited", |world| ready_as(world, ENDPOINTS, NAMESPACE, "heir", "Created")).await;
+    delete_all(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn without_secret_for_a_moment(dialect: Dialect) -> World {
+    let mut world = with_two_keys(Nature::of(dialect));
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
+    world.apply(with_other_key("rival"));
+    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    world.kube.delete("secrets", NAMESPACE, "rivals").unwrap();
+    world.pass(2 * MINUTE).await;
+    // An endpoint comes that does not know its id yet: the rival looks at what it has.
+    let from = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": {"configMapKeyRef": {"name": "ids", "key": "id"}}}});
+    world.apply(with(endpoint("late", "rival", VPCE), from));
+    world.pass(MINUTE).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    eventually(&world, PATIENCE, "the owner is gone", is_gone(LINKS, "orders")).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "the rival uses it");
+    world.secret(NAMESPACE, "rivals", &[("publicKey", OTHER_KEY.0), ("privateKey", OTHER_KEY.1)]);
+    eventually(&world, PATIENCE, "inherited", |world| ready_as(world, LINKS, NAMESPACE, "rival", "Created")).await;
+    delete_all(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// A link that never owns, and is Ready of what another one has made, holds that one's deletion back.
+pub(super) async fn held_by_a_reader(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
+    world.apply(with(link("reader"), json!({"spec": {"adoptionPolicy": "AdoptOnly"}})));
+    eventually(&world, PATIENCE, "the reader is Ready", |world| world.link_ready("reader")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let held = |world: &World| says(world, LINKS, "orders").1 == "DeletionBlocked";
+    eventually(&world, PATIENCE, "held", held).await;
+    world.pass(60 * MINUTE).await;
+    assert!(held(&world) && world.link_ready("reader"), "{}", world.picture());
+    world.kube.delete(LINKS, NAMESPACE, "reader").unwrap();
     end(&world).await;
     over(world, operator).await
 }

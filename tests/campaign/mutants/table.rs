@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 58] = [
+pub const MUTANTS: [Mutant; 74] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -531,5 +531,145 @@ pub const MUTANTS: [Mutant; 58] = [
             new: "    Ok(Action::requeue(SHORTLY))\n}",
         }],
         only: "stale/rename",
+    },
+    Mutant {
+        name: "a Secret that is gone goes on working",
+        edits: &[Edit {
+            file: "src/controller/way.rs",
+            old: "    let last = last.filter(|way| subject.deleting && way.caller.project == project);",
+            new: "    let last = last.filter(|way| way.caller.project == project);",
+        }],
+        only: "state/found/aws/v2/secret-deleted",
+    },
+    Mutant {
+        name: "a replaced endpoint is detached on what a watch shows",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/kind.rs",
+            old: "            Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_) => Demand::Atlas(Care::EverythingNow),",
+            new: "            Step::RemoveFailed(..) | Step::RemoveRetired(..) => Demand::Atlas(Care::AtlasNow),\n            Step::Remove(_) => Demand::Atlas(Care::EverythingNow),",
+        }],
+        only: "state/found/aws/v2/shared-behind-watch",
+    },
+    Mutant {
+        name: "a connection may be shown as it was before",
+        edits: &[Edit {
+            file: "src/controller/way.rs",
+            old: "    let need = Need { not_before: ctx.memories.with(&subject.uid, |memory| memory.endpoint_seen), ..need };\n",
+            new: "",
+        }],
+        only: "state/found/aws/v2/turned-back-to-an-old-look",
+    },
+    Mutant {
+        name: "who is rid of it is its owner",
+        edits: &[Edit {
+            file: "src/reconcile/ownership.rs",
+            old: "other.counts() && other.may_own() && !other.discards;",
+            new: "other.counts() && other.may_own();",
+        }],
+        only: "state/found/aws/v2/wanted-no-more",
+    },
+    Mutant {
+        name: "what is kept by default is deleted",
+        edits: &[Edit {
+            file: "src/reconcile/policy.rs",
+            old: " | (None, DefaultDeletionPolicy::Retain) => Self::KeepAll,",
+            new: " => Self::KeepAll,\n            (None, DefaultDeletionPolicy::Retain) => Self::DeleteCreated,",
+        }],
+        only: "state/found/aws/v2/kept-by-default",
+    },
+    Mutant {
+        name: "a status is believed, whoever it was of",
+        edits: &[Edit {
+            file: "src/api/mod.rs",
+            old: "self.observed_uid().is_some_and(|observed| observed != uid)",
+            new: "self.observed_uid().is_some_and(|observed| observed != uid && uid.is_empty())",
+        }],
+        only: "state/found/aws/v2/restored-elsewhere",
+    },
+    Mutant {
+        name: "an attempt is believed, whoever it was of",
+        edits: &[Edit {
+            file: "src/reconcile/attempt.rs",
+            old: "(attempt.uid == uid).then_some(attempt)",
+            new: "(!uid.is_empty()).then_some(attempt)",
+        }],
+        only: "state/found/aws/v2/restored-elsewhere",
+    },
+    Mutant {
+        name: "nobody is heard before what was replaced goes",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/connection.rs",
+            old: "            _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },\n",
+            new: "",
+        }],
+        only: "state/found/aws/v2/heard-before-it-is-detached",
+    },
+    Mutant {
+        name: "two leave it to each other",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/kind.rs",
+            old: "            Step::Leave(_) => Demand::Status(Care::EverythingNow),",
+            new: "            Step::Leave(_) => Demand::Status(Care::Normal),",
+        }],
+        only: "state/found/aws/v2/left-to-each-other",
+    },
+    Mutant {
+        name: "a Secret that is gone for a moment costs what is shared",
+        edits: &[Edit {
+            file: "src/controller/memory.rs",
+            old: "    const GRACE: Duration = Duration::from_secs(600);",
+            new: "    const GRACE: Duration = Duration::from_secs(0);",
+        }],
+        only: "state/found/aws/v2/without-secret-for-a-moment",
+    },
+    Mutant {
+        name: "a removal is waited for, though it cannot arrive any more",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/sharers.rs",
+            old: "attempt.may_remove(&attachment) && !attempt.is_past(atlas_time);",
+            new: "attempt.may_remove(&attachment) && atlas_time >= Timestamp::UNIX_EPOCH;",
+        }],
+        only: "state/found/aws/v2/detached-by-suspended",
+    },
+    Mutant {
+        name: "who only adopts holds nothing back",
+        edits: &[Edit {
+            file: "src/reconcile/ownership.rs",
+            old: "    if holders.is_empty() { Succession::Free } else { Succession::HeldBy(holders) }",
+            new: "    if holders.len() < 1000 { Succession::Free } else { Succession::HeldBy(holders) }",
+        }],
+        only: "state/found/aws/v2/held-by-reader",
+    },
+    Mutant {
+        name: "what a dead operator may still detach is attached",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/plan.rs",
+            old: "                .or_else(|| self.being_removed_elsewhere(target))",
+            new: "                .or_else(|| self.being_removed_elsewhere(target).filter(|_| self.desired.link_leaving))",
+        }],
+        only: "state/found/aws/v2/detached-twice",
+    },
+    Mutant {
+        name: "a deletion that is asked for in vain never says so",
+        edits: &[Edit { file: "src/reconcile/blocked.rs", old: ">= WORTH_TELLING)", new: ">= WORTH_TELLING * 1000)" }],
+        only: "state/found/aws/v2/asked-in-vain",
+    },
+    Mutant {
+        name: "whoever bears the heir's name inherits",
+        edits: &[Edit {
+            file: "src/controller/handover.rs",
+            old: "found.meta().uid.as_ref() == Some(uid)",
+            new: "!uid.is_empty()",
+        }],
+        only: "state/found/aws/v2/heir-made-anew",
+    },
+    Mutant {
+        name: "a generation is observed before it is acted on",
+        edits: &[Edit {
+            file: "src/reconcile/blocked.rs",
+            old: "            lost.then(unconfirmed)\n",
+            new: "            Some(if lost { unconfirmed() } else { Verdict::ready(\"as before\") })\n",
+        }],
+        only: "wish-in-a-blip",
     },
 ];

@@ -185,14 +185,14 @@ fn rule_7_every_other_live_object_is_heard_first_and_named() {
 fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     let heir = |origin| claim("heir", Some(origin));
     let handing = ours().sharing(&attachment(1), heir(Origin::Adopted)).plan().step;
-    assert_eq!(handing, Some(Step::HandOver(heir(Origin::Adopted).object, held(1, Origin::Created))));
+    assert_eq!(handing, Some(Step::HandOver(heir(Origin::Adopted).heir(), held(1, Origin::Created))));
     let handed = ours().sharing(&attachment(1), heir(Origin::Created)).plan().step;
     assert_eq!(handed, let_go(&[(1, Farewell::HandedOver)]));
     let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), heir(Origin::Adopted));
     assert_eq!(adopted.plan().step, let_go(&[(1, Farewell::HandedOver)]));
     // One that is suspended and records nothing would never know what it has.
     let blank = Claim { suspended: true, blank: true, ..claim("blank", None) };
-    let told = Step::HandOver(blank.object.clone(), held(1, Origin::Adopted));
+    let told = Step::HandOver(blank.heir(), held(1, Origin::Adopted));
     let adopted = leaving(Origin::Adopted, Disposal::DeleteAll).sharing(&attachment(1), blank);
     assert_eq!(adopted.plan().step, Some(told));
 }

@@ -101,7 +101,7 @@ fn rule_6_the_old_one_leaves_the_list_when_it_is_gone_or_was_adopted() {
 fn rule_6_an_old_one_that_another_shares_is_handed_over() {
     let heir = |origin| claim("heir", Some(origin));
     let plan = replaced(Origin::Created).sharing(&attachment(2), heir(Origin::Adopted)).plan();
-    assert_eq!(plan.step, Some(Step::HandOver(heir(Origin::Adopted).object, held(2, Origin::Created))));
+    assert_eq!(plan.step, Some(Step::HandOver(heir(Origin::Adopted).heir(), held(2, Origin::Created))));
     let owner = heir(Origin::Created);
     let owned = replaced(Origin::Created).sharing(&attachment(2), owner.clone()).plan();
     assert_eq!((owned.step, owned.retiring.len()), (Some(Step::Leave(owner.object)), 0));

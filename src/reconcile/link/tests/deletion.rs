@@ -207,16 +207,15 @@ fn rule_7_every_other_live_object_of_the_key_is_heard_first() {
 #[test]
 fn rule_7_what_is_shared_is_handed_over_before_the_finalizer_goes() {
     let heir = |origin| sharer(claim("heir", Some(origin)), id());
-    let name = heir(Origin::Adopted).claim.object;
     let handing = ours().sharing([heir(Origin::Adopted)]).plan().step;
-    assert_eq!(handing, Some(Step::HandOver(name, id(), Origin::Created)));
+    assert_eq!(handing, Some(Step::HandOver(heir(Origin::Adopted).claim.heir(), id(), Origin::Created)));
     assert_eq!(ours().sharing([heir(Origin::Created)]).plan().step, HANDED_OVER);
     // What was adopted is shared just so, and an explicit Delete takes it from nobody.
     let adopted = leaving(ServiceState::Available, Origin::Adopted, Disposal::DeleteAll);
     assert_eq!(adopted.clone().sharing([heir(Origin::Adopted)]).plan().step, HANDED_OVER);
     // One that is suspended and records nothing would never know what it has.
     let blank = claiming(Claim { suspended: true, ..claim("blank", None) });
-    let told = Step::HandOver(blank.claim.object.clone(), id(), Origin::Adopted);
+    let told = Step::HandOver(blank.claim.heir(), id(), Origin::Adopted);
     assert_eq!(adopted.clone().sharing([blank]).plan().step, Some(told));
     let mut create_only = heir(Origin::Created);
     create_only.claim.adoption = AdoptionPolicy::CreateOnly;

@@ -253,7 +253,7 @@ proptest! {
     #[test]
     fn rule_7_nothing_is_handed_to_one_that_cannot_have_it(scene in scenes()) {
         let Some(Step::HandOver(heir, service, origin)) = scene.plan().step else { return Ok(()) };
-        let heir = scene.observed.others.iter().find(|other| other.claim.object == heir).unwrap();
+        let heir = scene.observed.others.iter().find(|other| other.claim.heir() == heir).unwrap();
         let blank = heir.claim.suspended && heir.service.is_none() && !heir.may_have_made(service);
         prop_assert!(heir.claim.live && heir.claim.heard == Heard::Listed);
         prop_assert_eq!(heir.claim.adoption, AdoptionPolicy::AdoptOrCreate);

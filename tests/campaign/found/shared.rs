@@ -1,0 +1,153 @@
+//! Lives of endpoints that share one VPC endpoint, of which one is rid of it.
+
+use super::{MINUTE, PATIENCE, is_gone, over};
+use crate::{
+    harness::{
+        alone::eventually,
+        hands::{NEW, change_id, declare, is_at},
+        life::{begin, delete_all, end, get_ready},
+        looks::{attached, deletes, edit, ready_as, status, told},
+        world::*,
+    },
+    states::{remove_endpoint, request},
+};
+use atlas_privatelink_operator::{
+    api::Standing,
+    atlas::dialect::Dialect,
+    testbed::{
+        kubernetes::{Decision, Phase, Verb, View},
+        simulator,
+    },
+};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+async fn ready(dialect: Dialect) -> (World, Running) {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    (world, operator)
+}
+
+fn other_has(origin: &'static str) -> impl Fn(&World) -> bool {
+    move |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", origin)
+}
+
+async fn leave(world: World, operator: Running) -> World {
+    delete_all(&world);
+    end(&world).await;
+    over(world, operator).await
+}
+
+/// Two name the same endpoint, and the one that has attached it is to have another one, which does not connect. What they
+/// share is gone, and the other one attaches it, at its second try where that is rejected.
+async fn attached_by_the_other(dialect: Dialect, rejections: u32) -> (World, Running) {
+    let (world, operator) = ready(dialect).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
+    declare(&world, NEW, simulator::Standing::Unknown);
+    change_id(&world, NEW);
+    let rejected = |world: &World| world.endpoint_is("orders-a", Standing::Stalled, "Rejected");
+    eventually(&world, PATIENCE, "rejected", rejected).await;
+    declare(&world, VPCE, simulator::Standing::RejectedTimes(rejections));
+    remove_endpoint(&world, VPCE);
+    eventually(&world, PATIENCE, "attached again", other_has("Created")).await;
+    assert_eq!(told(&world, "orders-b").contains(&"Retried".to_owned()), rejections > 0);
+    (world, operator)
+}
+
+pub(super) async fn wanted_no_more(dialect: Dialect) -> World {
+    let (world, operator) = attached_by_the_other(dialect, 1).await;
+    leave(world, operator).await
+}
+
+pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
+    let (world, operator) = attached_by_the_other(dialect, 0).await;
+    assert_eq!(status(&world, ENDPOINTS, "orders-a")["retiring"][0]["origin"], "Created");
+    let leaving = Arc::new(AtomicBool::new(false));
+    world.kube.on_request({
+        let leaving = leaving.clone();
+        move |point| {
+            let request = &point.request;
+            let tells = request.resource == ENDPOINTS && request.subresource == "status" && request.name == "orders-a";
+            if tells && !request.body.to_string().contains(VPCE) && point.phase == Phase::BeforeEffect {
+                leaving.store(true, Ordering::SeqCst);
+                return Decision::Delay(Duration::from_secs(5));
+            }
+            Decision::Proceed
+        }
+    });
+    declare(&world, NEW, simulator::Standing::Undeclared);
+    request(&world);
+    // By the millisecond: what is met is on its way for five seconds.
+    world.until(30 * MINUTE, "it writes down that the other one has it", |_| leaving.load(Ordering::SeqCst)).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
+    eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
+    eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+    world.pass(60 * MINUTE).await;
+    assert!(!attached(&world).contains(&VPCE.to_owned()), "{}", world.picture());
+    leave(world, operator).await
+}
+
+pub(super) async fn detached_by_a_suspended_one(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    change_id(&world, NEW);
+    let asked = |world: &World| world.ledger().endpoint_deletes().contains(&VPCE);
+    eventually(&world, PATIENCE, "the old one is being detached", asked).await;
+    edit(&world, ENDPOINTS, "orders-a", json!({"suspend": true}));
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "attached", other_has("Created")).await;
+    edit(&world, ENDPOINTS, "orders-a", json!({"suspend": false}));
+    world.pass(60 * MINUTE).await;
+    assert!(is_at(&world, NEW) && other_has("Created")(&world), "{}", world.picture());
+    leave(world, operator).await
+}
+
+/// The heir is deleted, and made anew on a link of another project, while what it is to inherit is on its way to it.
+pub(super) async fn heir_made_anew(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    world.apply(with(link("other"), json!({"spec": {"projectId": "5df264b8f10fab7d2cad2f0e"}})));
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
+    let handing = Arc::new(AtomicBool::new(false));
+    world.kube.on_request({
+        let handing = handing.clone();
+        move |point| {
+            let request = &point.request;
+            let looks = request.verb == Verb::Get && request.resource == ENDPOINTS && request.name == "orders-b";
+            if looks && point.phase == Phase::BeforeEffect && !handing.swap(true, Ordering::SeqCst) {
+                return Decision::Delay(Duration::from_secs(20));
+            }
+            Decision::Proceed
+        }
+    });
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.until(MINUTE, "the heir is looked for", |_| handing.load(Ordering::SeqCst)).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
+    world.until(MINUTE / 6, "the heir is gone", is_gone(ENDPOINTS, "orders-b")).await;
+    world.apply(endpoint("orders-b", "other", VPCE));
+    eventually(&world, PATIENCE, "the owner is gone", is_gone(ENDPOINTS, "orders-a")).await;
+    assert!(status(&world, ENDPOINTS, "orders-b")["origin"].is_null(), "{}", world.picture());
+    leave(world, operator).await
+}
+
+pub(super) async fn shared_behind_a_watch(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    change_id(&world, NEW);
+    let replacing = |world: &World| world.endpoint_is("orders-a", Standing::Reconciling, "Replacing");
+    eventually(&world, PATIENCE, "being replaced", replacing).await;
+    world.kube.freeze(View::of(&operator.name).of_watches());
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    world.pass(10 * MINUTE).await;
+    world.kube.release(&operator.name);
+    let inherited = |world: &World| is_at(world, NEW) && other_has("Created")(world);
+    eventually(&world, PATIENCE, "inherited", inherited).await;
+    assert_eq!(deletes(&world), Vec::<String>::new(), "the other one wants it");
+    leave(world, operator).await
+}
