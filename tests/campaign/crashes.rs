@@ -332,7 +332,7 @@ async fn happens(world: &World, meanwhile: Meanwhile) {
     }
 }
 
-fn lose_services(world: &World) {
+pub fn lose_services(world: &World) {
     for service in ours(world) {
         let service = service["id"].as_str().unwrap().to_owned();
         world.change(Change::DeleteService { project: PROJECT.to_owned(), service });

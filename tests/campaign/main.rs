@@ -6,7 +6,7 @@
 //! | `plan` | what a plan is: data and an id |
 //! | `run`, `command` | running plans on all cores; the command line |
 //! | `story` | lives that take other turns than that of a plain pair |
-//! | `crashes`, `stories`, `beaten` | the operator is killed at every write |
+//! | `crashes`, `clouds`, `stories`, `beaten` | the operator is killed at every write |
 //! | `faults`, `later_faults`, `blips`, `wishes`, `scarce` | Atlas, at every call of it |
 //! | `own_calls`, `story_calls` | the Kubernetes API, at every call of it |
 //! | `touched` | somebody else writes, at every write to the Kubernetes API |
@@ -32,6 +32,7 @@ mod behind;
 mod beside;
 mod blips;
 mod clocks;
+mod clouds;
 mod clusters;
 mod command;
 mod crashes;
@@ -72,8 +73,9 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 21] = [
+    let suites: [&[Group]; 22] = [
         &crashes::GROUPS,
+        &clouds::GROUPS,
         &stories::GROUPS,
         &beaten::GROUPS,
         &faults::GROUPS,

@@ -120,7 +120,10 @@ impl Memory {
         match about {
             About::List(..) | About::Endpoint(..) => true,
             About::MakeService { project, provider, region } => {
-                list(project, provider).is_some_and(|services| !services.iter().any(|service| names(service, region)))
+                // Beside one without port mapping, which no link uses, GCP has another one.
+                let usable = |service: &Value| provider != "GCP" || service["portMappingEnabled"] == true;
+                let stands = |service: &Value| names(service, region) && usable(service);
+                list(project, provider).is_some_and(|services| !services.iter().any(stands))
             }
             About::Attach { project, provider, service, endpoint } => {
                 let alone = self.read(&About::Endpoint(service.clone(), endpoint.clone()), since);

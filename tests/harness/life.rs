@@ -44,15 +44,20 @@ pub fn begin_with(dialect: Dialect, credentials: &[(&str, &str)]) -> World {
 
 /// A link alone, in that cloud, and its credentials; nobody works on it yet.
 pub fn begin_in_cloud(dialect: Dialect, provider: Provider) -> World {
+    let world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link_in_cloud(provider));
+    world
+}
+
+/// The link of the manifests, in that cloud.
+pub fn link_in_cloud(provider: Provider) -> Value {
     let (provider, region) = match provider {
         Provider::Aws => ("AWS", "us-east-1"),
         Provider::Azure => ("AZURE", "eastus2"),
         Provider::Gcp => ("GCP", "us-east4"),
     };
-    let world = with_neighbours(dialect);
-    world.credentials();
-    world.apply(with(link("orders"), json!({"spec": {"provider": provider, "region": region}})));
-    world
+    with(link("orders"), json!({"spec": {"provider": provider, "region": region}}))
 }
 
 /// An election by a Lease of four times the ordinary length: its renewals are most of what such a life costs.

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 74] = [
+pub const MUTANTS: [Mutant; 75] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -671,5 +671,14 @@ pub const MUTANTS: [Mutant; 74] = [
             new: "            Some(if lost { unconfirmed() } else { Verdict::ready(\"as before\") })\n",
         }],
         only: "wish-in-a-blip",
+    },
+    Mutant {
+        name: "a service without port mapping is used in GCP",
+        edits: &[Edit {
+            file: "src/reconcile/link/case.rs",
+            old: " && (region.provider() != Provider::Gcp || service.port_mapping)",
+            new: " && (region.provider() != Provider::Gcp || service.port_mapping || !service.port_mapping)",
+        }],
+        only: "crash/link/gcp",
     },
 ];
