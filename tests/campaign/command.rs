@@ -21,9 +21,9 @@ use std::{
 pub const NO_SUCH_PLAN: &str = "there is no such plan";
 
 /// So many plans strike at least: fewer, and a recording has lost its points.
-const LEAST: usize = 8_000;
+const LEAST: usize = 10_000;
 /// The same, of all.
-const LEAST_OF_ALL: usize = 11_000;
+const LEAST_OF_ALL: usize = 16_000;
 
 /// Runs planned disturbances of the operator in simulated time.
 #[derive(Parser)]
@@ -38,8 +38,8 @@ struct Arguments {
     /// List the plans instead of running them
     #[arg(long)]
     list: bool,
-    /// Run all: of two plans that differ in nothing but the dialect of the Atlas API, only one is run where neither this nor
-    /// a filter is given
+    /// Run all: where nothing else is given, of two plans that differ in nothing but the dialect of the Atlas API only one
+    /// is run, and of the reads of a story only some meet a fault
     #[arg(long)]
     all: bool,
     /// Of so many plans run one only, spread over all kinds
@@ -140,7 +140,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     plans.extend(arguments.random_lives());
     plans.retain(|plan| arguments.wants(&plan.id()));
     if arguments.takes_turns() {
-        plans = in_turn(plans);
+        plans = in_turn(plans.into_iter().filter(|plan| !plan.one_of_many).collect());
     }
     plans = plans.into_iter().skip(arguments.offset).step_by(arguments.every.max(1)).collect();
     if arguments.list {

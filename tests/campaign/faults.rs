@@ -35,14 +35,11 @@ enum Half {
     Unmaking,
 }
 
-/// Beneath dialect and credential the ways are the same; a part is enough to see that.
-fn times(way: Way, operation: Operation, fault: &Fault) -> &'static [Times] {
-    let all = [Times::Once, Times::Five, Times::UntilHealed].as_slice();
+/// Beneath the credential the ways are the same; a part is enough to see that.
+fn times(way: Way, operation: Operation) -> &'static [Times] {
     match way {
-        Way::KeyInV2 => all,
-        Way::KeyInV1 if fault.takes_effect() => [Times::Once, Times::UntilHealed].as_slice(),
-        Way::ServiceAccount if operation == Operation::Token => all,
-        Way::KeyInV1 | Way::ServiceAccount => [Times::Five].as_slice(),
+        Way::ServiceAccount if operation != Operation::Token => [Times::Five].as_slice(),
+        Way::KeyInV2 | Way::KeyInV1 | Way::ServiceAccount => [Times::Once, Times::Five, Times::UntilHealed].as_slice(),
     }
 }
 
@@ -178,7 +175,7 @@ fn faults(way: Way) -> Vec<Plan> {
     for (half, operations) in [(Half::Making, making), (Half::Unmaking, unmaking)] {
         for operation in operations {
             for fault in Fault::all() {
-                for times in times(way, operation, &fault) {
+                for times in times(way, operation) {
                     let uniqueness = Uniqueness::Guarded;
                     let one = Disturbance { half, operation, fault: fault.clone(), times: *times, way, uniqueness };
                     plans.push(Plan::compared(one.data(), one.clone(), &undisturbed, life_with));

@@ -39,14 +39,17 @@ impl Faultless {
         Self { course, calls }
     }
 
-    /// Which calls of an operation meet a fault: every write, and of the reads the second, the middle and the last. Those
-    /// that [`super::faults`] has are left out.
-    fn places(&self, story: Story, operation: Operation) -> Vec<u32> {
+    /// The calls of an operation. Those that [`super::faults`] has are left out.
+    fn places(&self, story: Story, operation: Operation) -> impl Iterator<Item = u32> {
+        let first = if story == Story::Plain(Provider::Aws) { 2 } else { 1 };
+        first..=self.calls[&operation]
+    }
+
+    /// Whether such a call meets every fault: a write does, and of the reads the second, the middle and the last. The others
+    /// meet one each.
+    fn meets_all(&self, operation: Operation, place: u32) -> bool {
         let all = self.calls[&operation];
-        let mut places: Vec<_> = if operation.is_write() { (1..=all).collect() } else { vec![2, all / 2, all] };
-        places.dedup();
-        places.retain(|place| (1..=all).contains(place) && !(story == Story::Plain(Provider::Aws) && *place == 1));
-        places
+        operation.is_write() || [2, all / 2, all].contains(&place)
     }
 }
 
@@ -102,9 +105,16 @@ fn faults_in(story: Story, dialect: Dialect) -> Vec<Plan> {
     let mut plans = Vec::new();
     for operation in faultless.calls.keys().copied().filter(|call| dialect == Dialect::V2 || call.is_write()) {
         for place in faultless.places(story, operation) {
-            for fault in faults(dialect) {
+            let plan = |fault| {
                 let one = Disturbance { story, dialect, operation, place, fault };
-                plans.push(Plan::compared(one.data(), one, &faultless, run));
+                Plan::compared(one.data(), one, &faultless, run)
+            };
+            let all = faults(dialect).into_iter();
+            if faultless.meets_all(operation, place) {
+                plans.extend(all.map(plan));
+            } else {
+                let one = all.cycle().nth(place as usize);
+                plans.extend(one.map(plan).map(Plan::as_one_of_many));
             }
         }
     }

@@ -130,6 +130,8 @@ type Run = dyn Fn() -> LocalBoxFuture<'static, World> + Send + Sync;
 #[derive(Clone)]
 pub struct Plan {
     pub data: Data,
+    /// It strikes one more of many calls that are alike, and is run only where all are asked for.
+    pub one_of_many: bool,
     run: Arc<Run>,
 }
 
@@ -139,7 +141,7 @@ impl Plan {
     where
         F: Future<Output = World> + 'static,
     {
-        Self { data, run: Arc::new(move || run().boxed_local()) }
+        Self { data, one_of_many: false, run: Arc::new(move || run().boxed_local()) }
     }
 
     /// A plan whose life is compared with an undisturbed one.
@@ -156,6 +158,10 @@ impl Plan {
     {
         let undisturbed = undisturbed.clone();
         Self::new(data, move || run(plan.clone(), undisturbed.clone()))
+    }
+
+    pub fn as_one_of_many(self) -> Self {
+        Self { one_of_many: true, ..self }
     }
 
     pub fn id(&self) -> String {

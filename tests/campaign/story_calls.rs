@@ -68,15 +68,14 @@ async fn run(plan: Disturbance, faultless: Arc<Course>) -> World {
     world
 }
 
-fn places(call: &Call, made: u64) -> Vec<u64> {
-    // Events are told whatever comes of them: once is enough.
-    let mut places: Vec<_> = match call.verb {
-        _ if call.resource == "events" => vec![1],
-        Verb::Get | Verb::List | Verb::Watch | Verb::Discover => vec![1, made],
-        Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection => (1..=made).collect(),
-    };
-    places.dedup();
-    places
+/// Whether the n-th call of a kind meets every mishap: a write does, and of the reads the first and the last. The others
+/// meet one each, and so do all events but the first, for they are told whatever comes of them.
+fn meets_all(call: &Call, made: u64, nth: u64) -> bool {
+    match call.verb {
+        _ if call.resource == "events" => nth == 1,
+        Verb::Get | Verb::List | Verb::Watch | Verb::Discover => [1, made].contains(&nth),
+        Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection => true,
+    }
 }
 
 fn mishaps_in(story: Story, dialect: Dialect) -> Vec<Plan> {
@@ -84,10 +83,17 @@ fn mishaps_in(story: Story, dialect: Dialect) -> Vec<Plan> {
     let faultless = Arc::new(faultless);
     let mut plans = Vec::new();
     for (call, made) in calls {
-        for nth in places(&call, made) {
-            for mishap in MISHAPS.into_iter().filter(|mishap| mishap.befalls(call.verb)) {
+        for nth in 1..=made {
+            let plan = |mishap| {
                 let one = Disturbance { story, dialect, call: call.clone(), nth, mishap };
-                plans.push(Plan::compared(one.data(), one, &faultless, run));
+                Plan::compared(one.data(), one, &faultless, run)
+            };
+            let all: Vec<_> = MISHAPS.into_iter().filter(|mishap| mishap.befalls(call.verb)).collect();
+            if meets_all(&call, made, nth) {
+                plans.extend(all.into_iter().map(plan));
+            } else {
+                let one = all.into_iter().cycle().nth(usize::try_from(nth).unwrap());
+                plans.extend(one.map(plan).map(Plan::as_one_of_many));
             }
         }
     }

@@ -141,11 +141,14 @@ pub fn lets_go_of(version: &Version, (_, endpoint): &What) -> bool {
         || endpoint.is_some() && wanted.is_some_and(|id| Some(id) != endpoint.as_deref())
 }
 
-/// Whether an object's record says that it is about to do this to that.
+/// Whether an object's record, and not one that came with a copy, says that it is about to do this to that.
 pub fn records(object: &Value, write: &str, (service, endpoint): &What) -> bool {
     let record = object["metadata"]["annotations"][ATTEMPT_ANNOTATION].as_str();
     let record: Value = record.and_then(|record| serde_json::from_str(record).ok()).unwrap_or_default();
-    record["write"] == write && record["service"] == **service && record["endpoint"].as_str() == endpoint.as_deref()
+    let own = record["uid"] == object["metadata"]["uid"];
+    own && record["write"] == write
+        && record["service"] == **service
+        && record["endpoint"].as_str() == endpoint.as_deref()
 }
 
 /// That something is Ready.

@@ -24,7 +24,7 @@ pub fn are_sound(world: &World, all: &Objects, atlas: &past::Atlas) {
 }
 
 /// What a status names by the id that Atlas gave it was in Atlas before, in the region that the status names; and whoever
-/// says that it has created it has it from a request.
+/// says that it has created it has it from some request.
 fn they_name_what_was_there(world: &World, all: &Objects) {
     let ledger = world.ledger();
     let (mut made, mut attached) = (BTreeMap::new(), BTreeMap::new());
@@ -48,7 +48,9 @@ fn they_name_what_was_there(world: &World, all: &Objects) {
                 assert!(plural != LINKS || thing["origin"] != "Created" || *asked, "{}, and others made it", said());
                 // Atlas does not tell who attached what this one had recorded that it attaches.
                 let what = past::attachment(thing);
-                let tried = || versions.iter().any(|tried| past::records(&tried.object, "AddEndpoint", &what));
+                let earlier = |tried: &&Version| tried.at <= version.at && is_same(&tried.object, &version.object);
+                let attempts = |tried: &Version| past::records(&tried.object, "AddEndpoint", &what);
+                let tried = || versions.iter().filter(&earlier).any(attempts);
                 let ours = || attached.get(&what).is_some_and(|at| *at <= version.at) || tried();
                 assert!(plural != ENDPOINTS || thing["origin"] != "Created" || ours(), "{}, and others did", said());
                 let named = thing["regionName"].as_str().filter(|_| plural == LINKS);
@@ -62,6 +64,10 @@ fn they_name_what_was_there(world: &World, all: &Objects) {
             }
         }
     }
+}
+
+fn is_same(one: &Value, other: &Value) -> bool {
+    one["metadata"]["uid"] == other["metadata"]["uid"]
 }
 
 /// What a link's status says that its service is called at the provider.

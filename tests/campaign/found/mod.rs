@@ -107,7 +107,7 @@ enum Found {
     HeldByReader,
     /// A Secret that is deleted is used no more: Atlas is not asked, and nothing stays Ready for ever.
     SecretDeleted,
-    /// The same as with a service, of the connection of an endpoint that was rejected meanwhile.
+    /// A Secret is rotated and turned back: what the first key has seen of a connection is older than what the second one has.
     TurnedBackToAnOldLook,
     /// What a dead operator may still detach is not attached before that.
     DetachedTwice,

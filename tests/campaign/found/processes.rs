@@ -7,7 +7,7 @@ use crate::{
         death::{self, Moment, Write},
         hands::declare,
         life::{begin, delete_all, delete_both, end, get_ready, with_neighbours_in},
-        looks::status,
+        looks::{deletes, status},
         oracle,
         world::*,
     },
@@ -151,7 +151,8 @@ pub(super) async fn detached_twice(dialect: Dialect) -> World {
     let operator = world.start();
     get_ready(&world).await;
     world.pass(5 * MINUTE).await;
-    assert!(world.endpoint_ready("orders-a"), "{}", world.picture());
+    assert_eq!(deletes(&world).len(), 1, "the late request has reached Atlas");
+    assert!(world.ledger().endpoint_deletes().is_empty(), "it came before there was anything to detach");
     delete_both(&world);
     end(&world).await;
     over(world, operator).await

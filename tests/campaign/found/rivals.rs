@@ -99,6 +99,8 @@ pub(super) async fn heard_before_it_is_detached(dialect: Dialect) -> World {
     change_id(&world, NEW);
     eventually(&world, PATIENCE, "attached", |world| attached(world).contains(&NEW.to_owned())).await;
     operator.kill().await;
+    // The new one is connected by the time that anybody looks.
+    world.pass(2 * MINUTE).await;
     world.apply(with_other_key("rival"));
     world.apply(endpoint("heir", "rival", VPCE));
     let operator = start_slowly(&mut world);

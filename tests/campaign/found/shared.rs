@@ -64,6 +64,8 @@ async fn attached_by_the_other(dialect: Dialect, rejections: u32) -> (World, Run
 
 pub(super) async fn wanted_no_more(dialect: Dialect) -> World {
     let (world, operator) = attached_by_the_other(dialect, 1).await;
+    world.pass(60 * MINUTE).await;
+    assert!(other_has("Created")(&world), "{}", world.picture());
     leave(world, operator).await
 }
 
@@ -91,7 +93,8 @@ pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
     eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
     world.pass(60 * MINUTE).await;
-    assert!(!attached(&world).contains(&VPCE.to_owned()), "{}", world.picture());
+    let attached = attached(&world);
+    assert!(attached.contains(&NEW.to_owned()) && !attached.contains(&VPCE.to_owned()), "{attached:?}");
     leave(world, operator).await
 }
 
@@ -145,6 +148,8 @@ pub(super) async fn shared_behind_a_watch(dialect: Dialect) -> World {
     world.kube.freeze(View::of(&operator.name).of_watches());
     world.apply(endpoint("orders-b", "orders", VPCE));
     world.pass(10 * MINUTE).await;
+    let unseen = status(&world, ENDPOINTS, "orders-b")["conditions"].is_null();
+    assert!(unseen && world.endpoint_ready("orders-a"), "not decided before it was seen: {}", world.picture());
     world.kube.release(&operator.name);
     let inherited = |world: &World| is_at(world, NEW) && other_has("Created")(world);
     eventually(&world, PATIENCE, "inherited", inherited).await;

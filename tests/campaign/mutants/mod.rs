@@ -1,6 +1,7 @@
 //! Are the oracles any good? Each mutant is one small change of the product that breaks a rule of the protocol; a plan
-//! must fail under it. `cargo test --test campaign -- --mutants` makes each in a copy of the repository, and says which
-//! plan caught it; an ordinary run only sees that what the mutants change is still there.
+//! must fail under it, or already an undisturbed life from which plans are made. `cargo test --test campaign -- --mutants`
+//! makes each in a copy of the repository, and says what caught it; an ordinary run only sees that what the mutants change
+//! is still there.
 
 mod table;
 
@@ -30,6 +31,8 @@ pub struct Mutant {
 enum Fate {
     /// By the plan of this id.
     Caught(String),
+    /// Already a life without a disturbance, from which plans are made, does not end well: why not.
+    CaughtUndisturbed(String),
     Survived,
     /// It can't be built, or there is no plan to be run.
     Stillborn(String),
@@ -55,11 +58,15 @@ pub fn stale() -> Vec<String> {
 /// Makes and runs those whose name contains `only`; gives the names of those that no plan caught.
 pub fn run(only: &str) -> Vec<String> {
     let folder = copy();
-    let mut survivors = Vec::new();
+    let (mut survivors, mut undisturbed) = (Vec::new(), 0);
     let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| mutant.name.contains(only)).collect();
     for mutant in &chosen {
         let told = match try_out(&folder, mutant) {
             Fate::Caught(plan) => format!("caught by {plan}"),
+            Fate::CaughtUndisturbed(why) => {
+                undisturbed += 1;
+                format!("caught by an undisturbed life: {why}")
+            }
             Fate::Survived => {
                 survivors.push(mutant.name.to_owned());
                 "SURVIVED".to_owned()
@@ -71,7 +78,8 @@ pub fn run(only: &str) -> Vec<String> {
         };
         println!("{:<44} {told}", mutant.name);
     }
-    println!("{} mutants, {} caught", chosen.len(), chosen.len() - survivors.len());
+    let caught = chosen.len() - survivors.len();
+    println!("{} mutants, {caught} caught, {undisturbed} of them by undisturbed lives", chosen.len());
     survivors
 }
 
@@ -135,8 +143,13 @@ fn caught(folder: &Path, mutant: &Mutant) -> Fate {
     if said.contains(command::NO_SUCH_PLAN) {
         return Fate::Stillborn(format!("no plan has {:?} in its id", mutant.only));
     }
-    let failed = said.lines().find_map(|line| line.strip_prefix("failed: ").map(str::to_owned));
-    // A mutant may be so broken that not even the undisturbed life comes to an end.
-    let unmade = said.lines().find(|line| line.starts_with("the plans cannot be made")).map(str::to_owned);
-    failed.or(unmade).map_or(Fate::Survived, Fate::Caught)
+    if let Some(plan) = said.lines().find_map(|line| line.strip_prefix("failed: ")) {
+        return Fate::Caught(plan.to_owned());
+    }
+    let unmade = said.lines().find_map(|line| line.strip_prefix("the plans cannot be made: "));
+    match unmade.map(|why| why.chars().take(100).collect::<String>()) {
+        None => Fate::Survived,
+        Some(why) if why.starts_with("group ") || why.starts_with("two plans ") => Fate::Stillborn(why),
+        Some(why) => Fate::CaughtUndisturbed(why),
+    }
 }

@@ -161,7 +161,7 @@ impl Script {
         self.merge("another one moves", &format!("{LINKS}/p1"), json!({"spec": {"region": "b"}})).await;
         self.get("watch with bookmarks where another one moves", &watch(&from)).await;
         let from = format!("allowWatchBookmarks=true&timeoutSeconds=75&resourceVersion={}", version(&latest));
-        self.get("watch with bookmarks for longer than a minute", &watch(&from)).await;
+        self.watch("watch with bookmarks for longer than a minute", &watch(&from)).await;
     }
 
     pub(super) async fn namespace(&mut self) {

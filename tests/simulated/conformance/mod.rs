@@ -104,9 +104,26 @@ impl Script {
     /// Sends a request, records the normalised answer, and gives the raw body.
     async fn call(&mut self, step: &str, method: Method, path: &str, content_type: &str, body: Value) -> Value {
         let (code, answer) = self.send(method, path, content_type, &body).await;
-        let body = self.normalise(&answer);
-        self.answers.push(NormalisedAnswer { step: step.to_owned(), code, body });
+        self.record(step, code, &answer);
         answer
+    }
+
+    fn record(&mut self, step: &str, code: u16, answer: &Value) {
+        let body = self.normalise(answer);
+        self.answers.push(NormalisedAnswer { step: step.to_owned(), code, body });
+    }
+
+    /// A watch that is to bring something. A machine that stands still may let its time run out first: then it is asked
+    /// for again, twice at most.
+    async fn watch(&mut self, step: &str, path: &str) {
+        let mut told = self.send(Method::GET, path, JSON, &Value::Null).await;
+        for _ in 0..2 {
+            if told.1 != "" {
+                break;
+            }
+            told = self.send(Method::GET, path, JSON, &Value::Null).await;
+        }
+        self.record(step, told.0, &told.1);
     }
 
     async fn get(&mut self, step: &str, path: &str) -> Value {
