@@ -114,7 +114,7 @@ fn faults_in(story: Story, dialect: Dialect) -> Vec<Plan> {
                 plans.extend(all.map(plan));
             } else {
                 let one = all.cycle().nth(place as usize);
-                plans.extend(one.map(plan).map(Plan::as_one_of_many));
+                plans.extend(one.map(plan).map(Plan::being_one_of_many));
             }
         }
     }

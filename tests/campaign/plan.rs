@@ -160,7 +160,7 @@ impl Plan {
         Self::new(data, move || run(plan.clone(), undisturbed.clone()))
     }
 
-    pub fn as_one_of_many(self) -> Self {
+    pub fn being_one_of_many(self) -> Self {
         Self { one_of_many: true, ..self }
     }
 

@@ -93,7 +93,7 @@ fn mishaps_in(story: Story, dialect: Dialect) -> Vec<Plan> {
                 plans.extend(all.into_iter().map(plan));
             } else {
                 let one = all.into_iter().cycle().nth(usize::try_from(nth).unwrap());
-                plans.extend(one.map(plan).map(Plan::as_one_of_many));
+                plans.extend(one.map(plan).map(Plan::being_one_of_many));
             }
         }
     }
