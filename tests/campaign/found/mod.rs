@@ -102,7 +102,7 @@ enum Found {
     /// The same, of one that has not heard from Atlas yet, however long that takes.
     HeardBeforeItIsDetached,
     /// A Secret that is gone for some minutes costs nobody what it shares.
-    WithoutSecretForAMoment,
+    WithoutSecretForMinutes,
     /// What a link that only adopts relies on is not deleted.
     HeldByReader,
     /// A Secret that is deleted is used no more: Atlas is not asked, and nothing stays Ready for ever.
@@ -160,7 +160,7 @@ impl Found {
         Self::DetachedBySuspended,
         Self::SharedBehindWatch,
         Self::HeardBeforeItIsDetached,
-        Self::WithoutSecretForAMoment,
+        Self::WithoutSecretForMinutes,
         Self::HeldByReader,
         Self::SecretDeleted,
         Self::TurnedBackToAnOldLook,
@@ -210,7 +210,7 @@ impl Found {
             Self::DetachedBySuspended => shared::detached_by_a_suspended_one(dialect).await,
             Self::SharedBehindWatch => shared::shared_behind_a_watch(dialect).await,
             Self::HeardBeforeItIsDetached => rivals::heard_before_it_is_detached(dialect).await,
-            Self::WithoutSecretForAMoment => rivals::without_secret_for_a_moment(dialect).await,
+            Self::WithoutSecretForMinutes => rivals::without_secret_for_minutes(dialect).await,
             Self::HeldByReader => rivals::held_by_a_reader(dialect).await,
             Self::SecretDeleted => secrets::deleted(dialect).await,
             Self::TurnedBackToAnOldLook => secrets::turned_back_to_an_old_look(dialect).await,

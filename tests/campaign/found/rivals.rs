@@ -114,7 +114,7 @@ pub(super) async fn heard_before_it_is_detached(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
-pub(super) async fn without_secret_for_a_moment(dialect: Dialect) -> World {
+pub(super) async fn without_secret_for_minutes(dialect: Dialect) -> World {
     let mut world = with_two_keys(Nature::of(dialect));
     world.apply(link("orders"));
     let operator = world.start();

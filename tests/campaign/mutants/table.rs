@@ -620,7 +620,7 @@ pub const MUTANTS: [Mutant; 75] = [
             old: "    const GRACE: Duration = Duration::from_secs(600);",
             new: "    const GRACE: Duration = Duration::from_secs(0);",
         }],
-        only: "state/found/aws/v2/without-secret-for-a-moment",
+        only: "state/found/aws/v2/without-secret-for-minutes",
     },
     Mutant {
         name: "a removal is waited for, though it cannot arrive any more",
