@@ -193,10 +193,11 @@ pub(super) async fn asked_in_vain(dialect: Dialect) -> World {
     let mut world = begin(dialect);
     let operator = world.start();
     get_ready(&world).await;
-    world.atlas.inject(Rule::always(Operation::DeleteEndpoint, Fault::ConflictUnknown));
+    world.atlas.inject(Rule::always(Operation::DeleteService, Fault::ConflictUnknown));
     delete_both(&world);
-    world.pass(5 * MINUTE).await;
-    let said = message(&world, ENDPOINTS, NAMESPACE, "orders-a");
+    // The link has said before that it is being deleted, while its endpoint went.
+    world.pass(10 * MINUTE).await;
+    let said = message(&world, LINKS, NAMESPACE, "orders");
     assert!(said.contains("cannot be deleted") && said.contains("Retain"), "{said}");
     world.atlas.clear_faults();
     end(&world).await;
