@@ -7,7 +7,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
-        life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, ours},
+        life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, link_in_cloud, ours},
         looks::{FOREIGN, message, says, somebody_has_attached},
         oracle, past,
         world::*,
@@ -77,7 +77,7 @@ impl Deed {
                     set_state(world, None, Some(EndpointState::Rejected));
                 }
             }
-            Self::ServiceMade => somebody_makes_one(world),
+            Self::ServiceMade => somebody_makes_one(world, Provider::Aws),
             Self::EndpointAttached => somebody_attaches(world, FOREIGN),
             Self::AttachedForUs => somebody_attaches(world, VPCE),
             Self::ServiceDeleting => {
@@ -94,7 +94,7 @@ impl Deed {
             }
             Self::ServiceRecreated => {
                 remove_services(world);
-                somebody_makes_one(world);
+                somebody_makes_one(world, Provider::Aws);
             }
             Self::ProjectDeleted => {
                 world.change(Change::DeleteProject { project: PROJECT.to_owned() });
@@ -121,12 +121,16 @@ impl Deed {
 }
 
 /// Unless there is one: Atlas has one of a region.
-pub fn somebody_makes_one(world: &World) {
+pub fn somebody_makes_one(world: &World, provider: Provider) {
     if ours(world).is_empty() {
-        let (project, region) = (PROJECT.to_owned(), "us-east-1".to_owned());
-        let provider = Provider::Aws;
-        world.change(Change::CreateService { project, provider, region, port_mapped: false, ready: false });
+        somebody_makes(world, provider, provider == Provider::Gcp);
     }
+}
+
+/// A service in the region of the manifests, in that cloud.
+pub fn somebody_makes(world: &World, provider: Provider, port_mapped: bool) {
+    let region = link_in_cloud(provider)["spec"]["region"].as_str().unwrap().to_owned();
+    world.change(Change::CreateService { project: PROJECT.to_owned(), provider, region, port_mapped, ready: false });
 }
 
 /// To the service of the region, if one is there that can be used, and the id isn't attached yet.

@@ -3,14 +3,14 @@
 
 use crate::{
     Group,
-    behind::but_for_others,
-    crashes::lose_services,
+    behind::{but_for_others, somebody_makes, somebody_makes_one},
+    crashes::{ends_with_its_namespace, lose_services},
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
         death::{self, Point, Write},
-        life::{RESYNC, begin_in_cloud, delete_all, end, link_in_cloud, ours},
-        looks::{edit, says, status},
+        life::{RESYNC, begin_in_cloud, delete_all, end, link_in_cloud},
+        looks::edit,
         oracle,
         world::*,
     },
@@ -19,7 +19,7 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Provider, ServiceState},
+    testbed::simulator::{Provider, ServiceState},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -173,34 +173,10 @@ async fn happens(world: &World, plan: &Crash) {
         Meanwhile::ServiceFailed => set_state(world, Some(ServiceState::Failed), None),
         Meanwhile::ServiceMade => {
             world.pass(5 * MINUTE).await;
-            if ours(world).is_empty() {
-                somebody_makes_one(world, plan.provider, plan.provider == Provider::Gcp);
-            }
+            somebody_makes_one(world, plan.provider);
         }
-        Meanwhile::LegacyServiceMade => somebody_makes_one(world, plan.provider, false),
+        Meanwhile::LegacyServiceMade => somebody_makes(world, plan.provider, false),
     }
-}
-
-fn somebody_makes_one(world: &World, provider: Provider, port_mapped: bool) {
-    let region = link_in_cloud(provider)["spec"]["region"].as_str().unwrap().to_owned();
-    world.change(Change::CreateService { project: PROJECT.to_owned(), provider, region, port_mapped, ready: false });
-}
-
-/// Once the Secret is gone, too, nobody can tell what is in Atlas. The link says so, and goes when a person lets it, who then
-/// removes by hand what is left.
-async fn ends_with_its_namespace(world: &World) {
-    let told = |world: &World| uid(world).is_none() || says(world, LINKS, "orders").2 == "Stalled";
-    eventually(world, PATIENCE, "gone, or says why not", told).await;
-    // What the dead one has still on its way arrives.
-    world.pass(MINUTE).await;
-    oracle::quiet_resync(world).await;
-    assert!(told(world), "{}", world.picture());
-    assert!(ours(world).is_empty() || uid(world).is_some(), "a service is left behind: {}", world.picture());
-    if !status(world, LINKS, "orders").is_null() {
-        edit(world, LINKS, "orders", json!({"deletionPolicy": "Retain"}));
-    }
-    eventually(world, PATIENCE, "let go", World::is_empty).await;
-    lose_services(world);
 }
 
 fn crashes(provider: Provider) -> Vec<Plan> {

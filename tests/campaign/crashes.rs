@@ -269,7 +269,7 @@ async fn settles(world: &World) {
 
 /// Once the Secret is gone, too, nobody can tell what is in Atlas. Each says so, and goes when a person lets it, who then
 /// removes by hand what is left.
-async fn ends_with_its_namespace(world: &World) {
+pub async fn ends_with_its_namespace(world: &World) {
     let left = |world: &World| -> Vec<_> {
         BOTH.into_iter().filter(|(plural, name)| world.kube.get(plural, NAMESPACE, name).is_some()).collect()
     };
@@ -325,7 +325,7 @@ async fn happens(world: &World, meanwhile: Meanwhile) {
         Meanwhile::Broken => set_state(world, Some(ServiceState::Failed), None),
         Meanwhile::ServiceMade => {
             world.pass(5 * MINUTE).await;
-            somebody_makes_one(world);
+            somebody_makes_one(world, Provider::Aws);
         }
         Meanwhile::EndpointAttached => somebody_attaches(world, FOREIGN),
         Meanwhile::AttachedForUs => somebody_attaches(world, VPCE),

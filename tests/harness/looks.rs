@@ -149,6 +149,15 @@ pub fn attached(world: &World) -> Vec<String> {
     endpoints.map(|endpoint| endpoint["id"].as_str().unwrap().to_owned()).collect()
 }
 
+pub fn is_attached(world: &World, endpoint: &str) -> bool {
+    attached(world).iter().any(|attached| attached == endpoint)
+}
+
+/// Whether Atlas was asked to detach the endpoint of the manifests.
+pub fn asked_to_detach(world: &World) -> bool {
+    world.ledger().endpoint_deletes().contains(&VPCE)
+}
+
 /// The one service in Atlas.
 pub fn only_service(world: &World) -> String {
     let services = world.services();

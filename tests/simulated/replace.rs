@@ -12,11 +12,6 @@ pub fn stalled(world: &World, reason: &str) -> bool {
     world.endpoint_is("orders-a", Standing::Stalled, reason)
 }
 
-/// Whether Atlas was asked to detach the endpoint of the manifests.
-fn asked_to_detach(world: &World) -> bool {
-    world.ledger().endpoint_deletes().contains(&VPCE)
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_old_endpoint_is_detached_only_after_the_new_one_is_available() {
     let (world, _operator) = ready_pair(Nature::default()).await;

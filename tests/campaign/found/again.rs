@@ -1,12 +1,13 @@
 //! Lives of endpoints that are attached again, or again and again.
 
-use super::{MINUTE, PATIENCE, is_gone, over, reason};
+use super::{MINUTE, PATIENCE, is_gone, over, ready, reason};
 use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::{NEW, change_id, is_at},
-        life::{begin, delete_both, end, get_ready, with_neighbours},
+        life::{delete_both, end, get_ready, with_neighbours},
+        looks::is_attached,
         world::*,
     },
     states::{our_service_ids, remove_endpoint},
@@ -15,12 +16,6 @@ use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Fault, Operation, Rule},
 };
-
-fn is_attached(world: &World, id: &str) -> bool {
-    let services = world.services();
-    let mut endpoints = services.iter().flat_map(|service| service["endpoints"].as_array().into_iter().flatten());
-    endpoints.any(|endpoint| endpoint["id"] == id)
-}
 
 /// An endpoint that was adopted, was gone and is attached again, of which the operator, which dies then, hears nothing.
 async fn attached_again(dialect: Dialect) -> World {
@@ -64,9 +59,7 @@ pub(super) async fn replaced(dialect: Dialect) -> World {
 }
 
 pub(super) async fn changed_too_often(dialect: Dialect) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     world.atlas.inject(Rule::always(Operation::GetEndpoint, Fault::UnknownWord));
     let id = |nth: u32| format!("vpce-{nth:017x}");
     for nth in 1..=15 {

@@ -1,12 +1,12 @@
 //! Lives in which an object that is deleted came to no end, or left something behind.
 
-use super::{MINUTE, PATIENCE, is_gone, over, reason};
+use super::{MINUTE, PATIENCE, is_gone, over, ready, reason};
 use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::{NEW, change_id, is_at, make_behind_the_back},
-        life::{begin, begin_in, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
+        life::{begin_in, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
         looks::{ELSEWHERE, deletes, message, object, ready_as, within},
         oracle,
         world::*,
@@ -22,9 +22,7 @@ use atlas_privatelink_operator::{
 use serde_json::{Value, json};
 
 pub(super) async fn through_a_leaving_link(dialect: Dialect, id: &str) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     let blocked = |world: &World| reason(world, LINKS, "orders") == "DeletionBlocked";
     eventually(&world, PATIENCE, "held by its endpoint", blocked).await;
@@ -40,9 +38,7 @@ pub(super) async fn through_a_leaving_link(dialect: Dialect, id: &str) -> World 
 }
 
 pub(super) async fn service_replaced(dialect: Dialect) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     remove_services(&world);
     let replaced = |world: &World| reason(world, ENDPOINTS, "orders-a") == "ServiceReplaced";
     eventually(&world, PATIENCE, "its service was replaced", replaced).await;
@@ -83,9 +79,7 @@ pub(super) async fn arrives_at_the_end(dialect: Dialect) -> World {
 
 /// An endpoint inherits what another one had attached, its own link is gone, and the operator, too.
 async fn inherits_without_link(dialect: Dialect, namespace: &str) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     world.secret(namespace, "atlas-credentials", &[("publicKey", PUBLIC), ("privateKey", PRIVATE)]);
     world.apply(within(namespace, link("other")));
     world.apply(within(namespace, endpoint("heir", "other", VPCE)));
@@ -190,9 +184,7 @@ pub(super) async fn refused_and_to_be_deleted(dialect: Dialect) -> World {
 }
 
 pub(super) async fn asked_in_vain(dialect: Dialect) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     world.atlas.inject(Rule::always(Operation::DeleteService, Fault::ConflictUnknown));
     delete_both(&world);
     // The link has said before that it is being deleted, while its endpoint went.

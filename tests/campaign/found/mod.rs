@@ -10,10 +10,17 @@ mod shared;
 
 use crate::{
     Group,
-    harness::{hands::NEW, looks::says, oracle, world::*},
+    harness::{
+        hands::NEW,
+        life::{begin, delete_all, end, get_ready},
+        looks::says,
+        oracle,
+        world::*,
+    },
     plan::{Campaign, Data, Plan},
 };
 use atlas_privatelink_operator::atlas::dialect::Dialect;
+use serde_json::json;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
@@ -229,6 +236,28 @@ fn is_gone(plural: &'static str, name: &'static str) -> impl Fn(&World) -> bool 
 
 fn reason(world: &World, plural: &str, name: &str) -> String {
     says(world, plural, name).1
+}
+
+/// An ordinary pair, Ready, and its operator.
+async fn ready(dialect: Dialect) -> (World, Running) {
+    let mut world = begin(dialect);
+    let operator = world.start();
+    get_ready(&world).await;
+    (world, operator)
+}
+
+/// An endpoint comes that does not know its id yet: its link looks at what it has, and nobody else looks at Atlas.
+fn stir(world: &World, name: &str, link: &str) {
+    let from = json!({"configMapKeyRef": {"name": "ids", "key": "id"}});
+    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
+    world.apply(with(endpoint(name, link, VPCE), spec));
+}
+
+/// All is deleted, and nothing left.
+async fn leave(world: World, operator: Running) -> World {
+    delete_all(&world);
+    end(&world).await;
+    over(world, operator).await
 }
 
 async fn over(world: World, operator: Running) -> World {

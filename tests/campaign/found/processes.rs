@@ -1,12 +1,12 @@
 //! Lives of operators that stand still, hear nothing, or are refused by the API server.
 
-use super::{MINUTE, PATIENCE, over};
+use super::{MINUTE, PATIENCE, leave, over};
 use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::declare,
-        life::{begin, delete_all, delete_both, end, get_ready, with_neighbours_in},
+        life::{begin, delete_both, end, get_ready, with_neighbours_in},
         looks::{deletes, status},
         oracle,
         world::*,
@@ -134,9 +134,7 @@ pub(super) async fn lists_overtake_writes(dialect: Dialect) -> World {
     for (plural, name) in [(LINKS, "orders"), (LINKS, "rival"), (ENDPOINTS, "orders-a")] {
         assert_eq!(status(&world, plural, name)["origin"], "Created", "{}", world.picture());
     }
-    delete_all(&world);
-    end(&world).await;
-    over(world, operator).await
+    leave(world, operator).await
 }
 
 /// An operator dies over its request to detach a rejected endpoint, somebody is quicker, and it arrives when the next

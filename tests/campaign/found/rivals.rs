@@ -1,12 +1,12 @@
 //! Lives of several objects that want the same.
 
-use super::{MINUTE, PATIENCE, is_gone, over};
+use super::{MINUTE, PATIENCE, is_gone, leave, over, ready, stir};
 use crate::{
     harness::{
         alone::eventually,
         hands::{NEW, change_id, is_at},
-        life::{begin, delete_all, delete_both, end, get_ready, with_neighbours, with_neighbours_in},
-        looks::{attached, deletes, ready_as, says, status},
+        life::{delete_both, end, get_ready, with_neighbours, with_neighbours_in},
+        looks::{deletes, is_attached, ready_as, says, status},
         oracle,
         world::*,
     },
@@ -67,13 +67,20 @@ async fn is_recorded(world: &World) {
     eventually(world, PATIENCE, "recorded", recorded).await;
 }
 
-pub(super) async fn heard_first(dialect: Dialect) -> World {
-    let mut world = with_two_keys(Nature::of(dialect));
+/// The link of the manifests is Ready, and then this one, which shares what it has made.
+async fn shared(mut world: World, sharer: Value) -> (World, Running) {
     world.apply(link("orders"));
     let operator = world.start();
     eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
-    world.apply(with_other_key("rival"));
-    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    let name = sharer["metadata"]["name"].as_str().unwrap().to_owned();
+    world.apply(sharer);
+    eventually(&world, PATIENCE, "the other one is Ready", |world| world.link_ready(&name)).await;
+    (world, operator)
+}
+
+pub(super) async fn heard_first(dialect: Dialect) -> World {
+    let world = with_two_keys(Nature::of(dialect));
+    let (mut world, operator) = shared(world, with_other_key("rival")).await;
     operator.kill().await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     let operator = start_slowly(&mut world);
@@ -97,7 +104,7 @@ pub(super) async fn heard_before_it_is_detached(dialect: Dialect) -> World {
     let operator = world.start();
     get_ready(&world).await;
     change_id(&world, NEW);
-    eventually(&world, PATIENCE, "attached", |world| attached(world).contains(&NEW.to_owned())).await;
+    eventually(&world, PATIENCE, "attached", |world| is_attached(world, NEW)).await;
     operator.kill().await;
     // The new one is connected by the time that anybody looks.
     world.pass(2 * MINUTE).await;
@@ -109,43 +116,29 @@ pub(super) async fn heard_before_it_is_detached(dialect: Dialect) -> World {
     operator.kill().await;
     let operator = world.start();
     eventually(&world, PATIENCE, "inherited", |world| ready_as(world, ENDPOINTS, NAMESPACE, "heir", "Created")).await;
-    delete_all(&world);
-    end(&world).await;
-    over(world, operator).await
+    leave(world, operator).await
 }
 
 pub(super) async fn without_secret_for_minutes(dialect: Dialect) -> World {
-    let mut world = with_two_keys(Nature::of(dialect));
-    world.apply(link("orders"));
-    let operator = world.start();
-    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
-    world.apply(with_other_key("rival"));
-    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    let world = with_two_keys(Nature::of(dialect));
+    let (world, operator) = shared(world, with_other_key("rival")).await;
     world.kube.delete("secrets", NAMESPACE, "rivals").unwrap();
     world.pass(2 * MINUTE).await;
-    // An endpoint comes that does not know its id yet: the rival looks at what it has.
-    let from = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": {"configMapKeyRef": {"name": "ids", "key": "id"}}}});
-    world.apply(with(endpoint("late", "rival", VPCE), from));
+    stir(&world, "late", "rival");
     world.pass(MINUTE).await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     eventually(&world, PATIENCE, "the owner is gone", is_gone(LINKS, "orders")).await;
     assert_eq!(deletes(&world), Vec::<String>::new(), "the rival uses it");
     world.secret(NAMESPACE, "rivals", &[("publicKey", OTHER_KEY.0), ("privateKey", OTHER_KEY.1)]);
     eventually(&world, PATIENCE, "inherited", |world| ready_as(world, LINKS, NAMESPACE, "rival", "Created")).await;
-    delete_all(&world);
-    end(&world).await;
-    over(world, operator).await
+    leave(world, operator).await
 }
 
 /// A link that never owns, and is Ready of what another one has made, holds that one's deletion back.
 pub(super) async fn held_by_a_reader(dialect: Dialect) -> World {
-    let mut world = with_neighbours(dialect);
+    let world = with_neighbours(dialect);
     world.credentials();
-    world.apply(link("orders"));
-    let operator = world.start();
-    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
-    world.apply(with(link("reader"), json!({"spec": {"adoptionPolicy": "AdoptOnly"}})));
-    eventually(&world, PATIENCE, "the reader is Ready", |world| world.link_ready("reader")).await;
+    let (world, operator) = shared(world, with(link("reader"), json!({"spec": {"adoptionPolicy": "AdoptOnly"}}))).await;
     world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
     let held = |world: &World| says(world, LINKS, "orders").1 == "DeletionBlocked";
     eventually(&world, PATIENCE, "held", held).await;
@@ -247,13 +240,9 @@ pub(super) async fn unheard_and_asked_for(dialect: Dialect) -> World {
 }
 
 pub(super) async fn suspended_with_another(dialect: Dialect) -> World {
-    let mut world = with_neighbours(dialect);
+    let world = with_neighbours(dialect);
     world.credentials();
-    world.apply(link("orders"));
-    let operator = world.start();
-    eventually(&world, PATIENCE, "the owner is Ready", |world| world.link_ready("orders")).await;
-    world.apply(link("rival"));
-    eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
+    let (world, operator) = shared(world, link("rival")).await;
     let suspend = |suspend: bool| {
         world.kube.patch(LINKS, NAMESPACE, "rival", json!({"spec": {"suspend": suspend}})).unwrap();
     };
@@ -273,9 +262,7 @@ pub(super) async fn suspended_with_another(dialect: Dialect) -> World {
 }
 
 pub(super) async fn waits_for_failed_service(dialect: Dialect) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     world.apply(link("rival"));
     eventually(&world, PATIENCE, "the rival is Ready", |world| world.link_ready("rival")).await;
     set_state(&world, Some(ServiceState::Failed), None);
@@ -287,7 +274,5 @@ pub(super) async fn waits_for_failed_service(dialect: Dialect) -> World {
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(&world, PATIENCE, "the first one is gone", is_gone(ENDPOINTS, "orders-a")).await;
     eventually(&world, PATIENCE, "the late one is Ready", |world| world.endpoint_ready("late")).await;
-    delete_all(&world);
-    end(&world).await;
-    over(world, operator).await
+    leave(world, operator).await
 }

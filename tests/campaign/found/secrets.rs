@@ -1,12 +1,12 @@
 //! Lives in which a Secret changes, and changes back.
 
-use super::{MINUTE, PATIENCE, over};
+use super::{MINUTE, PATIENCE, leave, over, ready, stir};
 use crate::{
     event::{lose_secret, new_secret, rotate, rotate_to},
     harness::{
         alone::eventually,
         hands::{NEW, change_id, is_at, make_behind_the_back},
-        life::{begin, delete_all, end, get_ready, with_neighbours},
+        life::{delete_all, get_ready, with_neighbours},
         looks::status,
         world::*,
     },
@@ -15,7 +15,7 @@ use crate::{
 use atlas_privatelink_operator::{api::Standing, atlas::dialect::Dialect, testbed::simulator::EndpointState};
 use serde_json::json;
 
-async fn ready(dialect: Dialect) -> (World, Running) {
+async fn ready_link(dialect: Dialect) -> (World, Running) {
     let mut world = with_neighbours(dialect);
     world.credentials();
     world.apply(link("orders"));
@@ -24,22 +24,14 @@ async fn ready(dialect: Dialect) -> (World, Running) {
     (world, operator)
 }
 
-/// An endpoint comes that does not know its id yet: the link looks at what it has, and nobody else looks at Atlas.
+/// The link looks at what it has, once the key is read anew.
 async fn stirred(world: &World, name: &str) {
     world.pass(2 * MINUTE).await;
-    let from = json!({"configMapKeyRef": {"name": "ids", "key": "id"}});
-    let spec = json!({"spec": {"interfaceEndpointId": null, "interfaceEndpointIdFrom": from}});
-    world.apply(with(endpoint(name, "orders", VPCE), spec));
-}
-
-async fn leave(world: World, operator: Running) -> World {
-    delete_all(&world);
-    end(&world).await;
-    over(world, operator).await
+    stir(world, name, "orders");
 }
 
 pub(super) async fn turned_back(dialect: Dialect) -> World {
-    let (world, operator) = ready(dialect).await;
+    let (world, operator) = ready_link(dialect).await;
     new_secret(&world);
     stirred(&world, "first").await;
     let refused = |world: &World| world.link_is("orders", Standing::Stalled, "CredentialsRefused");
@@ -54,7 +46,7 @@ pub(super) async fn turned_back(dialect: Dialect) -> World {
 }
 
 pub(super) async fn rotated_and_turned_back(dialect: Dialect) -> World {
-    let (world, operator) = ready(dialect).await;
+    let (world, operator) = ready_link(dialect).await;
     let first = status(&world, LINKS, "orders")["privateLinkId"].clone();
     rotate(&world);
     new_secret(&world);
@@ -73,9 +65,7 @@ pub(super) async fn rotated_and_turned_back(dialect: Dialect) -> World {
 }
 
 pub(super) async fn deleted(dialect: Dialect) -> World {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
+    let (world, operator) = ready(dialect).await;
     lose_secret(&world);
     world.pass(2 * MINUTE).await;
     let asked = |world: &World| world.ledger().requests().count();

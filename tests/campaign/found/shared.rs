@@ -1,12 +1,11 @@
 //! Lives of endpoints that share one VPC endpoint, of which one is rid of it.
 
-use super::{MINUTE, PATIENCE, is_gone, over};
+use super::{MINUTE, PATIENCE, is_gone, leave, ready};
 use crate::{
     harness::{
         alone::eventually,
         hands::{NEW, change_id, declare, is_at},
-        life::{begin, delete_all, end, get_ready},
-        looks::{attached, deletes, edit, ready_as, status, told},
+        looks::{asked_to_detach, deletes, edit, is_attached, ready_as, status, told},
         world::*,
     },
     states::{remove_endpoint, request},
@@ -15,7 +14,7 @@ use atlas_privatelink_operator::{
     api::Standing,
     atlas::dialect::Dialect,
     testbed::{
-        kubernetes::{Decision, Phase, Verb, View},
+        kubernetes::{Decision, Phase, RequestRecord, Verb, View},
         simulator,
     },
 };
@@ -28,21 +27,26 @@ use std::{
     time::Duration,
 };
 
-async fn ready(dialect: Dialect) -> (World, Running) {
-    let mut world = begin(dialect);
-    let operator = world.start();
-    get_ready(&world).await;
-    (world, operator)
-}
-
 fn other_has(origin: &'static str) -> impl Fn(&World) -> bool {
     move |world| ready_as(world, ENDPOINTS, NAMESPACE, "orders-b", origin)
 }
 
-async fn leave(world: World, operator: Running) -> World {
-    delete_all(&world);
-    end(&world).await;
-    over(world, operator).await
+/// Whatever of the operator's requests to the API server is like this first takes so long to get there; tells whether it is
+/// on its way.
+fn held_up(
+    world: &World,
+    by: Duration,
+    is_like_this: impl Fn(&RequestRecord) -> bool + Send + Sync + 'static,
+) -> Arc<AtomicBool> {
+    let met = Arc::<AtomicBool>::default();
+    world.kube.on_request({
+        let met = met.clone();
+        move |point| {
+            let first = point.phase == Phase::BeforeEffect && is_like_this(&point.request);
+            if first && !met.swap(true, Ordering::SeqCst) { Decision::Delay(by) } else { Decision::Proceed }
+        }
+    });
+    met
 }
 
 /// Two name the same endpoint, and the one that has attached it is to have another one, which does not connect. What they
@@ -72,18 +76,9 @@ pub(super) async fn wanted_no_more(dialect: Dialect) -> World {
 pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
     let (world, operator) = attached_by_the_other(dialect, 0).await;
     assert_eq!(status(&world, ENDPOINTS, "orders-a")["retiring"][0]["origin"], "Created");
-    let leaving = Arc::new(AtomicBool::new(false));
-    world.kube.on_request({
-        let leaving = leaving.clone();
-        move |point| {
-            let request = &point.request;
-            let tells = request.resource == ENDPOINTS && request.subresource == "status" && request.name == "orders-a";
-            if tells && !request.body.to_string().contains(VPCE) && point.phase == Phase::BeforeEffect {
-                leaving.store(true, Ordering::SeqCst);
-                return Decision::Delay(Duration::from_secs(5));
-            }
-            Decision::Proceed
-        }
+    let leaving = held_up(&world, Duration::from_secs(5), |request| {
+        let tells = request.resource == ENDPOINTS && request.subresource == "status" && request.name == "orders-a";
+        tells && !request.body.to_string().contains(VPCE)
     });
     declare(&world, NEW, simulator::Standing::Undeclared);
     request(&world);
@@ -93,16 +88,14 @@ pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
     eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
     world.pass(60 * MINUTE).await;
-    let attached = attached(&world);
-    assert!(attached.contains(&NEW.to_owned()) && !attached.contains(&VPCE.to_owned()), "{attached:?}");
+    assert!(is_attached(&world, NEW) && !is_attached(&world, VPCE), "{}", world.picture());
     leave(world, operator).await
 }
 
 pub(super) async fn detached_by_a_suspended_one(dialect: Dialect) -> World {
     let (world, operator) = ready(dialect).await;
     change_id(&world, NEW);
-    let asked = |world: &World| world.ledger().endpoint_deletes().contains(&VPCE);
-    eventually(&world, PATIENCE, "the old one is being detached", asked).await;
+    eventually(&world, PATIENCE, "the old one is being detached", asked_to_detach).await;
     edit(&world, ENDPOINTS, "orders-a", json!({"suspend": true}));
     world.apply(endpoint("orders-b", "orders", VPCE));
     eventually(&world, PATIENCE, "attached", other_has("Created")).await;
@@ -118,17 +111,8 @@ pub(super) async fn heir_made_anew(dialect: Dialect) -> World {
     world.apply(with(link("other"), json!({"spec": {"projectId": "5df264b8f10fab7d2cad2f0e"}})));
     world.apply(endpoint("orders-b", "orders", VPCE));
     eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
-    let handing = Arc::new(AtomicBool::new(false));
-    world.kube.on_request({
-        let handing = handing.clone();
-        move |point| {
-            let request = &point.request;
-            let looks = request.verb == Verb::Get && request.resource == ENDPOINTS && request.name == "orders-b";
-            if looks && point.phase == Phase::BeforeEffect && !handing.swap(true, Ordering::SeqCst) {
-                return Decision::Delay(Duration::from_secs(20));
-            }
-            Decision::Proceed
-        }
+    let handing = held_up(&world, Duration::from_secs(20), |request| {
+        request.verb == Verb::Get && request.resource == ENDPOINTS && request.name == "orders-b"
     });
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     world.until(MINUTE, "the heir is looked for", |_| handing.load(Ordering::SeqCst)).await;
