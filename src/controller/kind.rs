@@ -57,8 +57,7 @@ pub struct Decision<K: Kind> {
 }
 
 /// What a step writes, and the care with which it must be decided. What rests on a look at Atlas with more than
-/// [`Care::Normal`] is decided, and done, in the project's turn: of two objects that leave something to each other, the
-/// second one sees what the first has done, if one process decides on both.
+/// [`Care::Normal`] is decided, and done, in the project's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
     /// To Kubernetes; the object's resourceVersion guards what it says of itself.

@@ -3,7 +3,7 @@
 use super::{
     Moment, Subject,
     attempt::{Attempt, AttemptMemory, AttemptedWrite, Holder, Refusal, Sending, SendingOutcome},
-    ownership::{Claim, Heard, ObjectName},
+    ownership::{Claim, Heard, ObjectName, Use},
 };
 use crate::{
     api::{AdoptionPolicy, Origin},
@@ -92,9 +92,12 @@ pub fn claim(name: &str, origin: Option<Origin>) -> Claim {
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,
         blank: false,
-        discards: false,
+        purpose: Use::Keeps,
     }
 }
+
+/// Every use; the usual one more often.
+pub const USES: &[Use] = &[Use::Keeps, Use::Keeps, Use::WantsAgain, Use::Removes, Use::UntilReplaced, Use::Over];
 
 /// An attempt of `holder` that was made `age` seconds ago.
 pub fn attempt(holder: &Holder, write: AttemptedWrite, age: i64) -> Attempt {

@@ -47,6 +47,39 @@ pub enum Heard {
     Lacking,
 }
 
+/// What the one that claims it still has of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It has it, or asks for it.
+    Keeps,
+    /// It has replaced it and wants it back, which is not recorded yet.
+    WantsAgain,
+    /// It has replaced it, and its own request to take it away may still arrive.
+    Removes,
+    /// It has replaced it, and lives on it until the successor has connected.
+    UntilReplaced,
+    /// It has replaced it, and the successor has connected.
+    Over,
+}
+
+impl Use {
+    /// Whether it mends it, or brings back what is gone, or must be waited for before another one does.
+    pub fn cares(self) -> bool {
+        match self {
+            Self::Keeps | Self::WantsAgain | Self::Removes => true,
+            Self::UntilReplaced | Self::Over => false,
+        }
+    }
+
+    /// Whether it has replaced it, and yet would be cut off.
+    fn needs_still(self) -> bool {
+        match self {
+            Self::WantsAgain | Self::UntilReplaced => true,
+            Self::Keeps | Self::Removes | Self::Over => false,
+        }
+    }
+}
+
 /// One object's claim to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -63,9 +96,7 @@ pub struct Claim {
     pub origin: Option<Origin>,
     /// Suspended, with nothing recorded: it will not record what it shares, so it is given all of it when it inherits.
     pub blank: bool,
-    /// It has only the remains of it, and asks for it no more: it hands them over or takes them away, and neither mends
-    /// them nor brings back what is gone.
-    pub discards: bool,
+    pub purpose: Use,
 }
 
 impl Claim {
@@ -81,7 +112,7 @@ impl Claim {
             adoption,
             origin,
             blank: false,
-            discards: false,
+            purpose: Use::Keeps,
         }
     }
 
@@ -129,7 +160,7 @@ impl Claim {
 
 /// Who owns the key, as far as a live object that has listed the project is concerned: `None` means that it is itself.
 pub fn owner<'a>(own: &Claim, others: &'a [Claim]) -> Option<&'a Claim> {
-    let cares = |other: &&Claim| other.counts() && other.may_own() && !other.discards;
+    let cares = |other: &&Claim| other.counts() && other.may_own() && other.purpose.cares();
     let best = others.iter().filter(cares).max_by_key(|other| other.rank())?;
     (!own.may_own() || best.rank() > own.rank()).then_some(best)
 }
@@ -147,11 +178,18 @@ pub enum Succession<'a> {
     HandOver(&'a Claim),
     /// These use it and never inherit.
     HeldBy(Vec<&'a Claim>),
+    /// These are getting something else, and would be cut off.
+    NeededBy(Vec<&'a Claim>),
 }
 
 /// Who is to be heard, to inherit or to be respected before what `others` share is deleted.
+///
+/// It is left only to one that keeps it. Whoever gives it up has that recorded (by deletionTimestamp, or as retiring)
+/// before it lists the others: of two that do so at a time, in one process or in two, at least one sees the other, and
+/// takes it away.
 pub fn succession(others: &[Claim]) -> Succession<'_> {
-    let owns = |other: &&Claim| other.counts() && other.may_own() && other.origin == Some(Origin::Created);
+    let keeps = |other: &&Claim| other.counts() && other.purpose == Use::Keeps;
+    let owns = |other: &&Claim| keeps(other) && other.may_own() && other.origin == Some(Origin::Created);
     if let Some(owner) = others.iter().find(owns) {
         return Succession::Owned(owner);
     }
@@ -167,11 +205,13 @@ pub fn succession(others: &[Claim]) -> Succession<'_> {
     if !waiting.is_empty() {
         return Succession::WaitFor(waiting);
     }
-    // Who still uses it comes before who is rid of it.
-    let heirs = others.iter().filter(|other| other.counts() && other.may_inherit());
-    let heir = heirs.max_by_key(|other| (!other.discards, other.rank()));
+    let heir = others.iter().filter(|other| keeps(other) && other.may_inherit()).max_by_key(|other| other.rank());
     if let Some(heir) = heir {
         return Succession::HandOver(heir);
+    }
+    let needing: Vec<_> = others.iter().filter(|other| other.counts() && other.purpose.needs_still()).collect();
+    if !needing.is_empty() {
+        return Succession::NeededBy(needing);
     }
     let holders: Vec<_> =
         others.iter().filter(|other| other.counts() && !other.may_own() && other.origin.is_some()).collect();
@@ -189,6 +229,7 @@ pub fn names<'a>(claims: impl IntoIterator<Item = &'a Claim>, namespace: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::fixture::USES;
     use AdoptionPolicy::{AdoptOnly, AdoptOrCreate, CreateOnly};
     use proptest::{prelude::*, sample::select};
 
@@ -203,7 +244,7 @@ mod tests {
             adoption,
             origin,
             blank: false,
-            discards: false,
+            purpose: Use::Keeps,
         }
     }
 
@@ -252,8 +293,17 @@ mod tests {
         assert_eq!(succession(std::slice::from_ref(&heir)), Succession::HandOver(&heir));
         let lacking = Claim { heard: Heard::Lacking, ..claim("d", 1, AdoptOrCreate, None) };
         assert_eq!(succession(std::slice::from_ref(&lacking)), Succession::Free);
-        let older = Claim { discards: true, ..claim("rid of it", 0, AdoptOrCreate, Some(Origin::Adopted)) };
-        assert_eq!(succession(&[older, heir.clone()]), Succession::HandOver(&heir));
+        let replacing = |purpose, origin| Claim { purpose, ..claim("replacing", 0, AdoptOrCreate, Some(origin)) };
+        for (purpose, needs) in
+            [(Use::WantsAgain, true), (Use::UntilReplaced, true), (Use::Removes, false), (Use::Over, false)]
+        {
+            for origin in [Origin::Created, Origin::Adopted] {
+                let older = replacing(purpose, origin);
+                assert_eq!(succession(&[older.clone(), heir.clone()]), Succession::HandOver(&heir));
+                let alone = if needs { Succession::NeededBy(vec![&older]) } else { Succession::Free };
+                assert_eq!(succession(std::slice::from_ref(&older)), alone, "never left to who gives it up");
+            }
+        }
         let blank = Claim { blank: true, ..unrecorded };
         assert_eq!(succession(std::slice::from_ref(&blank)), Succession::HandOver(&blank));
         let create_only = claim("e", 1, CreateOnly, None);
@@ -274,14 +324,15 @@ mod tests {
             select(vec![AdoptOrCreate, CreateOnly, AdoptOnly]),
             select(vec![None, Some(Origin::Created), Some(Origin::Adopted)]),
             select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]),
-            (any::<bool>(), any::<bool>(), any::<bool>()),
+            (any::<bool>(), any::<bool>()),
+            select(USES),
             0..3i64,
         );
         prop::collection::vec(one, 1..6).prop_map(|all| {
             let claims = all.into_iter().enumerate().map(
-                |(n, (adoption, origin, heard, (live, suspended, retires), second))| Claim {
+                |(n, (adoption, origin, heard, (live, suspended), purpose, second))| Claim {
                     live,
-                    discards: retires && origin.is_some(),
+                    purpose: if origin.is_some() { purpose } else { Use::Keeps },
                     suspended,
                     heard,
                     blank: suspended && origin.is_none(),
@@ -301,7 +352,7 @@ mod tests {
         #[test]
         fn one_owner_for_a_key(claims in claims()) {
             // Who is rid of it asks nobody, and is asked by nobody.
-            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts() && !claim.discards).collect();
+            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts() && claim.purpose.cares()).collect();
             let owners: Vec<_> = counting
                 .iter()
                 .filter(|own| own.may_own() && owner(own, &without(&claims, own)).is_none())
@@ -321,17 +372,24 @@ mod tests {
                 Succession::HandOver(heir) => {
                     prop_assert!(heir.live && heir.heard == Heard::Listed && heir.adoption == AdoptOrCreate);
                     prop_assert!(heir.origin == Some(Origin::Adopted) || heir.blank);
+                    prop_assert_eq!(heir.purpose, Use::Keeps);
                 }
                 Succession::Owned(owner) => {
                     prop_assert!(owner.live && owner.heard == Heard::Listed && owner.adoption != AdoptOnly);
                     prop_assert_eq!(owner.origin, Some(Origin::Created));
+                    prop_assert_eq!(owner.purpose, Use::Keeps);
                 }
                 Succession::HeldBy(holders) => {
                     prop_assert!(holders.iter().all(|one| one.live && one.heard == Heard::Listed && one.adoption == AdoptOnly));
                 }
+                Succession::NeededBy(needing) => {
+                    prop_assert!(needing.iter().all(|one| one.counts() && one.purpose.needs_still()));
+                }
                 Succession::WaitFor(waiting) => prop_assert!(waiting.iter().all(|one| one.live && one.heard != Heard::Lacking)),
                 Succession::Free => {
-                    let shares = |one: &Claim| one.counts() && one.adoption != CreateOnly && one.origin.is_some();
+                    let gone = |one: &Claim| matches!(one.purpose, Use::Removes | Use::Over);
+                    let shares =
+                        |one: &Claim| one.counts() && one.adoption != CreateOnly && one.origin.is_some() && !gone(one);
                     prop_assert!(!others.iter().any(shares));
                     prop_assert!(!others.iter().any(|one| one.live && one.heard == Heard::Nothing));
                 }

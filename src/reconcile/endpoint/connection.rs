@@ -7,7 +7,7 @@ use crate::{
     reconcile::{
         Look,
         attempt::AttemptedWrite,
-        ownership::{self},
+        ownership::{self, Succession},
         retry::{self, Retry},
     },
 };
@@ -56,37 +56,55 @@ impl<'a> Case<'a> {
         };
         let plan = Plan { tries: 0, ..self.saying(Verdict::ready(message), Look::Resync) };
         let recorded = &self.desired.recorded;
-        match recorded.retiring.first() {
-            // The record of the next write takes the place of the one that proves whose the new endpoint is.
-            Some(_) if recorded.held.as_ref() != Some(held) => Plan { step: Some(Step::Retire), ..plan },
-            Some(old) => self.retired(old, plan),
-            None => plan,
+        // The record of the next write takes the place of the one that proves whose the new endpoint is.
+        if !recorded.retiring.is_empty() && recorded.held.as_ref() != Some(held) {
+            return Plan { step: Some(Step::Retire), ..plan };
         }
+        recorded.retiring.iter().find_map(|old| self.retired(old, &plan)).unwrap_or(plan)
     }
 
-    /// Rule 6, after the new endpoint is available: the old one is detached, handed over, or kept.
-    pub(super) fn retired(&self, old: &Held, plan: Plan) -> Plan {
+    /// Rule 6, after the new endpoint is available: the old one is detached or left; `None` while others need it.
+    pub(super) fn retired(&self, old: &Held, plan: &Plan) -> Option<Plan> {
+        let plan = plan.clone();
         let mut dropped = plan.clone();
         dropped.retiring.retain(|other| other != old);
         dropped.step = Some(Step::Retire);
         let gone = !self.is_listed(&old.attachment);
         if gone || old.origin == Origin::Adopted {
-            return dropped;
+            return Some(dropped);
         }
-        match ownership::succession(&self.others_of(&old.attachment)) {
+        Some(match ownership::succession(&self.others_of(&old.attachment)) {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
-            ownership::Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
-            ownership::Succession::Owned(owner) => Plan { step: Some(Step::Leave(owner.object.clone())), ..dropped },
-            ownership::Succession::HandOver(heir) => {
-                Plan { step: Some(Step::HandOver(heir.heir(), old.clone())), ..plan }
-            }
-            ownership::Succession::HeldBy(_) => dropped,
-            ownership::Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
-            ownership::Succession::Free => {
+            Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
+            Succession::Owned(owner) => Plan { step: Some(Step::Leave(owner.object.clone())), ..dropped },
+            // See [`Self::handing_over_what_others_keep`].
+            Succession::HandOver(_) | Succession::NeededBy(_) => return None,
+            Succession::HeldBy(_) => dropped,
+            Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
+            Succession::Free => {
                 let attempt = self.attempt(AttemptedWrite::remove(&old.attachment));
                 Plan { step: Some(Step::RemoveRetired(old.attachment.clone(), attempt)), look: Look::Poll, ..plan }
             }
+        })
+    }
+
+    /// Rule 7: what was replaced here and is kept by another is that one's to mend, however long the replacement takes.
+    pub(super) fn handing_over_what_others_keep(&self, plan: Plan) -> Plan {
+        if plan.step.is_some() || !self.observed.unheard.is_empty() {
+            return plan;
         }
+        let ours = |old: &&Held| old.origin == Origin::Created && self.is_listed(&old.attachment);
+        let step = plan.retiring.iter().filter(ours).find_map(|old| {
+            match ownership::succession(&self.others_of(&old.attachment)) {
+                Succession::HandOver(heir) => Some(Step::HandOver(heir.heir(), old.clone())),
+                Succession::Free
+                | Succession::Owned(_)
+                | Succession::WaitFor(_)
+                | Succession::HeldBy(_)
+                | Succession::NeededBy(_) => None,
+            }
+        });
+        Plan { step, ..plan }
     }
 
     /// Rule 5, for endpoints.

@@ -104,6 +104,16 @@ impl Case<'_> {
         let message = format!("{names} may share the endpoint: waiting until it is known");
         Box::new(self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly))
     }
+
+    /// It goes once these have something else.
+    fn needed(&self, held: &Held, others: Vec<&Claim>) -> Box<Plan> {
+        let names = ownership::names(others, &self.desired.subject.object.namespace);
+        let message = format!(
+            "{} serves {names} until the endpoint that replaces it there is connected: see why it is not, delete {names}, or set deletionPolicy to Retain",
+            held.attachment.endpoint
+        );
+        Box::new(self.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Look::Poll))
+    }
 }
 
 /// What becomes of one attachment.
@@ -132,6 +142,7 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
         }
         // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
         Succession::HeldBy(_) => Fate::Settled(Farewell::Kept),
+        Succession::NeededBy(others) => Fate::Waits(case.needed(held, others)),
         Succession::Free if case.is_being_removed(&held.attachment) => {
             Fate::Waits(Box::new(case.saying(going(), Look::Poll)))
         }

@@ -2,8 +2,8 @@
 
 use super::{Attachment, Desired, Held, link::Link, resolve::attached};
 use crate::{
-    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, Origin, Standing, Verdict},
-    atlas::{ids::EndpointId, region::Region},
+    api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Origin, Standing, Verdict},
+    atlas::{ids::EndpointId, model::ConnectionStatus, region::Region},
     controller::{
         context::{Care, Context},
         memory::Hearing,
@@ -15,7 +15,7 @@ use crate::{
         attempt::{Attempt, AttemptedWrite},
         blocked::Blocked,
         link::resolve::key_of,
-        ownership::{Claim, Heard},
+        ownership::{Claim, Heard, Use},
     },
 };
 use jiff::Timestamp;
@@ -120,7 +120,8 @@ pub(super) fn attachments(
     atlas_time: Timestamp,
 ) -> Vec<(Attachment, Claim)> {
     let attempt = Attempt::of(other);
-    let (held, retiring) = attached(&other.status.clone().unwrap_or_default(), subject);
+    let status = other.status.clone().unwrap_or_default();
+    let (held, retiring) = attached(&status, subject);
     let heard = hearing.heard.unwrap_or(Heard::Nothing);
     let has = |held: &Held| (held.attachment.clone(), claim(subject, heard, Some(held.origin)));
     // It may have been edited since it looked.
@@ -132,18 +133,28 @@ pub(super) fn attachments(
         Some(target) => target == old,
         None => wanted(other).as_ref() == Some(&old.endpoint),
     };
-    // What it wants again, it mends and attaches itself; while its request to detach it may arrive, whoever would do so in
-    // its place waits.
-    let discards = |old: &Held| {
+    let has_successor = !status.is_copied(&subject.uid)
+        && held.is_some()
+        && status.connection_status.as_deref() == Some(ConnectionStatus::Available.as_str());
+    let replaced = |old: &Held| {
         let (attachment, claim) = has(old);
         let removes = |attempt: &Attempt| attempt.may_remove(&attachment) && !attempt.is_past(atlas_time);
-        let keeps = attempt.as_ref().is_some_and(removes) || wants_again(&attachment);
-        (attachment, Claim { discards: !keeps, ..claim })
+        let purpose = if wants_again(&attachment) {
+            Use::WantsAgain
+        } else if attempt.as_ref().is_some_and(removes) {
+            Use::Removes
+        } else if has_successor {
+            Use::Over
+        } else {
+            Use::UntilReplaced
+        };
+        (attachment, Claim { purpose, ..claim })
     };
-    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(discards)).collect();
+    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(replaced)).collect();
     // What was made for a service that is gone is never attached to the next one.
-    let replaced = |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
-    if let Some(target) = target.as_ref().filter(|target| !replaced(target))
+    let is_replaced =
+        |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
+    if let Some(target) = target.as_ref().filter(|target| !is_replaced(target))
         && all.iter().all(|(attachment, _)| attachment != target)
     {
         // What a suspended one names and has not, it records only if nothing else is recorded of it.

@@ -178,7 +178,8 @@ fn succession(case: &Case<'_>, service: ServiceId, origin: Origin) -> Option<Pla
             let plan = case.saying(Verdict::reconciling(Reason::Deleting, GOING), Facts::Unchanged, Look::Shortly);
             Some(Plan { step: Some(Step::HandOver(heir.heir(), service, origin)), ..plan })
         }
-        Succession::HeldBy(holders) => {
+        // Links replace nothing, so nobody needs one any more than it keeps it.
+        Succession::HeldBy(holders) | Succession::NeededBy(holders) => {
             let message = format!(
                 "{} still use the service and never inherit (AdoptOnly): delete them first, or set deletionPolicy to Retain",
                 ownership::names(holders, namespace)

@@ -102,6 +102,12 @@ enum Found {
     WantedNoMore,
     /// Two that have attached one endpoint do not let go of it at once, each because of the other.
     LeftToEachOther,
+    /// The same, where two operators work.
+    LeftToEachOtherByTwo,
+    /// What two have replaced is detached once both have something else.
+    NeededUntilReplaced,
+    /// The same, of what both have adopted, and one of them was told to delete.
+    DeletedAsToldAtLast,
     /// What was detached by one that is suspended since is attached by another one, once that request cannot arrive.
     DetachedBySuspended,
     /// One that wants what is being replaced, and that a watch does not show, keeps it.
@@ -129,7 +135,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 46] = [
+    const ALL: [Self; 49] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -164,6 +170,9 @@ impl Found {
         Self::ListsOvertakeWrites,
         Self::WantedNoMore,
         Self::LeftToEachOther,
+        Self::LeftToEachOtherByTwo,
+        Self::NeededUntilReplaced,
+        Self::DeletedAsToldAtLast,
         Self::DetachedBySuspended,
         Self::SharedBehindWatch,
         Self::HeardBeforeItIsDetached,
@@ -214,6 +223,9 @@ impl Found {
             Self::ListsOvertakeWrites => processes::lists_overtake_writes(dialect).await,
             Self::WantedNoMore => shared::wanted_no_more(dialect).await,
             Self::LeftToEachOther => shared::left_to_each_other(dialect).await,
+            Self::LeftToEachOtherByTwo => shared::left_to_each_other_by_two(dialect).await,
+            Self::NeededUntilReplaced => shared::needed_until_it_is_replaced(dialect).await,
+            Self::DeletedAsToldAtLast => shared::deleted_as_it_was_told(dialect).await,
             Self::DetachedBySuspended => shared::detached_by_a_suspended_one(dialect).await,
             Self::SharedBehindWatch => shared::shared_behind_a_watch(dialect).await,
             Self::HeardBeforeItIsDetached => rivals::heard_before_it_is_detached(dialect).await,

@@ -4,11 +4,14 @@ use super::{MINUTE, PATIENCE, is_gone, leave, ready};
 use crate::{
     harness::{
         alone::eventually,
-        hands::{NEW, change_id, declare, is_at},
+        hands::{NEW, change_id, declare, is_at, make_behind_the_back},
+        life::{begin, delete_all, end},
         looks::{asked_to_detach, deletes, edit, is_attached, ready_as, status, told},
+        oracle,
         world::*,
     },
     states::{remove_endpoint, request},
+    story::THIRD,
 };
 use atlas_privatelink_operator::{
     api::Standing,
@@ -59,9 +62,11 @@ async fn attached_by_the_other(dialect: Dialect, rejections: u32) -> (World, Run
     change_id(&world, NEW);
     let rejected = |world: &World| world.endpoint_is("orders-a", Standing::Stalled, "Rejected");
     eventually(&world, PATIENCE, "rejected", rejected).await;
+    assert!(other_has("Created")(&world), "it keeps what the other one gives up: {}", world.picture());
     declare(&world, VPCE, simulator::Standing::RejectedTimes(rejections));
     remove_endpoint(&world, VPCE);
-    eventually(&world, PATIENCE, "attached again", other_has("Created")).await;
+    let again = |world: &World| is_attached(world, VPCE) && other_has("Created")(world);
+    eventually(&world, PATIENCE, "attached again", again).await;
     assert_eq!(told(&world, "orders-b").contains(&"Retried".to_owned()), rejections > 0);
     (world, operator)
 }
@@ -90,6 +95,106 @@ pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
     world.pass(60 * MINUTE).await;
     assert!(is_attached(&world, NEW) && !is_attached(&world, VPCE), "{}", world.picture());
     leave(world, operator).await
+}
+
+/// The same, of two operators: what the first one writes down is held up, and the second one knows nothing of it.
+pub(super) async fn left_to_each_other_by_two(dialect: Dialect) -> World {
+    let (mut world, first) = attached_by_the_other(dialect, 0).await;
+    let leaving = Arc::<AtomicBool>::default();
+    world.kube.on_request({
+        let leaving = leaving.clone();
+        move |point| {
+            let request = &point.request;
+            let writes = matches!(request.verb, Verb::Update | Verb::Patch);
+            let of_the_first = point.phase == Phase::BeforeEffect
+                && writes
+                && request.resource == ENDPOINTS
+                && request.name == "orders-a";
+            let leaves = request.subresource == "status" && !request.body.to_string().contains(VPCE);
+            match (of_the_first, leaving.load(Ordering::SeqCst)) {
+                (true, false) if leaves => {
+                    leaving.store(true, Ordering::SeqCst);
+                    Decision::Delay(Duration::from_secs(20))
+                }
+                (true, true) => Decision::Delay(Duration::from_secs(40)),
+                (true, false) | (false, _) => Decision::Proceed,
+            }
+        }
+    });
+    declare(&world, NEW, simulator::Standing::Undeclared);
+    request(&world);
+    world.until(30 * MINUTE, "it writes down that the other one has it", |_| leaving.load(Ordering::SeqCst)).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
+    let second = world.start();
+    eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
+    eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+    first.stop().await;
+    world.pass(60 * MINUTE).await;
+    assert!(is_attached(&world, NEW) && !is_attached(&world, VPCE), "{}", world.picture());
+    leave(world, second).await
+}
+
+/// `orders-b`, which has the same endpoint, is to have another one that AWS does not know yet.
+async fn other_waits_for_its_successor(world: &World) {
+    declare(world, THIRD, simulator::Standing::Unknown);
+    edit(world, ENDPOINTS, "orders-b", json!({"interfaceEndpointId": THIRD}));
+    let rejected = |world: &World| world.endpoint_is("orders-b", Standing::Stalled, "Rejected");
+    eventually(world, PATIENCE, "rejected", rejected).await;
+}
+
+/// It gets it, and what it had is detached.
+async fn other_gets_its_successor(world: &World) {
+    declare(world, THIRD, simulator::Standing::Undeclared);
+    let now = json!({"metadata": {"annotations": {"atlas.privatelink.dev/reconcile-requested-at": "now"}}});
+    world.kube.patch(ENDPOINTS, NAMESPACE, "orders-b", now).unwrap();
+    let replaced = |world: &World| world.endpoint_ready("orders-b") && !is_attached(world, VPCE);
+    eventually(world, PATIENCE, "replaced", replaced).await;
+    let detached = deletes(world).iter().filter(|path| path.ends_with(VPCE)).count();
+    assert_eq!(detached, 1, "{:?}", deletes(world));
+    assert!(is_attached(world, THIRD), "{}", world.picture());
+}
+
+pub(super) async fn needed_until_it_is_replaced(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
+    other_waits_for_its_successor(&world).await;
+    change_id(&world, NEW);
+    eventually(&world, PATIENCE, "connected", |world| world.endpoint_ready("orders-a")).await;
+    world.pass(60 * MINUTE).await;
+    assert!(is_attached(&world, VPCE), "the other one lives on it: {}", world.picture());
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    let held = |world: &World| world.endpoint_is("orders-a", Standing::Reconciling, "DeletionBlocked");
+    eventually(&world, PATIENCE, "held back", held).await;
+    world.pass(60 * MINUTE).await;
+    assert!(held(&world) && is_attached(&world, VPCE), "{}", world.picture());
+    other_gets_its_successor(&world).await;
+    eventually(&world, PATIENCE, "gone", is_gone(ENDPOINTS, "orders-a")).await;
+    leave(world, operator).await
+}
+
+/// The explicit policy of one that has adopted it outlasts another that had adopted it, too.
+pub(super) async fn deleted_as_it_was_told(dialect: Dialect) -> World {
+    let mut world = begin(dialect);
+    make_behind_the_back(&world).await;
+    world.apply(with(endpoint("orders-a", "orders", VPCE), json!({"spec": {"deletionPolicy": "Delete"}})));
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    let operator = world.start();
+    let both =
+        |world: &World| ready_as(world, ENDPOINTS, NAMESPACE, "orders-a", "Adopted") && other_has("Adopted")(world);
+    eventually(&world, PATIENCE, "adopted", both).await;
+    other_waits_for_its_successor(&world).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.pass(30 * MINUTE).await;
+    assert!(is_attached(&world, VPCE), "the other one lives on it: {}", world.picture());
+    other_gets_its_successor(&world).await;
+    eventually(&world, PATIENCE, "gone", is_gone(ENDPOINTS, "orders-a")).await;
+    delete_all(&world);
+    end(&world).await;
+    oracle::silence(&world).await;
+    oracle::told_to_delete(&world);
+    operator.stop().await;
+    world
 }
 
 pub(super) async fn detached_by_a_suspended_one(dialect: Dialect) -> World {

@@ -1,7 +1,7 @@
 //! An endpoint that is being deleted: safety rules 1, 3, 4 and 7 of design.md.
 
 use crate::{
-    api::Origin,
+    api::{Origin, Reason},
     atlas::model::ConnectionStatus,
     reconcile::{
         Farewell, Look,
@@ -11,7 +11,7 @@ use crate::{
             fixture::{Scene, addition, attachment, held, removal, scene},
         },
         fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
-        ownership::{Claim, Heard},
+        ownership::{Claim, Heard, Use},
         policy::Disposal,
     },
 };
@@ -92,8 +92,12 @@ fn rule_4_what_it_attached_anew_is_one_thing_and_its_own() {
     let plan = anew.plan();
     assert_eq!(plan.step, Some(Step::Remove(attachment(1))));
     assert_eq!(plan.facts, Facts::Restored(held(1, Origin::Created)));
-    let owned = anew.sharing(&attachment(1), Claim { discards: true, ..claim("other", Some(Origin::Created)) });
-    assert_eq!(owned.plan().step, let_go(&[(1, Farewell::HandedOver)]));
+    let other = |purpose| Claim { purpose, ..claim("other", Some(Origin::Created)) };
+    let plan = anew.clone().sharing(&attachment(1), other(Use::Over)).plan();
+    assert_eq!(plan.step, Some(Step::Remove(attachment(1))));
+    let plan = anew.sharing(&attachment(1), other(Use::UntilReplaced)).plan();
+    assert_eq!((plan.step, plan.verdict.reason), (None, Reason::DeletionBlocked));
+    assert!(plan.verdict.message.contains(r#"serves "other" until"#), "{}", plan.verdict.message);
 }
 
 #[test]

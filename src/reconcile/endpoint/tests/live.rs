@@ -12,7 +12,7 @@ use crate::{
             fixture::{Scene, addition, attachment, held, other_service, removal, scene},
         },
         fixture::{NOW, claim, elsewhere, here, refusal, second, seconds, sending, sequence},
-        ownership::{Claim, Heard},
+        ownership::{Claim, Heard, Use},
     },
 };
 
@@ -256,7 +256,7 @@ fn rule_7_a_sharer_neither_adds_nor_repairs_and_names_the_owner() {
     added(&scene().sharing(&attachment(1), Claim { heard: Heard::Lacking, ..owner() }));
     added(&scene().sharing(&attachment(2), owner()));
     // One that wants it no more does not attach it again.
-    added(&scene().sharing(&attachment(1), Claim { discards: true, ..owner() }));
+    added(&scene().sharing(&attachment(1), Claim { purpose: Use::UntilReplaced, ..owner() }));
 }
 
 #[test]

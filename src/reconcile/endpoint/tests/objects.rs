@@ -11,7 +11,7 @@ use crate::{
             sharers::attachments,
         },
         fixture::{NOW, UID, here, refusal, second},
-        ownership::Heard,
+        ownership::{Heard, Use},
     },
 };
 use serde_json::json;
@@ -56,23 +56,38 @@ fn somebody_else_is_blamed_unless_its_own_request_may_have_done_it() {
     assert!(blames("AVAILABLE", None, NOW));
 }
 
-/// Whether an object that is to detach the first endpoint later, and wants this one, gives the first one up.
-fn discards(wanted: u8, attempt: Option<&Attempt>, at: i64) -> bool {
-    let status = scene().retiring(held(1, Origin::Created)).before();
+/// What an object that is to detach the first endpoint later, and wants this one, still has of the first one.
+fn purpose(wanted: u8, attempt: Option<&Attempt>, at: i64) -> Use {
+    purpose_beside(scene().retiring(held(1, Origin::Created)).before(), wanted, attempt, at)
+}
+
+fn purpose_beside(status: AtlasInterfaceEndpointStatus, wanted: u8, attempt: Option<&Attempt>, at: i64) -> Use {
     let object = object(wanted, status, attempt);
     let hearing = Hearing { heard: Some(Heard::Listed), target: Some(attachment(2)), ..Hearing::default() };
     let all = attachments(&object, &Subject::of(&object, false), &hearing, second(at));
     let (_, claim) = all.into_iter().find(|(named, _)| *named == attachment(1)).unwrap();
-    assert_eq!(claim.origin, Some(Origin::Created));
-    claim.discards
+    claim.purpose
 }
 
 #[test]
 fn what_is_to_be_detached_is_given_up_unless_it_is_wanted_again_or_just_being_detached() {
-    assert!(discards(2, None, NOW));
-    assert!(!discards(1, None, NOW), "its id was put back");
+    assert_eq!(purpose(2, None, NOW), Use::UntilReplaced);
+    assert_eq!(purpose(1, None, NOW), Use::WantsAgain, "its id was put back");
     let removes = removal(&here(), &attachment(1));
-    assert!(!discards(2, Some(&removes), NOW), "what is attached now might be detached again by that request");
-    assert!(discards(2, Some(&removes), LATER), "it can't arrive any more");
-    assert!(discards(2, Some(&removes.refused(refusal(false))), NOW));
+    assert_eq!(purpose(2, Some(&removes), NOW), Use::Removes, "what is attached now might be detached by that request");
+    assert_eq!(purpose(2, Some(&removes), LATER), Use::UntilReplaced, "it can't arrive any more");
+    assert_eq!(purpose(2, Some(&removes.refused(refusal(false))), NOW), Use::UntilReplaced);
+}
+
+#[test]
+fn what_is_to_be_detached_is_needed_until_the_successor_has_connected() {
+    let scene = scene().retiring(held(1, Origin::Created)).holding(held(2, Origin::Created));
+    for (connection, expected) in
+        [("AVAILABLE", Use::Over), ("PENDING", Use::UntilReplaced), ("REJECTED", Use::UntilReplaced)]
+    {
+        let status = AtlasInterfaceEndpointStatus { connection_status: Some(connection.to_owned()), ..scene.before() };
+        assert_eq!(purpose_beside(status.clone(), 2, None, NOW), expected, "{connection}");
+        let of_another = AtlasInterfaceEndpointStatus { observed_uid: Some("another".to_owned()), ..status };
+        assert_ne!(purpose_beside(of_another, 2, None, NOW), Use::Over, "a copy has seen nothing connect");
+    }
 }

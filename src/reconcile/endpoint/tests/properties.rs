@@ -10,8 +10,8 @@ use crate::{
             Attachment, Held, Parting, Step,
             fixture::{Scene, addition, attachment, other_service, removal, scene},
         },
-        fixture::{NOW, claim, elsewhere, here, now, refusal, second, seconds, sequence},
-        ownership::{Claim, Heard},
+        fixture::{NOW, USES, claim, elsewhere, here, now, refusal, second, seconds, sequence},
+        ownership::{Claim, Heard, Use},
         policy::Disposal,
     },
 };
@@ -69,12 +69,12 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
 
 fn others() -> impl Strategy<Value = Vec<(Attachment, Claim)>> {
     let heard = select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]);
-    let one = (attachments(), option::of(origins()), any::<bool>(), heard, 0..2000i64, any::<bool>());
+    let one = (attachments(), option::of(origins()), any::<bool>(), heard, 0..2000i64, select(USES));
     vec(one, 0..3).prop_map(|all| {
-        let claims = all.into_iter().enumerate().map(|(n, (attachment, origin, live, heard, age, retires))| {
+        let claims = all.into_iter().enumerate().map(|(n, (attachment, origin, live, heard, age, purpose))| {
             let claim = claim(&format!("other-{n}"), origin);
-            let discards = retires && origin.is_some();
-            (attachment, Claim { live, heard, discards, created: second(NOW - age), ..claim })
+            let purpose = if origin.is_some() { purpose } else { Use::Keeps };
+            (attachment, Claim { live, heard, purpose, created: second(NOW - age), ..claim })
         });
         claims.collect()
     })
@@ -161,13 +161,9 @@ impl Scene {
         of_it.filter(|claim| claim.origin == Some(Origin::Created))
     }
 
-    fn is_claimed(&self, attachment: &Attachment) -> bool {
-        self.makers(attachment).next().is_some()
-    }
-
     /// By one that has not merely the remains of it.
     fn is_made_by_another(&self, attachment: &Attachment) -> bool {
-        self.makers(attachment).any(|claim| !claim.discards)
+        self.makers(attachment).any(|claim| claim.purpose.cares())
     }
 
     /// Rule 2, told anew: whether an unanswered attempt may have attached it.
@@ -264,7 +260,8 @@ proptest! {
         let left: Vec<_> = left.filter(|held| scene.desired.disposal.deletes(held.origin)).collect();
         for held in &left {
             let shared = scene.observed.others.iter().any(|(of, claim)| {
-                *of == held.attachment && claim.live && claim.heard == Heard::Listed && claim.origin.is_some()
+                let keeps = claim.purpose == Use::Keeps && claim.origin.is_some();
+                *of == held.attachment && claim.live && claim.heard == Heard::Listed && keeps
             });
             prop_assert!(shared, "{held:?} is left with nobody");
         }
@@ -305,15 +302,28 @@ proptest! {
             let retires = status.retiring.iter().any(|old| {
                 old.private_link_id == service && old.interface_endpoint_id == endpoint
             });
-            let owned = scene.is_claimed(&held.attachment);
+            let owned = scene.makers(&held.attachment).any(|claim| claim.purpose == Use::Keeps);
             prop_assert!(holds || retires || owned || !scene.is_listed(&held.attachment), "{held:?}");
+        }
+    }
+
+    #[test]
+    fn rule_7_nothing_is_detached_that_another_lives_on(scene in scenes()) {
+        let step = scene.plan().step;
+        let Some((attachment, by_deletion)) = removed(step.as_ref()) else { return Ok(()) };
+        if by_deletion || matches!(step, Some(Step::RemoveRetired(..))) {
+            let of_it = scene.observed.others.iter().filter(|(of, _)| of == attachment).map(|(_, claim)| claim);
+            let lives = |claim: &&Claim| claim.live && claim.heard == Heard::Listed && claim.origin.is_some();
+            for claim in of_it.filter(lives) {
+                prop_assert!(matches!(claim.purpose, Use::Over | Use::Removes), "{step:?} {claim:?}");
+            }
         }
     }
 
     #[test]
     fn rule_7_nobody_waits_for_one_that_only_wants_to_be_rid_of_it(scene in scenes()) {
         let mut alone = scene.clone();
-        alone.observed.others.retain(|(_, claim)| !claim.discards);
+        alone.observed.others.retain(|(_, claim)| claim.purpose.cares());
         let (plan, alone) = (scene.plan(), alone.plan());
         let waits = plan.verdict.reason == Reason::WaitingForService && plan.look == Look::Resync;
         prop_assert!(!waits || alone.verdict.reason == Reason::WaitingForService, "{plan:?}");
