@@ -3,7 +3,7 @@
 use super::{
     Moment, Subject,
     attempt::{Attempt, AttemptMemory, AttemptedWrite, Holder, Refusal, Sending, SendingOutcome},
-    ownership::{Claim, Heard, ObjectName, Use},
+    ownership::{Claim, Heard, ObjectName, Stake},
 };
 use crate::{
     api::{AdoptionPolicy, Origin},
@@ -92,12 +92,23 @@ pub fn claim(name: &str, origin: Option<Origin>) -> Claim {
         adoption: AdoptionPolicy::AdoptOrCreate,
         origin,
         blank: false,
-        purpose: Use::Keeps,
+        stake: Stake::Keeps,
     }
 }
 
-/// Every use; the usual one more often.
-pub const USES: &[Use] = &[Use::Keeps, Use::Keeps, Use::WantsAgain, Use::Removes, Use::UntilReplaced, Use::Over];
+pub const fn has_replaced(needs: bool, cares: bool) -> Stake {
+    Stake::Replaced { needs, cares }
+}
+
+/// Every stake; the usual one more often.
+pub const STAKES: &[Stake] = &[
+    Stake::Keeps,
+    Stake::Keeps,
+    has_replaced(true, true),
+    has_replaced(true, false),
+    has_replaced(false, true),
+    has_replaced(false, false),
+];
 
 /// An attempt of `holder` that was made `age` seconds ago.
 pub fn attempt(holder: &Holder, write: AttemptedWrite, age: i64) -> Attempt {

@@ -49,33 +49,32 @@ pub enum Heard {
 
 /// What the one that claims it still has of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub enum Stake {
     /// It has it, or asks for it.
     Keeps,
-    /// It has replaced it and wants it back, which is not recorded yet.
-    WantsAgain,
-    /// It has replaced it, and its own request to take it away may still arrive.
-    Removes,
-    /// It has replaced it, and lives on it until the successor has connected.
-    UntilReplaced,
-    /// It has replaced it, and the successor has connected.
-    Over,
+    /// It records that it has replaced it.
+    Replaced {
+        /// It would be cut off: the successor has not connected, or it wants this one back.
+        needs: bool,
+        /// It wants it back, or its own request to take it away may still arrive: whoever would bring it back waits.
+        cares: bool,
+    },
 }
 
-impl Use {
+impl Stake {
     /// Whether it mends it, or brings back what is gone, or must be waited for before another one does.
     pub fn cares(self) -> bool {
         match self {
-            Self::Keeps | Self::WantsAgain | Self::Removes => true,
-            Self::UntilReplaced | Self::Over => false,
+            Self::Keeps => true,
+            Self::Replaced { cares, .. } => cares,
         }
     }
 
-    /// Whether it has replaced it, and yet would be cut off.
+    /// Whether it has replaced it, and would be cut off all the same.
     fn needs_still(self) -> bool {
         match self {
-            Self::WantsAgain | Self::UntilReplaced => true,
-            Self::Keeps | Self::Removes | Self::Over => false,
+            Self::Keeps => false,
+            Self::Replaced { needs, .. } => needs,
         }
     }
 }
@@ -96,7 +95,7 @@ pub struct Claim {
     pub origin: Option<Origin>,
     /// Suspended, with nothing recorded: it will not record what it shares, so it is given all of it when it inherits.
     pub blank: bool,
-    pub purpose: Use,
+    pub stake: Stake,
 }
 
 impl Claim {
@@ -112,7 +111,7 @@ impl Claim {
             adoption,
             origin,
             blank: false,
-            purpose: Use::Keeps,
+            stake: Stake::Keeps,
         }
     }
 
@@ -131,6 +130,11 @@ impl Claim {
     /// adopted has all that it needs.
     pub fn needs_telling(&self, origin: Origin) -> bool {
         origin == Origin::Created || self.blank
+    }
+
+    /// Whether it has created what it has replaced since.
+    pub fn has_made_and_replaced_it(&self) -> bool {
+        self.counts() && self.origin == Some(Origin::Created) && self.stake != Stake::Keeps
     }
 
     fn counts(&self) -> bool {
@@ -160,7 +164,7 @@ impl Claim {
 
 /// Who owns the key, as far as a live object that has listed the project is concerned: `None` means that it is itself.
 pub fn owner<'a>(own: &Claim, others: &'a [Claim]) -> Option<&'a Claim> {
-    let cares = |other: &&Claim| other.counts() && other.may_own() && other.purpose.cares();
+    let cares = |other: &&Claim| other.counts() && other.may_own() && other.stake.cares();
     let best = others.iter().filter(cares).max_by_key(|other| other.rank())?;
     (!own.may_own() || best.rank() > own.rank()).then_some(best)
 }
@@ -186,9 +190,9 @@ pub enum Succession<'a> {
 ///
 /// It is left only to one that keeps it. Whoever gives it up has that recorded (by deletionTimestamp, or as retiring)
 /// before it lists the others: of two that do so at a time, in one process or in two, at least one sees the other, and
-/// takes it away.
+/// leaves it to nobody.
 pub fn succession(others: &[Claim]) -> Succession<'_> {
-    let keeps = |other: &&Claim| other.counts() && other.purpose == Use::Keeps;
+    let keeps = |other: &&Claim| other.counts() && other.stake == Stake::Keeps;
     let owns = |other: &&Claim| keeps(other) && other.may_own() && other.origin == Some(Origin::Created);
     if let Some(owner) = others.iter().find(owns) {
         return Succession::Owned(owner);
@@ -209,7 +213,7 @@ pub fn succession(others: &[Claim]) -> Succession<'_> {
     if let Some(heir) = heir {
         return Succession::HandOver(heir);
     }
-    let needing: Vec<_> = others.iter().filter(|other| other.counts() && other.purpose.needs_still()).collect();
+    let needing: Vec<_> = others.iter().filter(|other| other.counts() && other.stake.needs_still()).collect();
     if !needing.is_empty() {
         return Succession::NeededBy(needing);
     }
@@ -229,7 +233,7 @@ pub fn names<'a>(claims: impl IntoIterator<Item = &'a Claim>, namespace: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconcile::fixture::USES;
+    use crate::reconcile::fixture::STAKES;
     use AdoptionPolicy::{AdoptOnly, AdoptOrCreate, CreateOnly};
     use proptest::{prelude::*, sample::select};
 
@@ -244,7 +248,7 @@ mod tests {
             adoption,
             origin,
             blank: false,
-            purpose: Use::Keeps,
+            stake: Stake::Keeps,
         }
     }
 
@@ -293,12 +297,10 @@ mod tests {
         assert_eq!(succession(std::slice::from_ref(&heir)), Succession::HandOver(&heir));
         let lacking = Claim { heard: Heard::Lacking, ..claim("d", 1, AdoptOrCreate, None) };
         assert_eq!(succession(std::slice::from_ref(&lacking)), Succession::Free);
-        let replacing = |purpose, origin| Claim { purpose, ..claim("replacing", 0, AdoptOrCreate, Some(origin)) };
-        for (purpose, needs) in
-            [(Use::WantsAgain, true), (Use::UntilReplaced, true), (Use::Removes, false), (Use::Over, false)]
-        {
+        for (needs, cares) in [(true, true), (true, false), (false, true), (false, false)] {
             for origin in [Origin::Created, Origin::Adopted] {
-                let older = replacing(purpose, origin);
+                let stake = Stake::Replaced { needs, cares };
+                let older = Claim { stake, ..claim("has replaced it", 0, AdoptOrCreate, Some(origin)) };
                 assert_eq!(succession(&[older.clone(), heir.clone()]), Succession::HandOver(&heir));
                 let alone = if needs { Succession::NeededBy(vec![&older]) } else { Succession::Free };
                 assert_eq!(succession(std::slice::from_ref(&older)), alone, "never left to who gives it up");
@@ -325,20 +327,21 @@ mod tests {
             select(vec![None, Some(Origin::Created), Some(Origin::Adopted)]),
             select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]),
             (any::<bool>(), any::<bool>()),
-            select(USES),
+            select(STAKES),
             0..3i64,
         );
         prop::collection::vec(one, 1..6).prop_map(|all| {
-            let claims = all.into_iter().enumerate().map(
-                |(n, (adoption, origin, heard, (live, suspended), purpose, second))| Claim {
-                    live,
-                    purpose: if origin.is_some() { purpose } else { Use::Keeps },
-                    suspended,
-                    heard,
-                    blank: suspended && origin.is_none(),
-                    ..claim(&format!("uid-{n}"), second, adoption, origin)
-                },
-            );
+            let claims =
+                all.into_iter().enumerate().map(|(n, (adoption, origin, heard, (live, suspended), stake, second))| {
+                    Claim {
+                        live,
+                        stake: if origin.is_some() { stake } else { Stake::Keeps },
+                        suspended,
+                        heard,
+                        blank: suspended && origin.is_none(),
+                        ..claim(&format!("uid-{n}"), second, adoption, origin)
+                    }
+                });
             claims.collect()
         })
     }
@@ -352,7 +355,7 @@ mod tests {
         #[test]
         fn one_owner_for_a_key(claims in claims()) {
             // Who is rid of it asks nobody, and is asked by nobody.
-            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts() && claim.purpose.cares()).collect();
+            let counting: Vec<_> = claims.iter().filter(|claim| claim.counts() && claim.stake.cares()).collect();
             let owners: Vec<_> = counting
                 .iter()
                 .filter(|own| own.may_own() && owner(own, &without(&claims, own)).is_none())
@@ -372,22 +375,22 @@ mod tests {
                 Succession::HandOver(heir) => {
                     prop_assert!(heir.live && heir.heard == Heard::Listed && heir.adoption == AdoptOrCreate);
                     prop_assert!(heir.origin == Some(Origin::Adopted) || heir.blank);
-                    prop_assert_eq!(heir.purpose, Use::Keeps);
+                    prop_assert_eq!(heir.stake, Stake::Keeps);
                 }
                 Succession::Owned(owner) => {
                     prop_assert!(owner.live && owner.heard == Heard::Listed && owner.adoption != AdoptOnly);
                     prop_assert_eq!(owner.origin, Some(Origin::Created));
-                    prop_assert_eq!(owner.purpose, Use::Keeps);
+                    prop_assert_eq!(owner.stake, Stake::Keeps);
                 }
                 Succession::HeldBy(holders) => {
                     prop_assert!(holders.iter().all(|one| one.live && one.heard == Heard::Listed && one.adoption == AdoptOnly));
                 }
                 Succession::NeededBy(needing) => {
-                    prop_assert!(needing.iter().all(|one| one.counts() && one.purpose.needs_still()));
+                    prop_assert!(needing.iter().all(|one| one.counts() && one.stake.needs_still()));
                 }
                 Succession::WaitFor(waiting) => prop_assert!(waiting.iter().all(|one| one.live && one.heard != Heard::Lacking)),
                 Succession::Free => {
-                    let gone = |one: &Claim| matches!(one.purpose, Use::Removes | Use::Over);
+                    let gone = |one: &Claim| matches!(one.stake, Stake::Replaced { needs: false, .. });
                     let shares =
                         |one: &Claim| one.counts() && one.adoption != CreateOnly && one.origin.is_some() && !gone(one);
                     prop_assert!(!others.iter().any(shares));

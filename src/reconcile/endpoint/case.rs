@@ -65,7 +65,7 @@ impl<'a> Case<'a> {
             .attempt_for(attachment)
             .is_some_and(|attempt| may_have_effect(attempt, &self.moment.holder, &self.moment.attempt));
         // Who has replaced it and has not heard yet that it is gone has not made it anew.
-        let claims = |other: &Claim| other.origin == Some(Origin::Created) && other.purpose.cares();
+        let claims = |other: &Claim| other.origin == Some(Origin::Created) && other.stake.cares();
         let claimed = self.others_of(attachment).iter().any(claims);
         if ours && !claimed { Origin::Created } else { Origin::Adopted }
     }

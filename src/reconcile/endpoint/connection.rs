@@ -7,7 +7,7 @@ use crate::{
     reconcile::{
         Look,
         attempt::AttemptedWrite,
-        ownership::{self, Succession},
+        ownership::{self, Claim, Succession},
         retry::{self, Retry},
     },
 };
@@ -60,51 +60,39 @@ impl<'a> Case<'a> {
         if !recorded.retiring.is_empty() && recorded.held.as_ref() != Some(held) {
             return Plan { step: Some(Step::Retire), ..plan };
         }
-        recorded.retiring.iter().find_map(|old| self.retired(old, &plan)).unwrap_or(plan)
+        Plan::foremost(recorded.retiring.iter().map(|old| self.retired(old, plan.clone()))).unwrap_or(plan)
     }
 
-    /// Rule 6, after the new endpoint is available: the old one is detached or left; `None` while others need it.
-    pub(super) fn retired(&self, old: &Held, plan: &Plan) -> Option<Plan> {
-        let plan = plan.clone();
+    /// Rule 6, after the new endpoint is available: the old one is detached, handed over, or kept.
+    pub(super) fn retired(&self, old: &Held, plan: Plan) -> Plan {
         let mut dropped = plan.clone();
         dropped.retiring.retain(|other| other != old);
         dropped.step = Some(Step::Retire);
         let gone = !self.is_listed(&old.attachment);
         if gone || old.origin == Origin::Adopted {
-            return Some(dropped);
+            return dropped;
         }
-        Some(match ownership::succession(&self.others_of(&old.attachment)) {
+        let others = self.others_of(&old.attachment);
+        match ownership::succession(&others) {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
             Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
             Succession::Owned(owner) => Plan { step: Some(Step::Leave(owner.object.clone())), ..dropped },
-            // See [`Self::handing_over_what_others_keep`].
-            Succession::HandOver(_) | Succession::NeededBy(_) => return None,
+            Succession::HandOver(heir) => Plan { step: Some(Step::HandOver(heir.heir(), old.clone())), ..plan },
             Succession::HeldBy(_) => dropped,
+            Succession::NeededBy(needing) => {
+                let names = ownership::names(needing, &self.desired.subject.object.namespace);
+                let message = format!(
+                    "{}; {} stays attached for {names}, where what replaces it is not connected yet",
+                    plan.verdict.message, old.attachment.endpoint
+                );
+                Plan { verdict: Verdict::ready(message), ..plan }
+            }
             Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
             Succession::Free => {
                 let attempt = self.attempt(AttemptedWrite::remove(&old.attachment));
                 Plan { step: Some(Step::RemoveRetired(old.attachment.clone(), attempt)), look: Look::Poll, ..plan }
             }
-        })
-    }
-
-    /// Rule 7: what was replaced here and is kept by another is that one's to mend, however long the replacement takes.
-    pub(super) fn handing_over_what_others_keep(&self, plan: Plan) -> Plan {
-        if plan.step.is_some() || !self.observed.unheard.is_empty() {
-            return plan;
         }
-        let ours = |old: &&Held| old.origin == Origin::Created && self.is_listed(&old.attachment);
-        let step = plan.retiring.iter().filter(ours).find_map(|old| {
-            match ownership::succession(&self.others_of(&old.attachment)) {
-                Succession::HandOver(heir) => Some(Step::HandOver(heir.heir(), old.clone())),
-                Succession::Free
-                | Succession::Owned(_)
-                | Succession::WaitFor(_)
-                | Succession::HeldBy(_)
-                | Succession::NeededBy(_) => None,
-            }
-        });
-        Plan { step, ..plan }
     }
 
     /// Rule 5, for endpoints.
@@ -123,9 +111,16 @@ impl<'a> Case<'a> {
             self.saying(Verdict::stalled(Reason::Rejected, message), Look::Resync)
         };
         if held.origin == Origin::Adopted {
-            return stalled(
-                "The endpoint was not attached by this resource, so it is left alone: remove it in Atlas to have it added again",
-            );
+            let maker = self.others_of(&held.attachment).into_iter().find(Claim::has_made_and_replaced_it);
+            return match maker {
+                None => stalled(
+                    "The endpoint was not attached by this resource, so it is left alone: remove it in Atlas to have it added again",
+                ),
+                Some(maker) => stalled(&format!(
+                    "It was attached by {}, which has replaced it, and leaves it to this resource once its new endpoint is connected: see that it gets connected, or remove this one in Atlas to have it added again before that",
+                    maker.seen_from(&self.desired.subject.object.namespace)
+                )),
+            };
         }
         let tries = self.desired.recorded.tries;
         let next = retry::next(tries, self.moment.failed_since, self.moment.now);

@@ -60,7 +60,7 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     })
 }
 
-/// Decides the next step of a deletion: one attachment after the other, then the finalizer.
+/// Decides the next step of a deletion: all attachments, then the finalizer.
 pub(super) fn plan(case: &Case<'_>) -> Plan {
     let recorded = &case.desired.recorded;
     let mut all: Vec<Held> = recorded.held.iter().chain(&recorded.retiring).cloned().collect();
@@ -83,12 +83,15 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
             return case.saying(going(), Look::Poll);
         }
     }
-    let mut partings = Vec::new();
+    let (mut partings, mut open) = (Vec::new(), Vec::new());
     for held in &all {
         match fate(case, held) {
-            Fate::Waits(plan) => return Plan { facts, ..*plan },
+            Fate::Open(plan) => open.push(*plan),
             Fate::Settled(farewell) => partings.push(parting(held, farewell)),
         }
+    }
+    if let Some(plan) = Plan::foremost(open.into_iter()) {
+        return Plan { facts, ..plan };
     }
     Plan { step: Some(Step::LetGo(partings)), ..case.saying(going(), Look::Shortly) }
 }
@@ -106,10 +109,10 @@ impl Case<'_> {
     }
 
     /// It goes once these have something else.
-    fn needed(&self, held: &Held, others: Vec<&Claim>) -> Box<Plan> {
+    fn is_needed_by(&self, others: Vec<&Claim>, held: &Held) -> Box<Plan> {
         let names = ownership::names(others, &self.desired.subject.object.namespace);
         let message = format!(
-            "{} serves {names} until the endpoint that replaces it there is connected: see why it is not, delete {names}, or set deletionPolicy to Retain",
+            "{} stays attached for {names}, where what replaces it is not connected yet. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
             held.attachment.endpoint
         );
         Box::new(self.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Look::Poll))
@@ -118,7 +121,7 @@ impl Case<'_> {
 
 /// What becomes of one attachment.
 enum Fate {
-    Waits(Box<Plan>),
+    Open(Box<Plan>),
     Settled(Farewell),
 }
 
@@ -130,25 +133,25 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
         return Fate::Settled(Farewell::Kept);
     }
     if !case.observed.unheard.is_empty() {
-        return Fate::Waits(case.hears(&case.observed.unheard));
+        return Fate::Open(case.hears(&case.observed.unheard));
     }
     match ownership::succession(&case.others_of(&held.attachment)) {
         Succession::Owned(_) => Fate::Settled(Farewell::HandedOver),
-        Succession::WaitFor(others) => Fate::Waits(case.hears(others)),
+        Succession::WaitFor(others) => Fate::Open(case.hears(others)),
         Succession::HandOver(heir) if !heir.needs_telling(held.origin) => Fate::Settled(Farewell::HandedOver),
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
-            Fate::Waits(Box::new(Plan { step: Some(Step::HandOver(heir.heir(), held.clone())), ..plan }))
+            Fate::Open(Box::new(Plan { step: Some(Step::HandOver(heir.heir(), held.clone())), ..plan }))
         }
         // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
         Succession::HeldBy(_) => Fate::Settled(Farewell::Kept),
-        Succession::NeededBy(others) => Fate::Waits(case.needed(held, others)),
+        Succession::NeededBy(others) => Fate::Open(case.is_needed_by(others, held)),
         Succession::Free if case.is_being_removed(&held.attachment) => {
-            Fate::Waits(Box::new(case.saying(going(), Look::Poll)))
+            Fate::Open(Box::new(case.saying(going(), Look::Poll)))
         }
         Succession::Free => {
             let plan = case.saying(going(), Look::Poll);
-            Fate::Waits(Box::new(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan }))
+            Fate::Open(Box::new(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan }))
         }
     }
 }

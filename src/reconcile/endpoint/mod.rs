@@ -179,3 +179,11 @@ pub struct Plan {
     /// See [`Recorded::tries`].
     pub tries: u32,
 }
+
+impl Plan {
+    /// Of plans for one attachment each: one that has something to do, so that none that waits keeps others back, else one
+    /// that looks again before the next resync.
+    fn foremost(plans: impl Iterator<Item = Self>) -> Option<Self> {
+        plans.min_by_key(|plan| (plan.step.is_none(), plan.look == Look::Resync))
+    }
+}

@@ -16,8 +16,7 @@ pub fn plan(desired: &Desired, observed: &Observed, moment: &Moment) -> Plan {
     if desired.subject.deleting {
         case.reading_while_another_writes(delete::plan(&case))
     } else {
-        let plan = case.reading_while_another_writes(case.live());
-        case.protected_first(case.handing_over_what_others_keep(case.forgetting_what_lapsed(plan)))
+        case.protected_first(case.forgetting_what_lapsed(case.reading_while_another_writes(case.live())))
     }
 }
 

@@ -125,11 +125,10 @@ async fn find(ctx: &Context, object: &AtlasInterfaceEndpoint, desired: &mut Desi
     let link = link::named(found, name, desired)?;
     desired.link_leaving = link.leaving;
     let id = endpoint_id(ctx, object).await?;
-    // What was to be detached later may be wanted again: it is there.
-    let wanted_again = |old: &Held| Some(old.attachment.service) == link.service && old.attachment.endpoint == id;
-    let holds = desired.recorded.held.is_some() || desired.recorded.retiring.iter().any(wanted_again);
+    // Whoever has something looks after it, and has a say in what others do to it, whatever the link says.
+    let has_something = desired.recorded.all().next().is_some();
     match link.service {
-        Some(service) if holds || link.standing == Some(Standing::Ready) => {
+        Some(service) if has_something || link.standing == Some(Standing::Ready) => {
             desired.target = Some(Attachment { service, endpoint: id });
             Ok(link)
         }

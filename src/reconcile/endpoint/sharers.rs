@@ -15,7 +15,7 @@ use crate::{
         attempt::{Attempt, AttemptedWrite},
         blocked::Blocked,
         link::resolve::key_of,
-        ownership::{Claim, Heard, Use},
+        ownership::{Claim, Heard, Stake},
     },
 };
 use jiff::Timestamp;
@@ -133,28 +133,22 @@ pub(super) fn attachments(
         Some(target) => target == old,
         None => wanted(other).as_ref() == Some(&old.endpoint),
     };
-    let has_successor = !status.is_copied(&subject.uid)
-        && held.is_some()
-        && status.connection_status.as_deref() == Some(ConnectionStatus::Available.as_str());
-    let replaced = |old: &Held| {
+    let status_is_its_own = !status.is_copied(&subject.uid);
+    let connected = status.connection_status.as_deref() == Some(ConnectionStatus::Available.as_str())
+        && status.delete_requested != Some(true);
+    let has_successor = status_is_its_own && held.is_some() && connected;
+    let retires = |old: &Held| {
         let (attachment, claim) = has(old);
         let removes = |attempt: &Attempt| attempt.may_remove(&attachment) && !attempt.is_past(atlas_time);
-        let purpose = if wants_again(&attachment) {
-            Use::WantsAgain
-        } else if attempt.as_ref().is_some_and(removes) {
-            Use::Removes
-        } else if has_successor {
-            Use::Over
-        } else {
-            Use::UntilReplaced
-        };
-        (attachment, Claim { purpose, ..claim })
+        let (wanted, removed) = (wants_again(&attachment), attempt.as_ref().is_some_and(removes));
+        let stake = Stake::Replaced { needs: wanted || !has_successor, cares: wanted || removed };
+        (attachment, Claim { stake, ..claim })
     };
-    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(replaced)).collect();
+    let mut all: Vec<_> = held.iter().map(has).chain(retiring.iter().map(retires)).collect();
     // What was made for a service that is gone is never attached to the next one.
-    let is_replaced =
+    let is_of_a_gone_service =
         |target: &Attachment| held.as_ref().is_some_and(|held| held.attachment.endpoint == target.endpoint);
-    if let Some(target) = target.as_ref().filter(|target| !is_replaced(target))
+    if let Some(target) = target.as_ref().filter(|target| !is_of_a_gone_service(target))
         && all.iter().all(|(attachment, _)| attachment != target)
     {
         // What a suspended one names and has not, it records only if nothing else is recorded of it.

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 78] = [
+pub const MUTANTS: [Mutant; 77] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -394,8 +394,8 @@ pub const MUTANTS: [Mutant; 78] = [
         name: "what was made for a gone service is waited for",
         edits: &[Edit {
             file: "src/reconcile/endpoint/sharers.rs",
-            old: "target.as_ref().filter(|target| !is_replaced(target))",
-            new: "target.as_ref().filter(|target| !is_replaced(target) || !target.endpoint.to_string().is_empty())",
+            old: "target.as_ref().filter(|target| !is_of_a_gone_service(target))",
+            new: "target.as_ref().filter(|target| !is_of_a_gone_service(target) || !target.endpoint.to_string().is_empty())",
         }],
         only: "service-replaced",
     },
@@ -563,7 +563,7 @@ pub const MUTANTS: [Mutant; 78] = [
         name: "who is rid of it is its owner",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
-            old: "other.counts() && other.may_own() && other.purpose.cares();",
+            old: "other.counts() && other.may_own() && other.stake.cares();",
             new: "other.counts() && other.may_own();",
         }],
         only: "state/found/aws/v2/wanted-no-more",
@@ -608,8 +608,8 @@ pub const MUTANTS: [Mutant; 78] = [
         name: "two leave it to each other",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
-            old: "other.counts() && other.purpose == Use::Keeps;",
-            new: "other.counts() && other.purpose != Use::Removes;",
+            old: "other.counts() && other.stake == Stake::Keeps;",
+            new: "other.counts() && !other.uid.is_empty();",
         }],
         only: "state/found/aws/v2/left-to-each-other",
     },
@@ -617,8 +617,8 @@ pub const MUTANTS: [Mutant; 78] = [
         name: "what another one lives on is detached",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
-            old: "            Self::WantsAgain | Self::UntilReplaced => true,\n            Self::Keeps",
-            new: "            Self::WantsAgain => true,\n            Self::UntilReplaced | Self::Keeps",
+            old: "            Self::Replaced { needs, .. } => needs,",
+            new: "            Self::Replaced { needs, cares } => needs && cares,",
         }],
         only: "state/found/aws/v2/needed-until-replaced",
     },
@@ -626,19 +626,10 @@ pub const MUTANTS: [Mutant; 78] = [
         name: "what was told to be deleted is left to one that has replaced it",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
-            old: "other.counts() && other.purpose == Use::Keeps;",
-            new: "other.counts() && other.purpose != Use::Removes;",
+            old: "other.counts() && other.stake == Stake::Keeps;",
+            new: "other.counts() && !other.uid.is_empty();",
         }],
         only: "state/found/aws/v2/deleted-as-told",
-    },
-    Mutant {
-        name: "what another one keeps is handed over only once it is replaced",
-        edits: &[Edit {
-            file: "src/reconcile/endpoint/connection.rs",
-            old: "        if plan.step.is_some() || !self.observed.unheard.is_empty() {",
-            new: "        if plan.step.is_some() || !self.observed.unheard.is_empty() || plan.verdict.standing != crate::api::Standing::Ready {",
-        }],
-        only: "state/found/aws/v2/wanted-no-more",
     },
     Mutant {
         name: "a Secret that is gone for a moment costs what is shared",

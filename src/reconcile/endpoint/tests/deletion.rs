@@ -10,8 +10,8 @@ use crate::{
             Facts, Parting, Step, delete,
             fixture::{Scene, addition, attachment, held, removal, scene},
         },
-        fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
-        ownership::{Claim, Heard, Use},
+        fixture::{claim, elsewhere, has_replaced, here, refusal, seconds, sending, sequence},
+        ownership::{Claim, Heard},
         policy::Disposal,
     },
 };
@@ -92,12 +92,22 @@ fn rule_4_what_it_attached_anew_is_one_thing_and_its_own() {
     let plan = anew.plan();
     assert_eq!(plan.step, Some(Step::Remove(attachment(1))));
     assert_eq!(plan.facts, Facts::Restored(held(1, Origin::Created)));
-    let other = |purpose| Claim { purpose, ..claim("other", Some(Origin::Created)) };
-    let plan = anew.clone().sharing(&attachment(1), other(Use::Over)).plan();
+    let other = |stake| Claim { stake, ..claim("other", Some(Origin::Created)) };
+    let plan = anew.clone().sharing(&attachment(1), other(has_replaced(false, false))).plan();
     assert_eq!(plan.step, Some(Step::Remove(attachment(1))));
-    let plan = anew.sharing(&attachment(1), other(Use::UntilReplaced)).plan();
+    let plan = anew.sharing(&attachment(1), other(has_replaced(true, false))).plan();
     assert_eq!((plan.step, plan.verdict.reason), (None, Reason::DeletionBlocked));
-    assert!(plan.verdict.message.contains(r#"serves "other" until"#), "{}", plan.verdict.message);
+    assert!(plan.verdict.message.contains(r#"stays attached for "other", where"#), "{}", plan.verdict.message);
+}
+
+#[test]
+fn rule_7_what_others_live_on_keeps_nothing_else_from_being_detached() {
+    let both = leaving(Origin::Created, Disposal::DeleteCreated)
+        .retiring(held(2, Origin::Created))
+        .listing(&attachment(2), ConnectionStatus::Available);
+    let needed = both.sharing(&attachment(1), Claim { stake: has_replaced(true, false), ..claim("other", None) });
+    let plan = needed.plan();
+    assert_eq!((plan.step, plan.verdict.reason), (Some(Step::Remove(attachment(2))), Reason::Deleting));
 }
 
 #[test]

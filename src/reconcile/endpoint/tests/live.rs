@@ -11,8 +11,8 @@ use crate::{
             Facts, Step,
             fixture::{Scene, addition, attachment, held, other_service, removal, scene},
         },
-        fixture::{NOW, claim, elsewhere, here, refusal, second, seconds, sending, sequence},
-        ownership::{Claim, Heard, Use},
+        fixture::{NOW, claim, elsewhere, has_replaced, here, refusal, second, seconds, sending, sequence},
+        ownership::{Claim, Heard},
     },
 };
 
@@ -256,7 +256,7 @@ fn rule_7_a_sharer_neither_adds_nor_repairs_and_names_the_owner() {
     added(&scene().sharing(&attachment(1), Claim { heard: Heard::Lacking, ..owner() }));
     added(&scene().sharing(&attachment(2), owner()));
     // One that wants it no more does not attach it again.
-    added(&scene().sharing(&attachment(1), Claim { purpose: Use::UntilReplaced, ..owner() }));
+    added(&scene().sharing(&attachment(1), Claim { stake: has_replaced(true, false), ..owner() }));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
             sharers::attachments,
         },
         fixture::{NOW, UID, here, refusal, second},
-        ownership::{Heard, Use},
+        ownership::{Heard, Stake},
     },
 };
 use serde_json::json;
@@ -56,38 +56,48 @@ fn somebody_else_is_blamed_unless_its_own_request_may_have_done_it() {
     assert!(blames("AVAILABLE", None, NOW));
 }
 
-/// What an object that is to detach the first endpoint later, and wants this one, still has of the first one.
-fn purpose(wanted: u8, attempt: Option<&Attempt>, at: i64) -> Use {
-    purpose_beside(scene().retiring(held(1, Origin::Created)).before(), wanted, attempt, at)
-}
-
-fn purpose_beside(status: AtlasInterfaceEndpointStatus, wanted: u8, attempt: Option<&Attempt>, at: i64) -> Use {
+/// What is at stake for an object that has replaced the first endpoint, and wants this one: whether it needs it still, and
+/// whether it cares for it.
+fn stake(status: AtlasInterfaceEndpointStatus, wanted: u8, attempt: Option<&Attempt>, at: i64) -> (bool, bool) {
     let object = object(wanted, status, attempt);
     let hearing = Hearing { heard: Some(Heard::Listed), target: Some(attachment(2)), ..Hearing::default() };
     let all = attachments(&object, &Subject::of(&object, false), &hearing, second(at));
     let (_, claim) = all.into_iter().find(|(named, _)| *named == attachment(1)).unwrap();
-    claim.purpose
-}
-
-#[test]
-fn what_is_to_be_detached_is_given_up_unless_it_is_wanted_again_or_just_being_detached() {
-    assert_eq!(purpose(2, None, NOW), Use::UntilReplaced);
-    assert_eq!(purpose(1, None, NOW), Use::WantsAgain, "its id was put back");
-    let removes = removal(&here(), &attachment(1));
-    assert_eq!(purpose(2, Some(&removes), NOW), Use::Removes, "what is attached now might be detached by that request");
-    assert_eq!(purpose(2, Some(&removes), LATER), Use::UntilReplaced, "it can't arrive any more");
-    assert_eq!(purpose(2, Some(&removes.refused(refusal(false))), NOW), Use::UntilReplaced);
-}
-
-#[test]
-fn what_is_to_be_detached_is_needed_until_the_successor_has_connected() {
-    let scene = scene().retiring(held(1, Origin::Created)).holding(held(2, Origin::Created));
-    for (connection, expected) in
-        [("AVAILABLE", Use::Over), ("PENDING", Use::UntilReplaced), ("REJECTED", Use::UntilReplaced)]
-    {
-        let status = AtlasInterfaceEndpointStatus { connection_status: Some(connection.to_owned()), ..scene.before() };
-        assert_eq!(purpose_beside(status.clone(), 2, None, NOW), expected, "{connection}");
-        let of_another = AtlasInterfaceEndpointStatus { observed_uid: Some("another".to_owned()), ..status };
-        assert_ne!(purpose_beside(of_another, 2, None, NOW), Use::Over, "a copy has seen nothing connect");
+    match claim.stake {
+        Stake::Keeps => panic!("it has replaced it"),
+        Stake::Replaced { needs, cares } => (needs, cares),
     }
+}
+
+/// The status of one that has replaced the first endpoint by the second one.
+fn replaced(connection: &str) -> AtlasInterfaceEndpointStatus {
+    let status = scene().retiring(held(1, Origin::Created)).holding(held(2, Origin::Created)).before();
+    AtlasInterfaceEndpointStatus { connection_status: Some(connection.to_owned()), ..status }
+}
+
+#[test]
+fn what_was_replaced_is_given_up_unless_it_is_wanted_again_or_just_being_detached() {
+    let cares = |wanted, attempt, at| stake(replaced("AVAILABLE"), wanted, attempt, at).1;
+    assert!(!cares(2, None, NOW));
+    assert!(cares(1, None, NOW), "its id was put back");
+    let removes = removal(&here(), &attachment(1));
+    assert!(cares(2, Some(&removes), NOW), "what is attached now might be detached again by that request");
+    assert!(!cares(2, Some(&removes), LATER), "it can't arrive any more");
+    assert!(!cares(2, Some(&removes.refused(refusal(false))), NOW));
+}
+
+#[test]
+fn what_was_replaced_is_needed_until_the_successor_has_connected() {
+    let needs = |status, wanted| stake(status, wanted, None, NOW).0;
+    assert!(!needs(replaced("AVAILABLE"), 2));
+    assert!(needs(replaced("AVAILABLE"), 1), "its id was put back");
+    assert!(needs(replaced("PENDING"), 2) && needs(replaced("REJECTED"), 2));
+    let going = AtlasInterfaceEndpointStatus { delete_requested: Some(true), ..replaced("AVAILABLE") };
+    assert!(needs(going, 2), "somebody removes the successor");
+    let copied = AtlasInterfaceEndpointStatus { observed_uid: Some("another".to_owned()), ..replaced("AVAILABLE") };
+    assert!(needs(copied, 2), "a copy has seen nothing connect");
+    let alone = scene().retiring(held(1, Origin::Created)).before();
+    assert!(needs(alone.clone(), 2));
+    let removes = removal(&here(), &attachment(1));
+    assert_eq!(stake(alone, 2, Some(&removes), NOW), (true, true), "the one says nothing of the other");
 }

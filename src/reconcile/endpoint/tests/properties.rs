@@ -10,8 +10,8 @@ use crate::{
             Attachment, Held, Parting, Step,
             fixture::{Scene, addition, attachment, other_service, removal, scene},
         },
-        fixture::{NOW, USES, claim, elsewhere, here, now, refusal, second, seconds, sequence},
-        ownership::{Claim, Heard, Use},
+        fixture::{NOW, STAKES, claim, elsewhere, here, now, refusal, second, seconds, sequence},
+        ownership::{Claim, Heard, Stake},
         policy::Disposal,
     },
 };
@@ -69,12 +69,12 @@ fn memory(attempt: Option<&Attempt>, sent: Option<(u64, SendingOutcome)>, notice
 
 fn others() -> impl Strategy<Value = Vec<(Attachment, Claim)>> {
     let heard = select(vec![Heard::Nothing, Heard::Listed, Heard::Lacking]);
-    let one = (attachments(), option::of(origins()), any::<bool>(), heard, 0..2000i64, select(USES));
+    let one = (attachments(), option::of(origins()), any::<bool>(), heard, 0..2000i64, select(STAKES));
     vec(one, 0..3).prop_map(|all| {
-        let claims = all.into_iter().enumerate().map(|(n, (attachment, origin, live, heard, age, purpose))| {
+        let claims = all.into_iter().enumerate().map(|(n, (attachment, origin, live, heard, age, stake))| {
             let claim = claim(&format!("other-{n}"), origin);
-            let purpose = if origin.is_some() { purpose } else { Use::Keeps };
-            (attachment, Claim { live, heard, purpose, created: second(NOW - age), ..claim })
+            let stake = if origin.is_some() { stake } else { Stake::Keeps };
+            (attachment, Claim { live, heard, stake, created: second(NOW - age), ..claim })
         });
         claims.collect()
     })
@@ -163,7 +163,7 @@ impl Scene {
 
     /// By one that has not merely the remains of it.
     fn is_made_by_another(&self, attachment: &Attachment) -> bool {
-        self.makers(attachment).any(|claim| claim.purpose.cares())
+        self.makers(attachment).any(|claim| claim.stake.cares())
     }
 
     /// Rule 2, told anew: whether an unanswered attempt may have attached it.
@@ -260,7 +260,7 @@ proptest! {
         let left: Vec<_> = left.filter(|held| scene.desired.disposal.deletes(held.origin)).collect();
         for held in &left {
             let shared = scene.observed.others.iter().any(|(of, claim)| {
-                let keeps = claim.purpose == Use::Keeps && claim.origin.is_some();
+                let keeps = claim.stake == Stake::Keeps && claim.origin.is_some();
                 *of == held.attachment && claim.live && claim.heard == Heard::Listed && keeps
             });
             prop_assert!(shared, "{held:?} is left with nobody");
@@ -302,7 +302,7 @@ proptest! {
             let retires = status.retiring.iter().any(|old| {
                 old.private_link_id == service && old.interface_endpoint_id == endpoint
             });
-            let owned = scene.makers(&held.attachment).any(|claim| claim.purpose == Use::Keeps);
+            let owned = scene.makers(&held.attachment).any(|claim| claim.stake == Stake::Keeps);
             prop_assert!(holds || retires || owned || !scene.is_listed(&held.attachment), "{held:?}");
         }
     }
@@ -315,7 +315,7 @@ proptest! {
             let of_it = scene.observed.others.iter().filter(|(of, _)| of == attachment).map(|(_, claim)| claim);
             let lives = |claim: &&Claim| claim.live && claim.heard == Heard::Listed && claim.origin.is_some();
             for claim in of_it.filter(lives) {
-                prop_assert!(matches!(claim.purpose, Use::Over | Use::Removes), "{step:?} {claim:?}");
+                prop_assert!(matches!(claim.stake, Stake::Replaced { needs: false, .. }), "{step:?} {claim:?}");
             }
         }
     }
@@ -323,7 +323,7 @@ proptest! {
     #[test]
     fn rule_7_nobody_waits_for_one_that_only_wants_to_be_rid_of_it(scene in scenes()) {
         let mut alone = scene.clone();
-        alone.observed.others.retain(|(_, claim)| claim.purpose.cares());
+        alone.observed.others.retain(|(_, claim)| claim.stake.cares());
         let (plan, alone) = (scene.plan(), alone.plan());
         let waits = plan.verdict.reason == Reason::WaitingForService && plan.look == Look::Resync;
         prop_assert!(!waits || alone.verdict.reason == Reason::WaitingForService, "{plan:?}");

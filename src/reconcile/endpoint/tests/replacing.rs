@@ -11,7 +11,7 @@ use crate::{
             Facts, Step,
             fixture::{Scene, addition, attachment, held, scene},
         },
-        fixture::{claim, elsewhere, here, refusal, seconds, sending, sequence},
+        fixture::{claim, elsewhere, has_replaced, here, refusal, seconds, sending, sequence},
         ownership::{Claim, Heard},
     },
 };
@@ -191,4 +191,33 @@ fn the_record_of_another_endpoint_is_never_repeated_for_this_one() {
 fn rule_6_the_new_one_has_had_no_tries_yet() {
     let edited = scene().holding(held(2, Origin::Created)).with(|it| it.desired.recorded.tries = 3).plan();
     assert_eq!((edited.step, edited.tries), (Some(Step::Retire), 0));
+}
+
+#[test]
+fn rule_7_what_another_has_replaced_too_stays_until_it_is_connected_there() {
+    let scene = replaced(Origin::Created)
+        .retiring(held(3, Origin::Created))
+        .listing(&attachment(3), ConnectionStatus::Available);
+    let other = |needs| Claim { stake: has_replaced(needs, false), ..claim("other", Some(Origin::Created)) };
+    let needed = scene.clone().sharing(&attachment(2), other(true));
+    match needed.plan().step {
+        Some(Step::RemoveRetired(old, _)) => assert_eq!(old, attachment(3), "the other one goes meanwhile"),
+        step => panic!("{step:?}"),
+    }
+    let plan = needed.clone().with(|it| it.desired.recorded.retiring.truncate(1)).plan();
+    assert_eq!((&plan.step, plan.look, says(&plan)), (&None, Look::Resync, (Standing::Ready, Reason::Available)));
+    assert!(plan.verdict.message.contains(r#"stays attached for "other""#), "{}", plan.verdict.message);
+    let plan = scene.sharing(&attachment(2), other(false)).plan();
+    assert!(matches!(plan.step, Some(Step::RemoveRetired(old, _)) if old == attachment(2)), "never left to it");
+}
+
+#[test]
+fn rule_7_whoever_waits_for_what_its_owner_has_replaced_is_told_so() {
+    let maker = Claim { stake: has_replaced(true, false), ..claim("maker", Some(Origin::Created)) };
+    let scene = scene().holding(held(1, Origin::Adopted)).listing(&attachment(1), ConnectionStatus::Rejected);
+    let plan = scene.clone().sharing(&attachment(1), maker).plan();
+    assert_eq!((plan.step, plan.verdict.reason), (None, Reason::Rejected));
+    assert!(plan.verdict.message.contains(r#"attached by "maker", which has replaced it"#), "{}", plan.verdict.message);
+    let plan = scene.sharing(&attachment(1), claim("other", Some(Origin::Adopted))).plan();
+    assert!(plan.verdict.message.contains("not attached by this resource"), "{}", plan.verdict.message);
 }
