@@ -66,6 +66,10 @@ fn once(plan: Plan) -> Outcome {
     let start = Instant::now();
     let lived = || async {
         let world = plan.run().await;
+        assert!(
+            world.was_judged_at_its_end(),
+            "nobody has asked at its end whether all had held that must always hold"
+        );
         (Summary::of(&world), world.spared.load(Ordering::SeqCst))
     };
     let (lived, told) = Reader::beside(|| alone(lived));

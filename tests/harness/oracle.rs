@@ -62,6 +62,7 @@ fn sound(world: &World) {
     statuses::are_sound(world, &all, &atlas);
     nothing_in_use_is_deleted(world, &all, &atlas);
     no_finalizer_goes_too_early(world, &all, &atlas);
+    world.is_judged();
 }
 
 /// Neither in an object, of whatever age, nor in an event, nor in a metric, nor in what a request shows.

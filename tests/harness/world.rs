@@ -15,7 +15,7 @@ use atlas_privatelink_operator::{
     server::Health,
     testbed::{
         kubernetes::{ApiServer, Options, RequestLog},
-        simulator::{self, Cause, Change, Ledger, Operation, Secret, Simulator, Switches},
+        simulator::{self, Cause, Change, Effect, Ledger, Operation, Secret, Simulator, Switches},
     },
 };
 use jiff::Timestamp;
@@ -123,6 +123,8 @@ pub struct World {
     pub middles: Arc<Mutex<Vec<Value>>>,
     /// Whether what was to befall this world found nothing to befall.
     pub spared: Arc<AtomicBool>,
+    /// How many effects Atlas had seen when it was last asked whether all had held that must always hold.
+    pub judged: Arc<Mutex<Option<usize>>>,
     operators: u32,
 }
 
@@ -163,6 +165,7 @@ impl World {
             deaths: Arc::default(),
             middles: Arc::default(),
             spared: Arc::default(),
+            judged: Arc::default(),
             operators: 0,
         };
         chronicle::remember(&world);
@@ -308,6 +311,20 @@ impl World {
     }
 
     /// What was to befall this world found nothing to befall.
+    /// What must always hold has held until now.
+    pub fn is_judged(&self) {
+        *self.judged.lock().unwrap() = Some(self.effects());
+    }
+
+    /// Whether that was found out, and nothing has happened in Atlas since.
+    pub fn was_judged_at_its_end(&self) -> bool {
+        *self.judged.lock().unwrap() == Some(self.effects())
+    }
+
+    fn effects(&self) -> usize {
+        self.ledger().iter().filter(|entry| !matches!(entry.effect, Effect::None)).count()
+    }
+
     pub fn is_spared(&self) {
         self.spared.store(true, Ordering::SeqCst);
     }

@@ -108,6 +108,8 @@ enum Found {
     NeededUntilReplaced,
     /// The same, of what both have adopted, and one of them was told to delete.
     DeletedAsToldAtLast,
+    /// One that has replaced what it has by nothing yet, since its link leaves, keeps its say.
+    ReplacedWhileItsLinkLeaves,
     /// What was detached by one that is suspended since is attached by another one, once that request cannot arrive.
     DetachedBySuspended,
     /// One that wants what is being replaced, and that a watch does not show, keeps it.
@@ -135,7 +137,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 49] = [
+    const ALL: [Self; 50] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -173,6 +175,7 @@ impl Found {
         Self::LeftToEachOtherByTwo,
         Self::NeededUntilReplaced,
         Self::DeletedAsToldAtLast,
+        Self::ReplacedWhileItsLinkLeaves,
         Self::DetachedBySuspended,
         Self::SharedBehindWatch,
         Self::HeardBeforeItIsDetached,
@@ -226,6 +229,7 @@ impl Found {
             Self::LeftToEachOtherByTwo => shared::left_to_each_other_by_two(dialect).await,
             Self::NeededUntilReplaced => shared::needed_until_it_is_replaced(dialect).await,
             Self::DeletedAsToldAtLast => shared::deleted_as_it_was_told(dialect).await,
+            Self::ReplacedWhileItsLinkLeaves => shared::replaced_while_its_link_leaves(dialect).await,
             Self::DetachedBySuspended => shared::detached_by_a_suspended_one(dialect).await,
             Self::SharedBehindWatch => shared::shared_behind_a_watch(dialect).await,
             Self::HeardBeforeItIsDetached => rivals::heard_before_it_is_detached(dialect).await,

@@ -199,6 +199,22 @@ pub(super) async fn deleted_as_it_was_told(dialect: Dialect) -> World {
     world
 }
 
+pub(super) async fn replaced_while_its_link_leaves(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    edit(&world, ENDPOINTS, "orders-b", json!({"interfaceEndpointId": THIRD}));
+    world.pass(30 * MINUTE).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    world.pass(30 * MINUTE).await;
+    assert!(is_attached(&world, VPCE) && !is_attached(&world, THIRD), "{}", world.picture());
+    edit(&world, ENDPOINTS, "orders-b", json!({"interfaceEndpointId": VPCE}));
+    eventually(&world, PATIENCE, "left to it", is_gone(ENDPOINTS, "orders-a")).await;
+    assert!(other_has("Created")(&world), "{}", world.picture());
+    leave(world, operator).await
+}
+
 pub(super) async fn detached_by_a_suspended_one(dialect: Dialect) -> World {
     let (world, operator) = ready(dialect).await;
     change_id(&world, NEW);

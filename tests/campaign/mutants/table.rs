@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 77] = [
+pub const MUTANTS: [Mutant; 78] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -621,6 +621,15 @@ pub const MUTANTS: [Mutant; 77] = [
             new: "            Self::Replaced { needs, cares } => needs && cares,",
         }],
         only: "state/found/aws/v2/needed-until-replaced",
+    },
+    Mutant {
+        name: "who has replaced something waits for a link unheard",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/resolve.rs",
+            old: "let has_something = desired.recorded.all().next().is_some();",
+            new: "let has_something = desired.recorded.held.is_some();",
+        }],
+        only: "state/found/aws/v2/replaced-while",
     },
     Mutant {
         name: "what was told to be deleted is left to one that has replaced it",
