@@ -7,7 +7,7 @@ use crate::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
         death::{self, Moment, Point, Write},
-        life::{RESYNC, begin, delete_both, get_ready, ours},
+        life::{PATIENCE, RESYNC, begin, delete_both, get_ready, ours},
         oracle,
         world::*,
     },
@@ -30,8 +30,6 @@ use std::{
     },
     time::Duration,
 };
-
-const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// A way to Atlas on which somebody is quicker than the first request to make a service.
 struct Outrun {

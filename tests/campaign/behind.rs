@@ -7,7 +7,9 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         death::{self, Moment, Write},
-        life::{RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, link_in_cloud, ours},
+        life::{
+            LIFETIME, PATIENCE, RESYNC, begin_in, both_are_ready, delete_both, end, get_ready, link_in_cloud, ours,
+        },
         looks::{FOREIGN, message, says, somebody_has_attached},
         oracle, past,
         world::*,
@@ -23,7 +25,6 @@ use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(90 * 60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
@@ -267,7 +268,7 @@ async fn run(plan: Surprise, undisturbed: Arc<Value>) -> World {
         reaper.arrives().await;
         world.befalls(plan.deed.is_done(&world)).await;
     };
-    let (middle, surprised) = tokio::join!(is_mended(&world), tokio::time::timeout(2 * PATIENCE, surprise));
+    let (middle, surprised) = tokio::join!(is_mended(&world), tokio::time::timeout(LIFETIME, surprise));
     surprised.unwrap_or_else(|_| panic!("the point was never reached"));
     assert_eq!(middle, *undisturbed);
     delete_what_is_there(&world);

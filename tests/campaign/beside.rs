@@ -8,7 +8,7 @@ use crate::{
     harness::{
         alone::{alone, eventually, says_ready},
         course::{Course, Deeds},
-        life::{RESYNC, delete_all, ours, with_neighbours},
+        life::{PATIENCE, RESYNC, delete_all, ours, with_neighbours},
         looks::{FOREIGN, MINUTE, foreign_endpoint},
         oracle,
         world::*,
@@ -22,9 +22,8 @@ use atlas_privatelink_operator::{
     testbed::simulator::{Change, Fault, Provider, Rule},
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 const ENDPOINT: &str = "orders-a";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

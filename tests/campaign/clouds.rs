@@ -9,7 +9,7 @@ use crate::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
         death::{self, Point, Write},
-        life::{RESYNC, begin_in_cloud, delete_all, end, link_in_cloud},
+        life::{PATIENCE, RESYNC, begin_in_cloud, delete_all, end, link_in_cloud},
         looks::edit,
         oracle,
         world::*,
@@ -25,7 +25,6 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 /// What happens while no operator runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::{
         course::{Course, same_deeds},
         death::{self, Point, Write},
         hands::NEW,
-        life::{RESYNC, begin, both_are_ready, delete_all},
+        life::{LIFETIME, PATIENCE, RESYNC, begin, both_are_ready, delete_all},
         looks::ready_as,
         oracle,
         world::*,
@@ -20,7 +20,6 @@ use atlas_privatelink_operator::atlas::dialect::Dialect;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
-const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 /// How long the first cluster has no operator.
 const PAUSE: Duration = Duration::from_secs(40);
 
@@ -111,7 +110,7 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
         afterwards.start()
     };
     // Which of them says that it has created the service may be another one than without the crash.
-    let (_, operator) = tokio::join!(goes_on(&here, &there, plan.first), tokio::time::timeout(6 * PATIENCE, successor));
+    let (_, operator) = tokio::join!(goes_on(&here, &there, plan.first), tokio::time::timeout(LIFETIME, successor));
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     here.pass(Duration::from_secs(60)).await;
     oracle::silence(&here).await;

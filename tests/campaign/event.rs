@@ -1,7 +1,13 @@
 //! What people do to the objects, and others to what the objects stand for: the events of the plans about states.
 
 use crate::{
-    harness::{alone::eventually, hands::NEW, life::BOTH, looks::writes_to_atlas, world::*},
+    harness::{
+        alone::eventually,
+        hands::NEW,
+        life::{BOTH, PATIENCE},
+        looks::writes_to_atlas,
+        world::*,
+    },
     states::{make_vpc_endpoint, patch_both, remove_endpoint, remove_services, request, set_id},
 };
 use atlas_privatelink_operator::testbed::simulator::Change;
@@ -9,7 +15,6 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// Another endpoint than any that the states know.
 const OTHER: &str = "vpce-0abcdef0123456789";
 /// Contains the old one, which no object may show.

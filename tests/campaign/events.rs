@@ -9,7 +9,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::{Deeds, deeds},
-        life::{BOTH, RESYNC, delete_both, end, first_half, get_ready, make_again, uids},
+        life::{BOTH, PATIENCE, RESYNC, delete_both, end, first_half, get_ready, make_again, uids},
         looks::writes_to_atlas,
         oracle, past,
         world::*,
@@ -22,7 +22,6 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 #[derive(Clone, Copy)]
 struct Happening {

@@ -6,7 +6,7 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::Course,
-        life::{by_lease, with_neighbours_in},
+        life::{PATIENCE, by_lease, with_neighbours_in},
         looks::*,
         oracle,
         world::*,
@@ -23,7 +23,6 @@ use serde_json::json;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 const OPERATOR: &str = "operator-1";
-const PATIENCE: Duration = Duration::from_secs(90 * 60);
 /// After this time nothing moves any more, silent watches included.
 const SETTLED: Duration = Duration::from_secs(45 * 60);
 /// How long a silent watch says nothing at most.

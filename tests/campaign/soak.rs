@@ -8,7 +8,7 @@ use crate::{
     harness::{
         alone::eventually,
         hands::NEW,
-        life::{all_objects, delete_all},
+        life::{PATIENCE, all_objects, delete_all},
         oracle,
         world::*,
     },
@@ -27,7 +27,6 @@ use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const STEPS: usize = 30;
 const LINK_NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const ENDPOINT_NAMES: [&str; 4] = ["a-1", "a-2", "b-1", "c-1"];
@@ -41,7 +40,9 @@ const OBJECTS: [(&str, &str); 8] = [
     (ENDPOINTS, ENDPOINT_NAMES[2]),
     (ENDPOINTS, ENDPOINT_NAMES[3]),
 ];
+/// VPC endpoints for the service of `a` and `b`, and for any other one: AWS makes each for one service.
 const IDS: [&str; 3] = [VPCE, NEW, "vpce-0a0a0a0a0a0a0a0a0"];
+const IDS_ELSEWHERE: [&str; 3] = ["vpce-0b0b0b0b0b0b0b0b0", "vpce-0c0c0c0c0c0c0c0c0", "vpce-0d0d0d0d0d0d0d0d0"];
 const OTHER: &str = "5df264b8f10fab7d2cad2f0e";
 
 /// The first `runs` from a seed.
@@ -120,7 +121,7 @@ impl Life {
     }
 
     fn endpoint(&mut self, name: &str) -> Value {
-        let id = self.pick(&IDS);
+        let id = self.pick(if name.starts_with('c') { &IDS_ELSEWHERE } else { &IDS });
         with(endpoint(name, &name[..1], id), json!({"spec": {"deletionPolicy": self.disposal()}}))
     }
 

@@ -8,12 +8,13 @@ use crate::{
         alone::alone,
         course::Course,
         death::{self, Moment, Write, essential},
+        life::LIFETIME,
         moving::{HandOver, Move},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
-    story::{PATIENCE, Story},
+    story::Story,
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
@@ -124,7 +125,7 @@ async fn run(plan: Delusion, faultless: Arc<Course>) -> World {
         reaper.arrives().await;
         deluded(there, plan.past, operator).await
     };
-    let (course, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(2 * PATIENCE, delusion));
+    let (course, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(LIFETIME, delusion));
     assert_eq!(course, *faultless);
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     oracle::silence(&world).await;

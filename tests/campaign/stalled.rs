@@ -9,7 +9,9 @@ use crate::{
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
-        life::{RESYNC, both_are_ready, delete_both, end, first_half, get_ready, ours, uids, with_neighbours},
+        life::{
+            PATIENCE, RESYNC, both_are_ready, delete_both, end, first_half, get_ready, ours, uids, with_neighbours,
+        },
         looks::says,
         oracle, past,
         world::*,
@@ -26,8 +28,6 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Longer than the silence after which Ready is Unknown.
-const PATIENCE: Duration = Duration::from_secs(90 * 60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

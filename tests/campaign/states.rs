@@ -2,7 +2,7 @@
 
 use crate::harness::{
     hands::{NEW, declare, make_behind_the_back},
-    life::{BOTH, RESYNC, both_are_ready, delete_both, get_ready, ours, with_neighbours},
+    life::{BOTH, PATIENCE, RESYNC, both_are_ready, delete_both, get_ready, ours, with_neighbours},
     looks::ready_as,
     world::*,
 };
@@ -13,8 +13,6 @@ use atlas_privatelink_operator::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

@@ -6,12 +6,13 @@ use crate::{
         alone::alone,
         course::Course,
         death::{self, Point, Write},
+        life::LIFETIME,
         moving::{HandOver, Move},
         oracle,
         world::*,
     },
     plan::{Campaign, Data, Plan},
-    story::{PATIENCE, Story},
+    story::Story,
 };
 use atlas_privatelink_operator::{atlas::dialect::Dialect, testbed::simulator::Provider};
 use std::{sync::Arc, time::Duration};
@@ -72,7 +73,7 @@ async fn crash(plan: Crash, faultless: Arc<Course>) -> World {
         world.pass(plan.pause).await;
         afterwards.start()
     };
-    let (course, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(2 * PATIENCE, successor));
+    let (course, operator) = tokio::join!(plan.story.goes_on(&world), tokio::time::timeout(LIFETIME, successor));
     assert_eq!(course, *faultless);
     let operator = operator.unwrap_or_else(|_| panic!("the point was never reached"));
     // What the dead one has still on its way arrives.

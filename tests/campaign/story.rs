@@ -6,7 +6,7 @@ use crate::harness::{
     alone::eventually,
     course::Course,
     hands::{NEW, change_id, declare, fails, is_at, make_behind_the_back},
-    life::{RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
+    life::{PATIENCE, RESYNC, all_objects, begin_in_cloud, begin_with, delete_all, get_ready, ours, with_neighbours},
     looks::{deletes, edit, only_service, ready_as},
     moving::{HandOver, When},
     oracle,
@@ -18,12 +18,9 @@ use atlas_privatelink_operator::{
     testbed::simulator::{Provider, Standing},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// A VPC endpoint beside those of the manifests.
 pub const THIRD: &str = "vpce-0123456789abcdef1";
-/// No step of a story takes longer.
-pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Story {

@@ -7,7 +7,7 @@ use crate::{
         alone::{alone, eventually},
         course::Course,
         death::{self, Moment, Write},
-        life::{BOTH, RESYNC, begin, delete_both, end, get_ready},
+        life::{BOTH, LIFETIME, PATIENCE, RESYNC, begin, delete_both, end, get_ready},
         oracle,
         world::*,
     },
@@ -17,7 +17,6 @@ use atlas_privatelink_operator::atlas::dialect::Dialect;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-const PATIENCE: Duration = Duration::from_secs(3600);
 /// How long the write is on its way.
 const WAY: Duration = Duration::from_secs(1);
 const HOLD: &str = "example.com/hold";
@@ -158,7 +157,7 @@ async fn run(plan: Touched, faultless: Arc<Course>) -> World {
             plan.still_stands(&world);
         }
     };
-    let (course, reached) = tokio::join!(whole_life(&world, halfway), tokio::time::timeout(4 * PATIENCE, touched));
+    let (course, reached) = tokio::join!(whole_life(&world, halfway), tokio::time::timeout(LIFETIME, touched));
     reached.unwrap_or_else(|_| panic!("the point was never reached"));
     assert_eq!(course, *faultless);
     oracle::silence(&world).await;

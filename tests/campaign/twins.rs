@@ -8,7 +8,7 @@ use crate::{
         alone::{alone, eventually},
         course::Course,
         death::{self, Moment, Point, Write},
-        life::{RESYNC, both_are_ready, by_lease, delete_both, end},
+        life::{PATIENCE, RESYNC, both_are_ready, by_lease, delete_both, end},
         moving::{First, HandOver, Move, When},
         oracle,
         world::*,
@@ -36,7 +36,6 @@ use std::{
 };
 use tokio::time::Instant;
 
-const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 const STANDSTILL: Duration = Duration::from_secs(120);
 const PARTITION: Duration = Duration::from_secs(300);
 

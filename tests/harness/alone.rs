@@ -61,10 +61,6 @@ pub async fn eventually(world: &World, within: Duration, what: &str, condition: 
         assert!(Instant::now() < deadline, "not within {within:?}: {what}\n{}", world.picture());
         world.pass(Duration::from_secs(5)).await;
     }
-    let slow = within - deadline.saturating_duration_since(Instant::now());
-    if slow > Duration::from_secs(900) {
-        eprintln!("SLOW {what} {slow:?}");
-    }
 }
 
 /// Whether an object says Ready=True, without decoding it.

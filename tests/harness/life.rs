@@ -18,6 +18,11 @@ use std::time::Duration;
 const CONVERGENCE: Duration = Duration::from_secs(45 * 60);
 /// The link's list of endpoints follows with its next resync.
 pub const RESYNC: Duration = Duration::from_secs(20 * 60);
+/// Whatever was wrong: once it is right, everything is as it is wanted, or says why not, within two resyncs and what Atlas
+/// takes (I4).
+pub const PATIENCE: Duration = Duration::from_secs(2 * RESYNC.as_secs());
+/// No life takes longer, however often something goes wrong in it.
+pub const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// The credentials and both objects are there, nobody works on them yet.
 pub fn begin(dialect: Dialect) -> World {

@@ -116,6 +116,8 @@ pub enum Refused {
     Missing,
     #[error("this is not a project id, a region or a bucket")]
     Invalid,
+    #[error("the service has this endpoint already")]
+    Attached,
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
@@ -257,7 +259,9 @@ impl World {
         ready: bool,
         now: Instant,
     ) -> Result<Vec<Effect>, Refused> {
-        self.find(project, service)?;
+        if self.find(project, service)?.endpoint(endpoint).is_some() {
+            return Err(Refused::Attached);
+        }
         self.store.add_endpoint(project, service, endpoint, Details::Aws, now);
         let found = self.find(project, service)?;
         let mut effects = vec![found.endpoint_added(endpoint)];

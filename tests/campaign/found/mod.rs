@@ -12,7 +12,7 @@ use crate::{
     Group,
     harness::{
         hands::NEW,
-        life::{begin, delete_all, end, get_ready},
+        life::{PATIENCE, begin, delete_all, end, get_ready},
         looks::says,
         oracle,
         world::*,
@@ -23,7 +23,6 @@ use atlas_privatelink_operator::atlas::dialect::Dialect;
 use serde_json::json;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What others make in the projects of a random life. Not where it could be taken for the work of a request that was not
 //! answered: whose a thing is that came just then, nobody can tell (design.md, safety rule 2).
 
-use super::{IDS, Life, OTHER};
+use super::{IDS, IDS_ELSEWHERE, Life, OTHER};
 use crate::harness::{past, world::*};
 use atlas_privatelink_operator::{
     api::ATTEMPT_ANNOTATION,
@@ -47,14 +47,19 @@ pub fn service(life: &mut Life) -> Option<Change> {
 
 /// An endpoint at any service, with an id that nobody has just asked for.
 pub fn endpoint(life: &mut Life) -> Option<Change> {
-    let id = life.pick(&[IDS[0], IDS[1], IDS[2], "vpce-0f0f0f0f0f0f0f0f0"]);
-    if open_attempts(&life.world).iter().any(|record| record["endpoint"] == id) {
-        return None;
-    }
     let services = life.world.services();
     let service = services.choose(&mut life.dice)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (project, service) = (text(&service["project"]), text(&service["id"]));
+    let (project, region) = (text(&service["project"]), text(&service["region"]));
+    let id = match (project.as_str(), region.as_str()) {
+        (PROJECT, "US_EAST_1") => life.pick(&[IDS[0], IDS[1], IDS[2], "vpce-0f0f0f0f0f0f0f0f0"]),
+        (PROJECT, _) => life.pick(&IDS_ELSEWHERE),
+        (_, _) => "vpce-0e0e0e0e0e0e0e0e0",
+    };
+    if open_attempts(&life.world).iter().any(|record| record["endpoint"] == id) {
+        return None;
+    }
+    let service = text(&service["id"]);
     Some(Change::AddEndpoint { project, service, endpoint: id.to_owned(), ready: false })
 }
 

@@ -204,6 +204,9 @@ async fn the_world_changes_behind_the_back() {
     let (project, service, endpoint) = place();
     atlas.change(Change::AddEndpoint { project, service, endpoint, ready: true }).unwrap();
     assert_eq!(connection(&atlas, &id).await.0, "AVAILABLE");
+    let (project, service, endpoint) = place();
+    let again = Change::AddEndpoint { project, service, endpoint, ready: true };
+    assert_eq!(atlas.change(again), Err(Refused::Attached));
     let (project, service, endpoint) = (PROJECT.to_owned(), id.clone(), VPCE.to_owned());
     let error = Some("no".to_owned());
     let state = EndpointState::Rejected;
