@@ -294,11 +294,14 @@ fn next_look(look: Look, read: Option<Sent>, poll: Duration, resync: Duration) -
     Action::requeue(due.saturating_duration_since(now).max(SOONEST))
 }
 
-/// Two operators on one object must not answer each other: where the version is another's, a message that merely says
-/// the same in other words is left as it is.
+/// Two operators on one object must not answer each other: where the version was just another's, a message that merely
+/// says the same in other words is left as it is. Not for long: it may be this process' own, of whose write the answer was
+/// lost.
 fn says_the_same<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> bool {
     let Some(before) = object.status() else { return false };
-    let foreign = ctx.memories.with(&object.uid().unwrap_or_default(), |memory| memory.foreign_version.is_some());
+    let just_foreign = ctx.memories.with(&object.uid().unwrap_or_default(), |memory| {
+        memory.foreign_version.as_ref().is_some_and(|(.., since)| since.elapsed() < ctx.settings.resync_interval / 2)
+    });
     let mut reworded = status.clone();
     let worded = status.conditions().iter().cloned().map(|condition| {
         let earlier = before.conditions().iter().find(|earlier| earlier.type_ == condition.type_);
@@ -306,7 +309,7 @@ fn says_the_same<K: Kind>(ctx: &Context, object: &K, status: &K::Status) -> bool
         Condition { message, ..condition }
     });
     reworded.set_conditions(worded.collect());
-    *status == *before || (foreign && reworded == *before)
+    *status == *before || (just_foreign && reworded == *before)
 }
 
 pub(super) async fn write_status<K: Kind>(ctx: &Context, object: &K, status: K::Status) -> Result<K, kube::Error> {

@@ -256,7 +256,8 @@ fn rests(world: &World) -> bool {
             Some(_) | None => false,
         };
         if !object["metadata"]["deletionTimestamp"].is_null() {
-            return conditions[0]["reason"] == "DeletionBlocked";
+            // A link may wait for an endpoint that is itself held back.
+            return conditions[0]["reason"] == "DeletionBlocked" || message.contains("first its endpoints");
         }
         conditions[0]["status"] == "True" || conditions[1]["type"] == "Stalled" || waits
     };

@@ -109,6 +109,8 @@ enum Found {
     DeletedAsToldAtLast,
     /// One that has replaced what it has by nothing yet, since its link leaves, keeps its say.
     ReplacedWhileItsLinkLeaves,
+    /// What is said last is what is the case, though the answer of the write before it was lost.
+    AnswerOfStatusLost,
     /// What was detached by one that is suspended since is attached by another one, once that request cannot arrive.
     DetachedBySuspended,
     /// One that wants what is being replaced, and that a watch does not show, keeps it.
@@ -136,7 +138,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 50] = [
+    const ALL: [Self; 51] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -175,6 +177,7 @@ impl Found {
         Self::NeededUntilReplaced,
         Self::DeletedAsToldAtLast,
         Self::ReplacedWhileItsLinkLeaves,
+        Self::AnswerOfStatusLost,
         Self::DetachedBySuspended,
         Self::SharedBehindWatch,
         Self::HeardBeforeItIsDetached,
@@ -229,6 +232,7 @@ impl Found {
             Self::NeededUntilReplaced => shared::needed_until_it_is_replaced(dialect).await,
             Self::DeletedAsToldAtLast => shared::deleted_as_it_was_told(dialect).await,
             Self::ReplacedWhileItsLinkLeaves => shared::replaced_while_its_link_leaves(dialect).await,
+            Self::AnswerOfStatusLost => processes::answer_of_a_status_lost(dialect).await,
             Self::DetachedBySuspended => shared::detached_by_a_suspended_one(dialect).await,
             Self::SharedBehindWatch => shared::shared_behind_a_watch(dialect).await,
             Self::HeardBeforeItIsDetached => rivals::heard_before_it_is_detached(dialect).await,

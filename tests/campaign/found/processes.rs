@@ -1,11 +1,11 @@
 //! Lives of operators that stand still, hear nothing, or are refused by the API server.
 
-use super::{MINUTE, PATIENCE, leave, over};
+use super::{MINUTE, PATIENCE, leave, over, ready};
 use crate::{
     harness::{
         alone::eventually,
         death::{self, Moment, Write},
-        hands::declare,
+        hands::{NEW, change_id, declare},
         life::{begin, delete_both, end, get_ready, with_neighbours_in},
         looks::{deletes, status},
         oracle,
@@ -134,6 +134,19 @@ pub(super) async fn lists_overtake_writes(dialect: Dialect) -> World {
     for (plural, name) in [(LINKS, "orders"), (LINKS, "rival"), (ENDPOINTS, "orders-a")] {
         assert_eq!(status(&world, plural, name)["origin"], "Created", "{}", world.picture());
     }
+    leave(world, operator).await
+}
+
+/// The id is changed while the link leaves: what is said then differs in words alone from what was said before.
+pub(super) async fn answer_of_a_status_lost(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    let of_status = Matcher::any().resource(ENDPOINTS).verb(Verb::Update).subresource("status");
+    world.kube.inject(kubernetes::Rule::new(of_status, kubernetes::Fault::lost()).times(1));
+    change_id(&world, NEW);
+    let message = |world: &World| status(world, ENDPOINTS, "orders-a")["conditions"][0]["message"].to_string();
+    let is_told = |world: &World| message(world).contains("the link is being deleted");
+    eventually(&world, PATIENCE, "what is the case", is_told).await;
     leave(world, operator).await
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 78] = [
+pub const MUTANTS: [Mutant; 79] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -621,6 +621,15 @@ pub const MUTANTS: [Mutant; 78] = [
             new: "            Self::Replaced { needs, cares } => needs && cares,",
         }],
         only: "state/found/aws/v2/needed-until-replaced",
+    },
+    Mutant {
+        name: "what another process said is never said in other words",
+        edits: &[Edit {
+            file: "src/controller/driver.rs",
+            old: "since.elapsed() < ctx.settings.resync_interval / 2",
+            new: "since.elapsed() < ctx.settings.resync_interval * 200",
+        }],
+        only: "state/found/aws/v2/answer-of-status-lost",
     },
     Mutant {
         name: "who has replaced something waits for a link unheard",

@@ -71,10 +71,30 @@ async fn made_once(world: &World) {
     for object in both(world).await.into_iter().flatten() {
         assert_eq!(object["status"]["origin"], "Created", "{object:#}");
     }
+    says_what_is_there(world).await;
     let ledger = world.ledger();
     assert_eq!(ledger.creates().into_values().collect::<Vec<_>>(), [1]);
     assert_eq!(ledger.endpoint_adds(), [VPCE]);
     assert!(ledger.service_deletes().is_empty() && ledger.endpoint_deletes().is_empty(), "something was deleted");
+}
+
+/// No status lies: both are Ready for what they ask now, and name what Atlas has. What the link tells of its endpoints
+/// follows at its next look.
+async fn says_what_is_there(world: &World) {
+    let services = world.services();
+    let ours = services.iter().find(|service| service["region"] == "US_EAST_1").expect("our service");
+    let [Some(link), Some(endpoint)] = both(world).await else { panic!("both are there") };
+    for object in [&link, &endpoint] {
+        assert_eq!(object["status"]["observedGeneration"], object["metadata"]["generation"], "{object:#}");
+        assert_eq!(object["status"]["observedUid"], object["metadata"]["uid"], "{object:#}");
+        assert_eq!(object["status"]["privateLinkId"], ours["id"], "{object:#}");
+    }
+    let attached = &ours["endpoints"][0];
+    assert_eq!(endpoint["status"]["interfaceEndpointId"], attached["id"], "{endpoint:#}");
+    assert_eq!(
+        (&endpoint["status"]["connectionStatus"], &attached["state"]),
+        (&json!("AVAILABLE"), &json!("AVAILABLE"))
+    );
 }
 
 /// The rest of a life after a plan has struck: both Ready, if nobody has deleted them, and both gone. Nobody sits out the
