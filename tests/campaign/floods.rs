@@ -93,7 +93,7 @@ impl Trouble {
             Self::ObjectIsHuge => {
                 // All annotations of an object together have 256 KiB at most, a request 1.5 MiB.
                 let label = |number: usize| (format!("{number:063}"), json!("x".repeat(63)));
-                let labels: serde_json::Map<_, _> = (0..8_500).map(label).collect();
+                let labels: serde_json::Map<_, _> = (0..8_700).map(label).collect();
                 let metadata = json!({"labels": labels, "annotations": {"note": "x".repeat(260_000)}});
                 let huge = with(link("huge"), json!({"metadata": metadata, "spec": {"region": "us-west-1"}}));
                 assert!(huge.to_string().len() > 1_400_000);

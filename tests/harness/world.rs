@@ -310,7 +310,6 @@ impl World {
         }
     }
 
-    /// What was to befall this world found nothing to befall.
     /// What must always hold has held until now.
     pub fn is_judged(&self) {
         *self.judged.lock().unwrap() = Some(self.effects());
@@ -325,6 +324,7 @@ impl World {
         self.ledger().iter().filter(|entry| !matches!(entry.effect, Effect::None)).count()
     }
 
+    /// What was to befall this world found nothing to befall.
     pub fn is_spared(&self) {
         self.spared.store(true, Ordering::SeqCst);
     }

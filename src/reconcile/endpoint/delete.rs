@@ -60,7 +60,7 @@ pub fn without_atlas(desired: &Desired, moment: &Moment) -> Option<Plan> {
     })
 }
 
-/// Decides the next step of a deletion: all attachments, then the finalizer.
+/// Decides the next step of a deletion: one attachment after the other, then the finalizer.
 pub(super) fn plan(case: &Case<'_>) -> Plan {
     let recorded = &case.desired.recorded;
     let mut all: Vec<Held> = recorded.held.iter().chain(&recorded.retiring).cloned().collect();
@@ -112,7 +112,7 @@ impl Case<'_> {
     fn is_needed_by(&self, others: Vec<&Claim>, held: &Held) -> Box<Plan> {
         let names = ownership::names(others, &self.desired.subject.object.namespace);
         let message = format!(
-            "{} stays attached for {names}, where what replaces it is not connected yet. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
+            "{} stays attached for {names}, where what replaces it is not connected yet. See that it gets connected, or put the id back there. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
             held.attachment.endpoint
         );
         Box::new(self.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Look::Poll))

@@ -21,7 +21,7 @@ use super::{
     policy::Disposal,
 };
 use crate::{
-    api::{Origin, Verdict},
+    api::{Origin, Reason, Verdict},
     atlas::{
         Sent,
         ids::{EndpointId, ProjectId, ServiceId},
@@ -181,9 +181,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Of plans for one attachment each: one that has something to do, so that none that waits keeps others back, else one
-    /// that looks again before the next resync.
+    /// Of plans for one attachment each, the first: one after the other, but for what others need, which may be long.
     fn foremost(plans: impl Iterator<Item = Self>) -> Option<Self> {
-        plans.min_by_key(|plan| (plan.step.is_none(), plan.look == Look::Resync))
+        let is_needed = |plan: &Self| plan.look == Look::Resync || plan.verdict.reason == Reason::DeletionBlocked;
+        plans.min_by_key(|plan| plan.step.is_none() && is_needed(plan))
     }
 }
