@@ -246,12 +246,15 @@ async fn run(trouble: Trouble, alone: Arc<Pace>) -> World {
     world
 }
 
-/// How many services and endpoints requests have made in the project of the pairs.
+/// How many services and endpoints requests have made where the pairs are.
 fn made_for_the_pairs(world: &World) -> (usize, usize) {
     let ledger = world.ledger();
     let creates = ledger.creates();
-    let of_project = creates.iter().filter(|((project, ..), _)| project == PROJECT);
-    (of_project.map(|(_, count)| count).sum(), ledger.endpoint_adds().len())
+    let of_pairs = creates.iter().filter(|((project, _, region, _), _)| {
+        let theirs = REGIONS.iter().any(|theirs| theirs.to_uppercase().replace('-', "_") == *region);
+        project == PROJECT && theirs
+    });
+    (of_pairs.map(|(_, count)| count).sum(), ledger.endpoint_adds().len())
 }
 
 fn floods() -> Vec<Plan> {

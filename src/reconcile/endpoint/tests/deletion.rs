@@ -105,8 +105,8 @@ fn rule_7_what_others_live_on_keeps_nothing_else_from_being_detached() {
     let both = leaving(Origin::Created, Disposal::DeleteCreated)
         .retiring(held(2, Origin::Created))
         .listing(&attachment(2), ConnectionStatus::Available);
-    let needed = both.sharing(&attachment(1), Claim { stake: has_replaced(true, false), ..claim("other", None) });
-    let plan = needed.plan();
+    let other = Claim { stake: has_replaced(true, false), ..claim("other", Some(Origin::Adopted)) };
+    let plan = both.sharing(&attachment(1), other).plan();
     assert_eq!((plan.step, plan.verdict.reason), (Some(Step::Remove(attachment(2))), Reason::Deleting));
 }
 
