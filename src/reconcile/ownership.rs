@@ -354,7 +354,7 @@ mod tests {
     proptest! {
         #[test]
         fn one_owner_for_a_key(claims in claims()) {
-            // Who is rid of it asks nobody, and is asked by nobody.
+            // Who has replaced it asks nobody, and is asked by nobody.
             let counting: Vec<_> = claims.iter().filter(|claim| claim.counts() && claim.stake.cares()).collect();
             let owners: Vec<_> = counting
                 .iter()

@@ -15,14 +15,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Within this time all is well again after the last disturbance.
-const CONVERGENCE: Duration = Duration::from_secs(45 * 60);
 /// The link's list of endpoints follows with its next resync.
 pub const RESYNC: Duration = Duration::from_secs(20 * 60);
-/// Whatever was wrong: once it is right, everything is as it is wanted, or says why not, within two resyncs and what Atlas
-/// takes (I4).
-pub const PATIENCE: Duration = Duration::from_secs(2 * RESYNC.as_secs());
+/// Whatever was wrong: once it is right, everything is as it is wanted, or says why not, within two resyncs, each with what
+/// Atlas takes (I4).
+pub const PATIENCE: Duration = RESYNC.saturating_mul(2);
 /// No life takes longer, however often something goes wrong in it.
-pub const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
 /// The credentials and both objects are there, nobody works on them yet.
 pub fn begin(dialect: Dialect) -> World {
@@ -97,7 +96,7 @@ pub fn both_are_ready(world: &World) -> bool {
 }
 
 pub async fn get_ready(world: &World) {
-    eventually(world, CONVERGENCE, "both Ready", both_are_ready).await;
+    eventually(world, PATIENCE, "both Ready", both_are_ready).await;
 }
 
 /// Until both are Ready, and nothing has moved for a while.
@@ -131,7 +130,7 @@ pub fn delete_all(world: &World) {
 
 /// Until both are gone, here and in Atlas.
 pub async fn end(world: &World) {
-    eventually(world, CONVERGENCE, "both gone", World::is_empty).await;
+    eventually(world, PATIENCE, "both gone", World::is_empty).await;
     oracle::nothing_left(world);
 }
 

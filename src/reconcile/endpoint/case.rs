@@ -83,6 +83,11 @@ impl<'a> Case<'a> {
         ownership::owner(&own, &others).map(|owner| owner.seen_from(&subject.object.namespace))
     }
 
+    /// The names of others, as this object may show them.
+    pub(super) fn names<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> String {
+        ownership::names(others, &self.desired.subject.object.namespace)
+    }
+
     pub(super) fn saying(&self, verdict: Verdict, look: Look) -> Plan {
         let recorded = &self.desired.recorded;
         Plan {

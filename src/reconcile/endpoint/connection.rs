@@ -80,11 +80,7 @@ impl<'a> Case<'a> {
             Succession::HandOver(heir) => Plan { step: Some(Step::HandOver(heir.heir(), old.clone())), ..plan },
             Succession::HeldBy(_) => dropped,
             Succession::NeededBy(needing) => {
-                let names = ownership::names(needing, &self.desired.subject.object.namespace);
-                let message = format!(
-                    "{}; {} stays attached for {names}, where what replaces it is not connected yet",
-                    plan.verdict.message, old.attachment.endpoint
-                );
+                let message = format!("{}; {}", plan.verdict.message, old.stays_for(&self.names(needing)));
                 Plan { verdict: Verdict::ready(message), ..plan }
             }
             Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },

@@ -103,17 +103,17 @@ fn parting(held: &Held, farewell: Farewell) -> Parting {
 impl Case<'_> {
     /// Nothing is detached before these have told whether they share it.
     fn hears<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> Box<Plan> {
-        let names = ownership::names(others, &self.desired.subject.object.namespace);
+        let names = self.names(others);
         let message = format!("{names} may share the endpoint: waiting until it is known");
         Box::new(self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly))
     }
 
     /// It goes once these have something else.
     fn is_needed_by(&self, others: Vec<&Claim>, held: &Held) -> Box<Plan> {
-        let names = ownership::names(others, &self.desired.subject.object.namespace);
+        let names = self.names(others);
         let message = format!(
-            "{} stays attached for {names}, where what replaces it is not connected yet. See that it gets connected, or put the id back there. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
-            held.attachment.endpoint
+            "{}. See that it gets connected, or put the id back there. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
+            held.stays_for(&names)
         );
         Box::new(self.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Look::Poll))
     }

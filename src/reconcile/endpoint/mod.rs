@@ -48,6 +48,13 @@ pub struct Held {
     pub origin: Origin,
 }
 
+impl Held {
+    /// Why it stays attached: those with these names would be cut off.
+    fn stays_for(&self, names: &str) -> String {
+        format!("{} stays attached for {names}, where what replaces it is not connected yet", self.attachment.endpoint)
+    }
+}
+
 impl Recorded {
     /// All that it has.
     pub fn all(&self) -> impl Iterator<Item = &Held> {

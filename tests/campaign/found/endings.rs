@@ -1,6 +1,6 @@
 //! Lives in which an object that is deleted came to no end, or left something behind.
 
-use super::{MINUTE, PATIENCE, is_gone, over, ready, reason};
+use super::{MINUTE, PATIENCE, is_gone, over, over_as_told, ready, reason};
 use crate::{
     harness::{
         alone::eventually,
@@ -156,10 +156,7 @@ pub(super) async fn adopted_to_be_deleted(dialect: Dialect) -> World {
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(&world, PATIENCE, "both gone", World::is_empty).await;
     assert_eq!(deletes(&world).len(), 1, "the endpoint was to be deleted, and nothing else: {:?}", deletes(&world));
-    oracle::silence(&world).await;
-    oracle::told_to_delete(&world);
-    operator.stop().await;
-    world
+    over_as_told(world, operator).await
 }
 
 pub(super) async fn refused_and_to_be_deleted(dialect: Dialect) -> World {

@@ -287,6 +287,14 @@ async fn over(world: World, operator: Running) -> World {
     world
 }
 
+/// The same, where a manifest says that what others have made is to be deleted.
+async fn over_as_told(world: World, operator: Running) -> World {
+    oracle::silence(&world).await;
+    oracle::told_to_delete(&world);
+    operator.stop().await;
+    world
+}
+
 fn found() -> Vec<Plan> {
     let plan = |found: Found, dialect| {
         let data = Data::new(Campaign::State, "found", dialect).meanwhile(format!("{found:?}"));

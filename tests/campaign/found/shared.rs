@@ -1,20 +1,19 @@
-//! Lives of endpoints that share one VPC endpoint, of which one is rid of it.
+//! Lives of endpoints that share one VPC endpoint, of which one has replaced it.
 
-use super::{MINUTE, PATIENCE, is_gone, leave, ready};
+use super::{MINUTE, PATIENCE, is_gone, leave, over_as_told, ready};
 use crate::{
     harness::{
         alone::eventually,
         hands::{NEW, change_id, declare, is_at, make_behind_the_back},
         life::{begin, delete_all, end},
         looks::{asked_to_detach, deletes, edit, is_attached, ready_as, status, told},
-        oracle,
         world::*,
     },
     states::{remove_endpoint, request},
     story::THIRD,
 };
 use atlas_privatelink_operator::{
-    api::Standing,
+    api::{RECONCILE_ANNOTATION, Standing},
     atlas::dialect::Dialect,
     testbed::{
         kubernetes::{Decision, Phase, RequestRecord, Verb, View},
@@ -77,62 +76,53 @@ pub(super) async fn wanted_no_more(dialect: Dialect) -> World {
     leave(world, operator).await
 }
 
-pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
-    let (world, operator) = attached_by_the_other(dialect, 0).await;
-    assert_eq!(status(&world, ENDPOINTS, "orders-a")["retiring"][0]["origin"], "Created");
-    let leaving = held_up(&world, Duration::from_secs(5), |request| {
+/// `orders-b` is deleted while `orders-a` writes down that it leaves to it what they share, which takes so long.
+async fn deleted_while_it_is_left_to_it(world: &World, by: Duration) {
+    assert_eq!(status(world, ENDPOINTS, "orders-a")["retiring"][0]["origin"], "Created");
+    let leaving = held_up(world, by, |request| {
         let tells = request.resource == ENDPOINTS && request.subresource == "status" && request.name == "orders-a";
         tells && !request.body.to_string().contains(VPCE)
     });
-    declare(&world, NEW, simulator::Standing::Undeclared);
-    request(&world);
-    // By the millisecond: what is met is on its way for five seconds.
+    declare(world, NEW, simulator::Standing::Undeclared);
+    request(world);
+    // By the millisecond: what is met is on its way for seconds.
     world.until(30 * MINUTE, "it writes down that the other one has it", |_| leaving.load(Ordering::SeqCst)).await;
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
-    eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
-    eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
+}
+
+/// `orders-b` is gone, `orders-a` has its successor, and what they shared is detached.
+async fn left_to_nobody(world: &World) {
+    eventually(world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
     world.pass(60 * MINUTE).await;
-    assert!(is_attached(&world, NEW) && !is_attached(&world, VPCE), "{}", world.picture());
+    assert!(is_attached(world, NEW) && !is_attached(world, VPCE), "{}", world.picture());
+}
+
+pub(super) async fn left_to_each_other(dialect: Dialect) -> World {
+    let (world, operator) = attached_by_the_other(dialect, 0).await;
+    deleted_while_it_is_left_to_it(&world, Duration::from_secs(5)).await;
+    eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
+    left_to_nobody(&world).await;
     leave(world, operator).await
 }
 
 /// The same, of two operators: what the first one writes down is held up, and the second one knows nothing of it.
 pub(super) async fn left_to_each_other_by_two(dialect: Dialect) -> World {
     let (mut world, first) = attached_by_the_other(dialect, 0).await;
-    let leaving = Arc::<AtomicBool>::default();
-    world.kube.on_request({
-        let leaving = leaving.clone();
-        move |point| {
-            let request = &point.request;
-            let writes = matches!(request.verb, Verb::Update | Verb::Patch);
-            let of_the_first = point.phase == Phase::BeforeEffect
-                && writes
-                && request.resource == ENDPOINTS
-                && request.name == "orders-a";
-            let leaves = request.subresource == "status" && !request.body.to_string().contains(VPCE);
-            match (of_the_first, leaving.load(Ordering::SeqCst)) {
-                (true, false) if leaves => {
-                    leaving.store(true, Ordering::SeqCst);
-                    Decision::Delay(Duration::from_secs(20))
-                }
-                (true, true) => Decision::Delay(Duration::from_secs(40)),
-                (true, false) | (false, _) => Decision::Proceed,
-            }
-        }
-    });
-    declare(&world, NEW, simulator::Standing::Undeclared);
-    request(&world);
-    world.until(30 * MINUTE, "it writes down that the other one has it", |_| leaving.load(Ordering::SeqCst)).await;
-    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-b").unwrap();
-    // What it has to mend keeps the second one from looking after what was replaced.
+    deleted_while_it_is_left_to_it(&world, Duration::from_secs(20)).await;
+    // What it has to mend, and is slow to write down, keeps the second one from looking after what was replaced.
     remove_endpoint(&world, NEW);
+    world.kube.on_request(|point| {
+        let request = &point.request;
+        let writes = matches!(request.verb, Verb::Update | Verb::Patch) && point.phase == Phase::BeforeEffect;
+        let slow = writes && request.resource == ENDPOINTS && request.name == "orders-a";
+        if slow { Decision::Delay(Duration::from_secs(40)) } else { Decision::Proceed }
+    });
     let second = world.start();
     eventually(&world, PATIENCE, "let go", is_gone(ENDPOINTS, "orders-b")).await;
     world.kube.on_request_clear();
     eventually(&world, PATIENCE, "replaced", |world| is_at(world, NEW)).await;
     first.stop().await;
-    world.pass(60 * MINUTE).await;
-    assert!(is_attached(&world, NEW) && !is_attached(&world, VPCE), "{}", world.picture());
+    left_to_nobody(&world).await;
     leave(world, second).await
 }
 
@@ -147,7 +137,7 @@ async fn other_waits_for_its_successor(world: &World) {
 /// It gets it, and what it had is detached.
 async fn other_gets_its_successor(world: &World) {
     declare(world, THIRD, simulator::Standing::Undeclared);
-    let now = json!({"metadata": {"annotations": {"atlas.privatelink.dev/reconcile-requested-at": "now"}}});
+    let now = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: "now"}}});
     world.kube.patch(ENDPOINTS, NAMESPACE, "orders-b", now).unwrap();
     let replaced = |world: &World| world.endpoint_ready("orders-b") && !is_attached(world, VPCE);
     eventually(world, PATIENCE, "replaced", replaced).await;
@@ -193,10 +183,7 @@ pub(super) async fn deleted_as_it_was_told(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "gone", is_gone(ENDPOINTS, "orders-a")).await;
     delete_all(&world);
     end(&world).await;
-    oracle::silence(&world).await;
-    oracle::told_to_delete(&world);
-    operator.stop().await;
-    world
+    over_as_told(world, operator).await
 }
 
 pub(super) async fn replaced_while_its_link_leaves(dialect: Dialect) -> World {

@@ -560,7 +560,7 @@ pub const MUTANTS: [Mutant; 79] = [
         only: "state/found/aws/v2/turned-back-to-an-old-look",
     },
     Mutant {
-        name: "who is rid of it is its owner",
+        name: "who has replaced it is its owner",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
             old: "other.counts() && other.may_own() && other.stake.cares();",
@@ -608,8 +608,8 @@ pub const MUTANTS: [Mutant; 79] = [
         name: "two leave it to each other",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
-            old: "other.counts() && other.stake == Stake::Keeps;",
-            new: "other.counts() && !other.uid.is_empty();",
+            old: "keeps(other) && other.may_own()",
+            new: "other.counts() && other.may_own()",
         }],
         only: "state/found/aws/v2/left-to-each-other",
     },
@@ -644,8 +644,8 @@ pub const MUTANTS: [Mutant; 79] = [
         name: "what was told to be deleted is left to one that has replaced it",
         edits: &[Edit {
             file: "src/reconcile/ownership.rs",
-            old: "other.counts() && other.stake == Stake::Keeps;",
-            new: "other.counts() && !other.uid.is_empty();",
+            old: "keeps(other) && other.may_inherit()",
+            new: "other.counts() && other.may_inherit()",
         }],
         only: "state/found/aws/v2/deleted-as-told",
     },

@@ -161,7 +161,7 @@ impl Scene {
         of_it.filter(|claim| claim.origin == Some(Origin::Created))
     }
 
-    /// By one that has not merely the remains of it.
+    /// By one that still cares for it.
     fn is_made_by_another(&self, attachment: &Attachment) -> bool {
         self.makers(attachment).any(|claim| claim.stake.cares())
     }
