@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
     mem::discriminant,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -58,6 +59,8 @@ pub struct Memory {
     pub drift_repaired: u64,
     /// What was done for it has been told, and its status has not been looked at since.
     pub told_deed: bool,
+    /// What the others of its key last saw of it, as a hash.
+    pub shown: Option<u64>,
 }
 
 impl Memory {
@@ -243,6 +246,15 @@ impl Memories {
         all.get(uid).map(|memory| memory.hearing.clone()).unwrap_or_default()
     }
 
+    /// Whether what the others of its key see of an object is not what they last saw; of one that is gone it never is.
+    pub fn shows_others(&self, uid: &str, claim: &impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        claim.hash(&mut hasher);
+        let shown = Some(hasher.finish());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(uid).is_none_or(|memory| std::mem::replace(&mut memory.shown, shown) != shown)
+    }
+
     /// Forgets all objects but these: those that went while nobody watched.
     pub fn keep(&self, lives: impl Fn(&str) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| lives(uid));
@@ -359,6 +371,17 @@ mod tests {
         assert_eq!(hearing.heard, Some(Heard::Listed));
         hearing.hear(Heard::Lacking, place(7), at(1300));
         assert_eq!((hearing.heard, hearing.since), (Some(Heard::Lacking), Some(place(7))));
+    }
+
+    #[test]
+    fn the_others_are_woken_by_what_they_have_not_seen_yet_and_by_the_end() {
+        let memories = Memories::default();
+        memories.with("known", |_| ());
+        let shows = [1, 1, 2, 2, 1].map(|claim| memories.shows_others("known", &claim));
+        assert_eq!(shows, [true, false, true, false, true]);
+        memories.forget("known");
+        assert!(memories.shows_others("known", &1) && memories.shows_others("known", &1));
+        assert!(memories.0.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use super::{context::Care, patience::in_time};
 use futures::{FutureExt, future::try_join_all};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::ListParams,
     core::{DeserializeGuard, NamespaceResourceScope},
-    runtime::reflector::Store,
+    runtime::reflector::{ObjectRef, Store},
 };
 use serde::de::DeserializeOwned;
 use std::{
@@ -182,11 +182,9 @@ where
 
     /// One object as the watches last showed it.
     pub fn find(&self, namespace: &str, name: &str) -> Option<Watched<K>> {
-        let matches = |object: &K| {
-            object.namespace().as_deref() == Some(namespace) && object.meta().name.as_deref() == Some(name)
-        };
+        let reference = ObjectRef::new(name).within(namespace);
         let mut stores = self.stores.get().into_iter().flatten();
-        stores.find_map(|store| store.find(|guard| guard.0.as_ref().is_ok_and(matches))).and_then(Watched::new)
+        stores.find_map(|store| store.get(&reference)).and_then(Watched::new)
     }
 
     /// The API of one namespace.

@@ -3,7 +3,10 @@
 use crate::{
     api::{AtlasInterfaceEndpoint, AtlasPrivateLink},
     controller::{context::Context, kind::Kind, objects::Watched},
-    reconcile::link::resolve::key_of,
+    reconcile::{
+        endpoint::link::{name_of, named_by},
+        link::resolve::{key_of, shows_others},
+    },
     server::Health,
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -103,7 +106,8 @@ pub(super) fn watches(
     let wake_own = move |link| wake_own.wake_link(link);
     let links = watch(ctx, api, links_woken, wake_own, move |links: &[&AtlasPrivateLink]| {
         endpoints_of(&of, links).into_iter().for_each(|endpoint| wake.wake_endpoint(endpoint));
-        links_beside(&of, links).into_iter().for_each(|other| wake.wake_link(other));
+        let show: Vec<_> = links.iter().copied().filter(|link| shows_others(&of, link)).collect();
+        links_beside(&of, &show).into_iter().for_each(|other| wake.wake_link(other));
     });
     let (wake, wake_own) = (wakers.clone(), wakers.clone());
     let api = heard::<AtlasInterfaceEndpoint>(&ctx.client, namespace, health);
@@ -168,21 +172,26 @@ fn changed<K>(event: watcher::Event<K>) -> Option<K> {
 
 /// A change of a link wakes its endpoints, which may wait for it to be Ready.
 fn endpoints_of(ctx: &Context, links: &[&AtlasPrivateLink]) -> Vec<Ref<AtlasInterfaceEndpoint>> {
-    let of: HashSet<_> = links.iter().map(|link| (link.namespace(), link.name_any())).collect();
+    let of: HashSet<_> = links.iter().map(|link| name_of(link)).collect();
     let all = ctx.endpoints.cached();
-    let of_one = |endpoint: &&AtlasInterfaceEndpoint| {
-        of.contains(&(endpoint.namespace(), endpoint.spec.private_link_ref.name.clone()))
-    };
+    let of_one = |endpoint: &&AtlasInterfaceEndpoint| of.contains(&named_by(endpoint));
     all.iter().filter_map(Watched::get).filter(of_one).map(reference_to).collect()
 }
 
-/// A change of a link wakes the others of its key, which may wait for it to create or to go.
+/// A link that shows itself otherwise wakes the others of its key, which may wait for it to create or to go.
 fn links_beside(ctx: &Context, links: &[&AtlasPrivateLink]) -> Vec<Ref<AtlasPrivateLink>> {
+    if links.is_empty() {
+        return Vec::new();
+    }
     let keys: HashSet<_> = links.iter().filter_map(|link| key_of(link)).collect();
-    let own: HashSet<_> = links.iter().map(|link| link.uid()).collect();
+    let projects: HashSet<_> = links.iter().map(|link| &link.spec.project_id).collect();
+    let own: HashSet<_> = links.iter().map(|link| &link.metadata.uid).collect();
     let all = ctx.links.cached();
-    let beside =
-        |other: &&AtlasPrivateLink| !own.contains(&other.uid()) && key_of(other).is_some_and(|key| keys.contains(&key));
+    let beside = |other: &&AtlasPrivateLink| {
+        projects.contains(&other.spec.project_id)
+            && !own.contains(&other.metadata.uid)
+            && key_of(other).is_some_and(|key| keys.contains(&key))
+    };
     all.iter().filter_map(Watched::get).filter(beside).map(reference_to).collect()
 }
 

@@ -48,7 +48,7 @@ impl fmt::Display for Holder {
 }
 
 /// What is to be written to Atlas.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "write", rename_all_fields = "camelCase")]
 pub enum AttemptedWrite {
     CreateService,
@@ -72,7 +72,7 @@ impl AttemptedWrite {
 }
 
 /// The record of one write and its repeats. Times are Atlas' (ours corrected by the `Date` of the LIST before).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
     /// The object's uid; on an object with another uid the record is a copy and void.
@@ -100,7 +100,7 @@ pub struct Attempt {
 }
 
 /// A definite refusal, as it is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// What Atlas said.

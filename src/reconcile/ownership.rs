@@ -37,7 +37,7 @@ pub struct Heir {
 }
 
 /// What this process has heard from Atlas, or found missing in the cluster, on behalf of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Heard {
     /// Nothing yet.
     Nothing,
@@ -48,7 +48,7 @@ pub enum Heard {
 }
 
 /// What the one that claims it still has of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stake {
     /// It has it, or asks for it.
     Keeps,
@@ -80,7 +80,7 @@ impl Stake {
 }
 
 /// One object's claim to a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub object: ObjectName,
     pub uid: String,

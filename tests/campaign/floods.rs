@@ -54,6 +54,7 @@ enum Trouble {
     WritesAreSlow,
     ProjectIsThrottled,
     ProjectIsBroken,
+    ProjectIsBrokenForThousands,
     ProjectIsNotFound,
     KeyIsRefused,
     SecretsAreMissing,
@@ -62,7 +63,7 @@ enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::LinkIsUndecodable,
         Self::EndpointIsUndecodable,
         Self::ObjectIsHuge,
@@ -72,6 +73,7 @@ impl Trouble {
         Self::WritesAreSlow,
         Self::ProjectIsThrottled,
         Self::ProjectIsBroken,
+        Self::ProjectIsBrokenForThousands,
         Self::ProjectIsNotFound,
         Self::KeyIsRefused,
         Self::SecretsAreMissing,
@@ -112,6 +114,14 @@ impl Trouble {
             }
             Self::ProjectIsThrottled => in_dead_project(Fault::ThrottledSilent),
             Self::ProjectIsBroken => in_dead_project(Fault::UnexpectedError),
+            Self::ProjectIsBrokenForThousands => {
+                in_dead_project(Fault::UnexpectedError);
+                for number in MANY..10_000 {
+                    let region = REGIONS[number % REGIONS.len()];
+                    let change = json!({"spec": {"projectId": DEAD, "region": region}});
+                    world.apply(with(link(&format!("other-{number}")), change));
+                }
+            }
             Self::KeyIsRefused => {
                 world.secret(NAMESPACE, "refused", &[("publicKey", "nobodys"), ("privateKey", PRIVATE)]);
                 links(world, &json!({"spec": {"credentialsRef": {"name": "refused"}, "region": "us-west-2"}}));
@@ -234,9 +244,12 @@ async fn run(trouble: Trouble, alone: Arc<Pace>) -> World {
     let made = (REGIONS.len(), REGIONS.len());
     assert_eq!(made_for_the_pairs(&world), made, "services and endpoints made for the pairs");
     assert!(!operator.has_ended(), "the operator has died");
-    // Who of a crowd comes first is for chance; once Atlas is well again, all do.
-    world.atlas.clear_faults();
-    world.pass(HOUR).await;
+    // Who of a crowd comes first is for chance; once Atlas is well again, all do. Thousands that share a service would tell
+    // each other for minutes what they have.
+    if trouble != Trouble::ProjectIsBrokenForThousands {
+        world.atlas.clear_faults();
+        world.pass(HOUR).await;
+    }
     if trouble == Trouble::ReconcilePanics {
         oracle::although_it_panics(&world)
     } else {

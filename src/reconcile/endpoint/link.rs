@@ -2,7 +2,7 @@
 
 use super::Desired;
 use crate::{
-    api::{AtlasPrivateLink, Reason, Standing, Verdict},
+    api::{AtlasInterfaceEndpoint, AtlasPrivateLink, Reason, Standing, Verdict},
     atlas::{
         ids::{ProjectId, ServiceId},
         region::Provider,
@@ -11,6 +11,19 @@ use crate::{
     reconcile::{blocked::Blocked, link::status::service_in},
 };
 use kube::ResourceExt;
+
+/// Namespace and name of a link.
+pub type Name<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// What a link is named by.
+pub fn name_of(link: &AtlasPrivateLink) -> Name<'_> {
+    (link.metadata.namespace.as_deref(), link.metadata.name.as_deref())
+}
+
+/// The link that an endpoint names.
+pub fn named_by(endpoint: &AtlasInterfaceEndpoint) -> Name<'_> {
+    (endpoint.metadata.namespace.as_deref(), Some(&endpoint.spec.private_link_ref.name))
+}
 
 /// What an endpoint needs of its link.
 pub(super) struct Link {

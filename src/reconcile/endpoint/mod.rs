@@ -6,7 +6,7 @@ pub mod delete;
 #[cfg(test)]
 mod fixture;
 mod kind;
-mod link;
+pub mod link;
 pub mod plan;
 pub mod resolve;
 mod sharers;

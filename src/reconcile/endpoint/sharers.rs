@@ -1,6 +1,10 @@
 //! The other endpoints that name what one names, and those of which that is not known yet. Reads only.
 
-use super::{Attachment, Desired, Held, link::Link, resolve::attached};
+use super::{
+    Attachment, Desired, Held,
+    link::{Link, name_of, named_by},
+    resolve::attached,
+};
 use crate::{
     api::{AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, Origin, Standing, Verdict},
     atlas::{ids::EndpointId, model::ConnectionStatus, region::Region},
@@ -20,6 +24,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
+use std::collections::HashMap;
 
 pub(super) type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
 
@@ -36,19 +41,24 @@ pub(super) async fn others(
     let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     // A link that was made anew, for another project or region, is not the one of what is attached.
     let leads = |named: &&AtlasPrivateLink| Link::of(named).is_some_and(|named| named.has_what_is_named_by(desired));
-    let key = links.iter().filter_map(Watched::get).find(|other| is_link_of(object, other)).filter(leads);
-    let key = key.and_then(key_of);
+    let by_name: HashMap<_, _> = links.iter().filter_map(Watched::get).map(|link| (name_of(link), link)).collect();
+    let link_of = |endpoint: &AtlasInterfaceEndpoint| by_name.get(&named_by(endpoint)).copied();
+    let key = link_of(object).filter(leads).and_then(key_of);
+    let project = link.project.to_string();
     let (mut named, mut unheard) = (Vec::new(), Vec::new());
-    for other in
-        endpoints.iter().filter_map(Watched::get).filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
+    for other in endpoints
+        .iter()
+        .filter_map(Watched::get)
+        .filter(|other| other.metadata.uid.as_ref() != Some(&desired.subject.uid))
     {
         let subject = Subject::of(other, other.spec.suspend.unwrap_or_default());
         let hearing = ctx.memories.hearing(&subject.uid);
-        let other_link = links.iter().filter_map(Watched::get).find(|candidate| is_link_of(other, candidate));
-        let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == link.project.to_string());
-        let may_share = same_project && !subject.deleting && may_want(other, desired);
-        if may_share && !has_answered(ctx, &hearing, other_link, key.as_ref()) {
-            unheard.push(claim(&subject, Heard::Nothing, None));
+        if !subject.deleting && may_want(other, desired) {
+            let other_link = link_of(other);
+            let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == project);
+            if same_project && !has_answered(ctx, &hearing, other_link, key.as_ref()) {
+                unheard.push(claim(&subject, Heard::Nothing, None));
+            }
         }
         named.extend(attachments(other, &subject, &hearing, atlas_time));
     }
@@ -72,11 +82,6 @@ fn may_want(other: &AtlasInterfaceEndpoint, desired: &Desired) -> bool {
 /// The id in an object's spec; `None` where it stands elsewhere, or is none.
 fn wanted(object: &AtlasInterfaceEndpoint) -> Option<EndpointId> {
     object.spec.interface_endpoint_id.as_ref()?.parse().ok()
-}
-
-fn is_link_of(endpoint: &AtlasInterfaceEndpoint, link: &AtlasPrivateLink) -> bool {
-    endpoint.namespace() == link.namespace()
-        && link.metadata.name.as_ref() == Some(&endpoint.spec.private_link_ref.name)
 }
 
 /// Whether an object has had its answer: through its link, and after it.

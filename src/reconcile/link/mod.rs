@@ -80,7 +80,7 @@ pub struct Observed {
 }
 
 /// Another link of the same key, and what it records.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sharer {
     pub service: Option<ServiceId>,
     pub attempt: Option<Attempt>,

@@ -58,7 +58,7 @@ pub async fn resolve(
     let recorded_elsewhere = links
         .iter()
         .filter_map(Watched::get)
-        .filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
+        .filter(|other| other.metadata.uid.as_ref() != Some(&desired.subject.uid))
         .filter_map(service_of)
         .collect();
     let moment = Moment { atlas_time: services.atlas_time(&ctx.clock, moment.now), ..moment };
@@ -162,17 +162,26 @@ fn has_ours(endpoint: &AtlasInterfaceEndpoint) -> bool {
 
 /// What a link claims: its project and region. `None` for one whose region makes no sense.
 pub fn key_of(link: &AtlasPrivateLink) -> Option<(String, Region)> {
-    Some((link.spec.project_id.clone(), Region::parse(link.spec.provider, &link.spec.region).ok()?))
+    Some((link.spec.project_id.clone(), region_of(link)?))
+}
+
+fn region_of(link: &AtlasPrivateLink) -> Option<Region> {
+    Region::parse(link.spec.provider, &link.spec.region).ok()
 }
 
 /// The other links of the same key.
 fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired) -> Vec<Sharer> {
-    let key = (desired.project.to_string(), desired.region.clone());
+    let project = desired.project.to_string();
     let all = links.iter().filter_map(Watched::get);
-    all.filter(|other| other.uid().as_deref() != Some(&desired.subject.uid))
-        .filter(|other| key_of(other).as_ref() == Some(&key))
+    all.filter(|other| other.metadata.uid.as_ref() != Some(&desired.subject.uid))
+        .filter(|other| other.spec.project_id == project && region_of(other).as_ref() == Some(&desired.region))
         .map(|other| sharer(ctx, other))
         .collect()
+}
+
+/// Whether the other links of its key, which may wait for it to create or to go, see another link than they last did.
+pub fn shows_others(ctx: &Context, link: &AtlasPrivateLink) -> bool {
+    ctx.memories.shows_others(&link.uid().unwrap_or_default(), &sharer(ctx, link))
 }
 
 /// The service that a link's status records.
