@@ -42,10 +42,11 @@ struct Arguments {
     /// is run, and of the reads of a story only some meet a fault
     #[arg(long)]
     all: bool,
-    /// Of so many plans run one only, spread over all kinds
+    /// Of so many plans, or mutants, run one only, spread over all kinds
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     every: usize,
-    /// Where those that are run begin: the first of them is that many plans after the very first
+    /// Where those that are run begin: the first of them is that many after the very first. Each offset has mutants of its
+    /// own, so that several can be made at a time
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     offset: usize,
     /// Run each plan twice, and fail where the second run ends otherwise than the first
@@ -118,7 +119,7 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
         return verdict(&[], 0);
     }
     if let Some(only) = &arguments.mutants {
-        let survivors = mutants::run(only);
+        let survivors = mutants::run(only, arguments.offset, arguments.every);
         return if survivors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     // A mutant of the product has not what it changes; it is asked for some plans only.

@@ -134,18 +134,7 @@ impl<'a> Case<'a> {
 
     /// Rule 1: while another holder's attempt may still have its effect, this one only reads Atlas.
     pub(super) fn reading_while_another_writes(&self, plan: Plan) -> Plan {
-        let writes = match &plan.step {
-            Some(Step::Add(..) | Step::RemoveFailed(..) | Step::RemoveRetired(..) | Step::Remove(_)) => true,
-            Some(
-                Step::Protect
-                | Step::Retire
-                | Step::Leave(_)
-                | Step::RecordRefusal(_)
-                | Step::HandOver(..)
-                | Step::LetGo(_),
-            )
-            | None => false,
-        };
+        let writes = plan.step.as_ref().is_some_and(Step::writes_to_atlas);
         if writes && self.is_written_elsewhere() { Plan { step: None, look: Look::Poll, ..plan } } else { plan }
     }
 

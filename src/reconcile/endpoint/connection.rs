@@ -1,6 +1,6 @@
 //! What to do about an endpoint that is listed: its connection decides (design.md, safety rules 5 and 6). Pure.
 
-use super::{Facts, Held, Plan, Step, case::Case};
+use super::{Facts, Held, Plan, Step, Turn, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     atlas::model::{ConnectionStatus, Endpoint},
@@ -64,16 +64,16 @@ impl<'a> Case<'a> {
     }
 
     /// Rule 6, after the new endpoint is available: the old one is detached, handed over, or kept.
-    pub(super) fn retired(&self, old: &Held, plan: Plan) -> Plan {
+    fn retired(&self, old: &Held, plan: Plan) -> (Turn, Plan) {
         let mut dropped = plan.clone();
         dropped.retiring.retain(|other| other != old);
         dropped.step = Some(Step::Retire);
         let gone = !self.is_listed(&old.attachment);
         if gone || old.origin == Origin::Adopted {
-            return dropped;
+            return dropped.in_turn();
         }
         let others = self.others_of(&old.attachment);
-        match ownership::succession(&others) {
+        let plan = match ownership::succession(&others) {
             _ if !self.observed.unheard.is_empty() => Plan { look: Look::Shortly, ..plan },
             Succession::WaitFor(_) => Plan { look: Look::Shortly, ..plan },
             Succession::Owned(owner) => Plan { step: Some(Step::Leave(owner.object.clone())), ..dropped },
@@ -81,14 +81,15 @@ impl<'a> Case<'a> {
             Succession::HeldBy(_) => dropped,
             Succession::NeededBy(needing) => {
                 let message = format!("{}; {}", plan.verdict.message, old.stays_for(&self.names(needing)));
-                Plan { verdict: Verdict::ready(message), ..plan }
+                return (Turn::HeldBack, Plan { verdict: Verdict::ready(message), ..plan });
             }
             Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
             Succession::Free => {
                 let attempt = self.attempt(AttemptedWrite::remove(&old.attachment));
                 Plan { step: Some(Step::RemoveRetired(old.attachment.clone(), attempt)), look: Look::Poll, ..plan }
             }
-        }
+        };
+        plan.in_turn()
     }
 
     /// Rule 5, for endpoints.

@@ -1,6 +1,6 @@
 //! What to do next for an endpoint that is being deleted (design.md, safety rules 3, 4 and 7). Pure.
 
-use super::{Desired, Facts, Held, Parting, Plan, Step, case::Case};
+use super::{Desired, Facts, Held, Parting, Plan, Step, Turn, case::Case};
 use crate::{
     api::{Origin, Reason, Verdict},
     reconcile::{
@@ -86,11 +86,11 @@ pub(super) fn plan(case: &Case<'_>) -> Plan {
     let (mut partings, mut open) = (Vec::new(), Vec::new());
     for held in &all {
         match fate(case, held) {
-            Fate::Open(plan) => open.push(*plan),
+            Fate::Open(turn, plan) => open.push((turn, *plan)),
             Fate::Settled(farewell) => partings.push(parting(held, farewell)),
         }
     }
-    if let Some(plan) = Plan::foremost(open.into_iter()) {
+    if let Some(plan) = Plan::foremost(open) {
         return Plan { facts, ..plan };
     }
     Plan { step: Some(Step::LetGo(partings)), ..case.saying(going(), Look::Shortly) }
@@ -102,27 +102,35 @@ fn parting(held: &Held, farewell: Farewell) -> Parting {
 
 impl Case<'_> {
     /// Nothing is detached before these have told whether they share it.
-    fn hears<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> Box<Plan> {
+    fn hears<'c>(&self, others: impl IntoIterator<Item = &'c Claim>) -> Fate {
         let names = self.names(others);
         let message = format!("{names} may share the endpoint: waiting until it is known");
-        Box::new(self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly))
+        Fate::open(self.saying(Verdict::reconciling(Reason::Deleting, message), Look::Shortly))
     }
 
     /// It goes once these have something else.
-    fn is_needed_by(&self, others: Vec<&Claim>, held: &Held) -> Box<Plan> {
+    fn is_needed_by(&self, others: Vec<&Claim>, held: &Held) -> Fate {
         let names = self.names(others);
         let message = format!(
-            "{}. See that it gets connected, or put the id back there. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
+            "{}. See that it gets connected. To let this resource go before that, delete {names}, or set deletionPolicy to Retain",
             held.stays_for(&names)
         );
-        Box::new(self.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Look::Poll))
+        let plan = self.saying(Verdict::reconciling(Reason::DeletionBlocked, message), Look::Poll);
+        Fate::Open(Turn::HeldBack, Box::new(plan))
     }
 }
 
 /// What becomes of one attachment.
 enum Fate {
-    Open(Box<Plan>),
+    Open(Turn, Box<Plan>),
     Settled(Farewell),
+}
+
+impl Fate {
+    fn open(plan: Plan) -> Self {
+        let (turn, plan) = plan.in_turn();
+        Self::Open(turn, Box::new(plan))
+    }
 }
 
 fn fate(case: &Case<'_>, held: &Held) -> Fate {
@@ -133,25 +141,23 @@ fn fate(case: &Case<'_>, held: &Held) -> Fate {
         return Fate::Settled(Farewell::Kept);
     }
     if !case.observed.unheard.is_empty() {
-        return Fate::Open(case.hears(&case.observed.unheard));
+        return case.hears(&case.observed.unheard);
     }
     match ownership::succession(&case.others_of(&held.attachment)) {
         Succession::Owned(_) => Fate::Settled(Farewell::HandedOver),
-        Succession::WaitFor(others) => Fate::Open(case.hears(others)),
+        Succession::WaitFor(others) => case.hears(others),
         Succession::HandOver(heir) if !heir.needs_telling(held.origin) => Fate::Settled(Farewell::HandedOver),
         Succession::HandOver(heir) => {
             let plan = case.saying(going(), Look::Shortly);
-            Fate::Open(Box::new(Plan { step: Some(Step::HandOver(heir.heir(), held.clone())), ..plan }))
+            Fate::open(Plan { step: Some(Step::HandOver(heir.heir(), held.clone())), ..plan })
         }
         // Endpoints have no AdoptOnly, so nobody holds one back without inheriting it.
         Succession::HeldBy(_) => Fate::Settled(Farewell::Kept),
-        Succession::NeededBy(others) => Fate::Open(case.is_needed_by(others, held)),
-        Succession::Free if case.is_being_removed(&held.attachment) => {
-            Fate::Open(Box::new(case.saying(going(), Look::Poll)))
-        }
+        Succession::NeededBy(others) => case.is_needed_by(others, held),
+        Succession::Free if case.is_being_removed(&held.attachment) => Fate::open(case.saying(going(), Look::Poll)),
         Succession::Free => {
             let plan = case.saying(going(), Look::Poll);
-            Fate::Open(Box::new(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan }))
+            Fate::open(Plan { step: Some(Step::Remove(held.attachment.clone())), ..plan })
         }
     }
 }

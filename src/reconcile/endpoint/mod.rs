@@ -21,7 +21,7 @@ use super::{
     policy::Disposal,
 };
 use crate::{
-    api::{Origin, Reason, Verdict},
+    api::{Origin, Verdict},
     atlas::{
         Sent,
         ids::{EndpointId, ProjectId, ServiceId},
@@ -51,7 +51,10 @@ pub struct Held {
 impl Held {
     /// Why it stays attached: those with these names would be cut off.
     fn stays_for(&self, names: &str) -> String {
-        format!("{} stays attached for {names}, where what replaces it is not connected yet", self.attachment.endpoint)
+        format!(
+            "{} stays attached for {names}, where what replaces it is not connected yet, or it is wanted back",
+            self.attachment.endpoint
+        )
     }
 }
 
@@ -153,6 +156,20 @@ pub enum Step {
     LetGo(Vec<Parting>),
 }
 
+impl Step {
+    fn writes_to_atlas(&self) -> bool {
+        match self {
+            Self::Add(..) | Self::RemoveFailed(..) | Self::RemoveRetired(..) | Self::Remove(_) => true,
+            Self::Protect
+            | Self::Retire
+            | Self::Leave(_)
+            | Self::RecordRefusal(_)
+            | Self::HandOver(..)
+            | Self::LetGo(_) => false,
+        }
+    }
+}
+
 /// What became of one attachment when the object went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parting {
@@ -187,10 +204,25 @@ pub struct Plan {
     pub tries: u32,
 }
 
+/// When an attachment has its turn, of several that an object gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// What asks nothing of Atlas goes on while nothing may be asked of it: a hand-over, above all.
+    Recorded,
+    InOrder,
+    /// Others need it, which may be long.
+    HeldBack,
+}
+
 impl Plan {
-    /// Of plans for one attachment each, the first: one after the other, but for what others need, which may be long.
-    fn foremost(plans: impl Iterator<Item = Self>) -> Option<Self> {
-        let is_needed = |plan: &Self| plan.look == Look::Resync || plan.verdict.reason == Reason::DeletionBlocked;
-        plans.min_by_key(|plan| plan.step.is_none() && is_needed(plan))
+    /// With the turn of what nobody else needs.
+    fn in_turn(self) -> (Turn, Self) {
+        let recorded = self.step.as_ref().is_some_and(|step| !step.writes_to_atlas());
+        (if recorded { Turn::Recorded } else { Turn::InOrder }, self)
+    }
+
+    /// Of plans for one attachment each, the one whose turn it is.
+    fn foremost(plans: impl IntoIterator<Item = (Turn, Self)>) -> Option<Self> {
+        plans.into_iter().min_by_key(|(turn, _)| *turn).map(|(_, plan)| plan)
     }
 }

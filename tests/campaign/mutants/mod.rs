@@ -55,13 +55,15 @@ pub fn stale() -> Vec<String> {
         .collect()
 }
 
-/// Makes and runs those whose name contains `only`; gives the names of those that no plan caught.
-pub fn run(only: &str) -> Vec<String> {
-    let folder = copy();
+/// Makes and runs those whose name contains `only`: of `every` so many one, the first after `offset`. Gives the names of
+/// those that no plan caught.
+pub fn run(only: &str, offset: usize, every: usize) -> Vec<String> {
+    let place = Place::laid_out(offset);
     let (mut survivors, mut undisturbed) = (Vec::new(), 0);
-    let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| mutant.name.contains(only)).collect();
+    let named = MUTANTS.iter().filter(|mutant| mutant.name.contains(only));
+    let chosen: Vec<&Mutant> = named.skip(offset).step_by(every.max(1)).collect();
     for mutant in &chosen {
-        let told = match try_out(&folder, mutant) {
+        let told = match try_out(&place, mutant) {
             Fate::Caught(plan) => format!("caught by {plan}"),
             Fate::CaughtUndisturbed(why) => {
                 undisturbed += 1;
@@ -83,38 +85,51 @@ pub fn run(only: &str) -> Vec<String> {
     survivors
 }
 
-/// A copy of what is built, beside which its target folder is kept. What an earlier run has left changed goes with what is
-/// there no more; what has not changed keeps its age, lest all be built anew, but for what a mutant of that run may have
-/// been built from.
-fn copy() -> PathBuf {
-    let folder = repository().join("target/mutants/tree");
+/// A copy of the repository, and what is built of it.
+struct Place {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Place {
+    fn laid_out(offset: usize) -> Self {
+        let folder = repository().join(format!("target/mutants/{offset}"));
+        let (tree, target) = (folder.join("tree"), folder.join("target"));
+        copy(&tree);
+        Self { tree, target }
+    }
+}
+
+/// What an earlier run has left changed goes with what is there no more; what has not changed keeps its age, lest all be
+/// built anew, but for what a mutant of that run may have been built from.
+fn copy(folder: &Path) {
     for sources in ["src", "tests"] {
         // There may be no copy yet.
         drop(std::fs::remove_dir_all(folder.join(sources)));
     }
-    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::create_dir_all(folder).expect("a folder");
     let copied = Command::new("cp")
         .args(["--recursive", "--preserve=timestamps"])
         .args(
             ["Cargo.toml", "Cargo.lock", "README.md", "src", "tests", "crds", "charts", "deploy"]
                 .map(|name| repository().join(name)),
         )
-        .arg(&folder)
+        .arg(folder)
         .status();
     assert!(copied.expect("cp runs").success(), "the repository is not copied");
     for file in MUTANTS.iter().flat_map(|mutant| mutant.edits).map(|edit| edit.file) {
-        restore(&folder, file);
+        restore(folder, file);
     }
-    folder
 }
 
-fn try_out(folder: &Path, mutant: &Mutant) -> Fate {
+fn try_out(place: &Place, mutant: &Mutant) -> Fate {
     for Edit { file, old, new } in mutant.edits {
-        let text = std::fs::read_to_string(folder.join(file)).expect("the file");
-        std::fs::write(folder.join(file), text.replacen(old, new, 1)).expect("written");
+        let file = place.tree.join(file);
+        let text = std::fs::read_to_string(&file).expect("the file");
+        std::fs::write(file, text.replacen(old, new, 1)).expect("written");
     }
-    let fate = built(folder).map_or_else(Fate::Stillborn, |()| caught(folder, mutant));
-    mutant.edits.iter().for_each(|edit| restore(folder, edit.file));
+    let fate = built(place).map_or_else(Fate::Stillborn, |()| caught(place, mutant));
+    mutant.edits.iter().for_each(|edit| restore(&place.tree, edit.file));
     fate
 }
 
@@ -124,21 +139,21 @@ fn restore(folder: &Path, file: &str) {
     std::fs::write(folder.join(file), original).expect("written");
 }
 
-fn cargo(folder: &Path, arguments: &[&str]) -> Command {
+fn cargo(place: &Place, arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(folder).args(arguments).args(["--locked", "--quiet", "--test", "campaign", "--target-dir"]);
-    cargo.arg(repository().join("target/mutants/target"));
+    cargo.current_dir(&place.tree).args(arguments).args(["--locked", "--quiet", "--test", "campaign", "--target-dir"]);
+    cargo.arg(&place.target);
     cargo
 }
 
-fn built(folder: &Path) -> Result<(), String> {
-    let built = cargo(folder, &["build"]).output().expect("cargo runs");
+fn built(place: &Place) -> Result<(), String> {
+    let built = cargo(place, &["build"]).output().expect("cargo runs");
     let said = String::from_utf8_lossy(&built.stderr).into_owned();
     if built.status.success() { Ok(()) } else { Err(said.lines().take(3).collect::<Vec<_>>().join(" ")) }
 }
 
-fn caught(folder: &Path, mutant: &Mutant) -> Fate {
-    let ran = cargo(folder, &["test"]).args(["--", "--first", "--only", mutant.only]).output().expect("cargo runs");
+fn caught(place: &Place, mutant: &Mutant) -> Fate {
+    let ran = cargo(place, &["test"]).args(["--", "--first", "--only", mutant.only]).output().expect("cargo runs");
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     if said.contains(command::NO_SUCH_PLAN) {
         return Fate::Stillborn(format!("no plan has {:?} in its id", mutant.only));

@@ -110,6 +110,19 @@ fn rule_7_what_others_live_on_keeps_nothing_else_from_being_detached() {
     assert_eq!((plan.step, plan.verdict.reason), (Some(Step::Remove(attachment(2))), Reason::Deleting));
 }
 
+/// Nothing may be asked of Atlas while it is suspended, or waits after a refusal; a hand-over asks nothing.
+#[test]
+fn rule_7_what_is_handed_over_waits_for_nothing_that_is_to_be_detached() {
+    let both = leaving(Origin::Created, Disposal::DeleteCreated)
+        .retiring(held(2, Origin::Created))
+        .listing(&attachment(2), ConnectionStatus::Available);
+    let plan = both.sharing(&attachment(2), claim("heir", Some(Origin::Adopted))).plan();
+    assert!(
+        matches!(&plan.step, Some(Step::HandOver(heir, what)) if heir.object.name == "heir" && *what == held(2, Origin::Created)),
+        "{plan:?}"
+    );
+}
+
 #[test]
 fn rule_4_retain_needs_no_atlas() {
     let alone = |scene: Scene| delete::without_atlas(&scene.desired, &scene.moment).map(|plan| plan.step);

@@ -204,6 +204,10 @@ fn rule_7_what_another_has_replaced_too_stays_until_it_is_connected_there() {
         Some(Step::RemoveRetired(old, _)) => assert_eq!(old, attachment(3), "the other one goes meanwhile"),
         step => panic!("{step:?}"),
     }
+    let plan = needed.clone().sharing(&attachment(3), claim("heir", Some(Origin::Adopted))).plan();
+    assert!(matches!(&plan.step, Some(Step::HandOver(_, what)) if *what == held(3, Origin::Created)), "{plan:?}");
+    let first = scene.clone().sharing(&attachment(3), claim("heir", Some(Origin::Adopted))).plan();
+    assert!(matches!(&first.step, Some(Step::HandOver(..))), "before the one that is detached: {first:?}");
     let plan = needed.clone().with(|it| it.desired.recorded.retiring.truncate(1)).plan();
     assert_eq!((&plan.step, plan.look, says(&plan)), (&None, Look::Resync, (Standing::Ready, Reason::Available)));
     assert!(plan.verdict.message.contains(r#"stays attached for "other""#), "{}", plan.verdict.message);
