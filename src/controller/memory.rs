@@ -59,8 +59,9 @@ pub struct Memory {
     pub drift_repaired: u64,
     /// What was done for it has been told, and its status has not been looked at since.
     pub told_deed: bool,
-    /// What the others of its key last saw of it, as a hash.
-    pub shown: Option<u64>,
+    /// What the others of its key were last told of it, as a hash; `None` when something has changed that no version of
+    /// the object shows.
+    pub told_others: Option<u64>,
 }
 
 impl Memory {
@@ -246,13 +247,13 @@ impl Memories {
         all.get(uid).map(|memory| memory.hearing.clone()).unwrap_or_default()
     }
 
-    /// Whether what the others of its key see of an object is not what they last saw; of one that is gone it never is.
-    pub fn shows_others(&self, uid: &str, claim: &impl Hash) -> bool {
+    /// Whether the others of its key have not been told this of an object yet; of one that is gone they never have.
+    pub fn tells_others(&self, uid: &str, news: &impl Hash) -> bool {
         let mut hasher = DefaultHasher::new();
-        claim.hash(&mut hasher);
-        let shown = Some(hasher.finish());
+        news.hash(&mut hasher);
+        let told = Some(hasher.finish());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get_mut(uid).is_none_or(|memory| std::mem::replace(&mut memory.shown, shown) != shown)
+        all.get_mut(uid).is_none_or(|memory| std::mem::replace(&mut memory.told_others, told) != told)
     }
 
     /// Forgets all objects but these: those that went while nobody watched.
@@ -374,13 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn the_others_are_woken_by_what_they_have_not_seen_yet_and_by_the_end() {
+    fn the_others_are_told_what_is_new_and_of_the_end() {
         let memories = Memories::default();
         memories.with("known", |_| ());
-        let shows = [1, 1, 2, 2, 1].map(|claim| memories.shows_others("known", &claim));
-        assert_eq!(shows, [true, false, true, false, true]);
+        let tells = [1, 1, 2, 2, 1].map(|news| memories.tells_others("known", &news));
+        assert_eq!(tells, [true, false, true, false, true]);
         memories.forget("known");
-        assert!(memories.shows_others("known", &1) && memories.shows_others("known", &1));
+        assert!(memories.tells_others("known", &1) && memories.tells_others("known", &1));
         assert!(memories.0.lock().unwrap().is_empty());
     }
 

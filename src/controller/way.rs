@@ -273,7 +273,11 @@ pub fn hear(ctx: &Context, uid: &str, heard: Option<Heard>, target: Option<Attac
     let at = ctx.inventory.sequence();
     ctx.memories.with(uid, |memory| {
         if let Some(heard) = heard {
+            let before = memory.hearing.heard;
             memory.hearing.hear(heard, at, Instant::now());
+            if memory.hearing.heard != before {
+                memory.told_others = None;
+            }
             memory.hearing.waits_for_link = waits_for_link;
         }
         if target.is_some() {

@@ -5,12 +5,13 @@ use crate::{
     controller::{context::Context, kind::Kind, objects::Watched},
     reconcile::{
         endpoint::link::{name_of, named_by},
-        link::resolve::{key_of, shows_others},
+        link::resolve::{key_of, tells_others},
     },
     server::Health,
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::Request;
+use http_body_util::BodyExt;
 use kube::{
     Api, Client, ResourceExt,
     client::Body,
@@ -33,9 +34,14 @@ fn heard<K: Kind>(client: &Client, namespace: Option<&str>, health: &Health) -> 
         let (client, pulse) = (client.clone(), pulse.clone());
         async move {
             let answer = client.send(request).await?;
-            // A watch that goes well is begun anew every five minutes, whether or not anything happens in it.
-            pulse.beat(answer.status());
-            Ok::<_, kube::Error>(answer)
+            let status = answer.status();
+            pulse.beat(status);
+            // Whether or not anything happens, a watch that goes well is told a bookmark every minute.
+            let beating = move |frame| {
+                pulse.beat(status);
+                frame
+            };
+            Ok::<_, kube::Error>(answer.map(|body| body.map_frame(beating)))
         }
     });
     let client = Client::new(service, default);
@@ -106,8 +112,8 @@ pub(super) fn watches(
     let wake_own = move |link| wake_own.wake_link(link);
     let links = watch(ctx, api, links_woken, wake_own, move |links: &[&AtlasPrivateLink]| {
         endpoints_of(&of, links).into_iter().for_each(|endpoint| wake.wake_endpoint(endpoint));
-        let show: Vec<_> = links.iter().copied().filter(|link| shows_others(&of, link)).collect();
-        links_beside(&of, &show).into_iter().for_each(|other| wake.wake_link(other));
+        let telling: Vec<_> = links.iter().copied().filter(|link| tells_others(&of, link)).collect();
+        links_beside(&of, &telling).into_iter().for_each(|other| wake.wake_link(other));
     });
     let (wake, wake_own) = (wakers.clone(), wakers.clone());
     let api = heard::<AtlasInterfaceEndpoint>(&ctx.client, namespace, health);
@@ -144,6 +150,10 @@ fn watch<K: Kind>(
                 if let Ok(object) = &guard.0 {
                     of.reached(object);
                 }
+                // The others do without it; and who lists has missed what was told meanwhile.
+                if guard.0.is_err() || matches!(event, watcher::Event::InitApply(_)) {
+                    of.memories.with_known(&guard.uid().unwrap_or_default(), |memory| memory.told_others = None);
+                }
             }
             watcher::Event::Delete(object) => of.memories.forget(&object.uid().unwrap_or_default()),
             watcher::Event::InitDone => {
@@ -178,7 +188,7 @@ fn endpoints_of(ctx: &Context, links: &[&AtlasPrivateLink]) -> Vec<Ref<AtlasInte
     all.iter().filter_map(Watched::get).filter(of_one).map(reference_to).collect()
 }
 
-/// A link that shows itself otherwise wakes the others of its key, which may wait for it to create or to go.
+/// A link that has something new to tell wakes the others of its key.
 fn links_beside(ctx: &Context, links: &[&AtlasPrivateLink]) -> Vec<Ref<AtlasPrivateLink>> {
     if links.is_empty() {
         return Vec::new();

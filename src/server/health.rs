@@ -28,10 +28,15 @@ pub enum Phase {
     Broken(String),
 }
 
-/// How long a watch may be silent. The API server ends one after five minutes at the latest, and the client gives up one
-/// that is open and tells nothing then; either way it begins anew, without a restart. Two of those without an answer are
-/// no quiet cluster, and a restart sooner would only make an outage of the API server longer.
+/// How long a watch may be silent before the process is restarted. The API server ends one after five minutes at the
+/// latest, and the client gives up one that is open and tells nothing then; either way it begins anew, without a restart.
+/// Two of those without an answer are no quiet cluster, and a restart sooner would only make an outage of the API server
+/// longer.
 pub const SILENCE: Duration = Duration::from_secs(600);
+
+/// How long a watch may be silent before the process no longer counts as ready. A bookmark comes every minute, whether or
+/// not anything happens.
+pub const BLINDNESS: Duration = Duration::from_secs(240);
 
 /// When a watch last had a sign of life. Clones are the same.
 #[derive(Debug, Clone)]
@@ -46,8 +51,14 @@ struct Answers {
     success: Option<Instant>,
 }
 
+impl Answers {
+    fn is_blind(self) -> bool {
+        self.success.is_none_or(|last| last.elapsed() > BLINDNESS)
+    }
+}
+
 impl Pulse {
-    /// There was an answer, with this status.
+    /// There was an answer, with this status, or a part of one.
     pub fn beat(&self, status: StatusCode) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.any = Instant::now();
@@ -108,8 +119,15 @@ impl Health {
     /// Why it does not see its objects. That may be mended without a restart: a permission is granted, say.
     pub fn blindness(&self) -> Option<String> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let blind = |pulse: &&Pulse| pulse.last().success.is_none_or(|last| last.elapsed() > SILENCE);
-        let Pulse { name, .. } = state.watches.iter().find(blind)?;
-        Some(format!("the watch of {name} has not begun, or is refused by the API server: see the log"))
+        let mut watches = state.watches.iter().map(|pulse| (&pulse.name, pulse.last()));
+        let (name, Answers { any, success }) = watches.find(|(_, last)| last.is_blind())?;
+        Some(match success {
+            Some(last) if last == any => {
+                format!("the watch of {name} has told nothing for {} s: see the log", last.elapsed().as_secs())
+            }
+            Some(_) | None => {
+                format!("the watch of {name} has not begun, or is refused by the API server: see the log")
+            }
+        })
     }
 }

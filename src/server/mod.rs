@@ -4,7 +4,7 @@ mod bind;
 mod health;
 
 pub use bind::bind;
-pub use health::{Health, Phase, Pulse, SILENCE};
+pub use health::{BLINDNESS, Health, Phase, Pulse, SILENCE};
 
 use crate::metrics::Metrics;
 use axum::{
@@ -132,7 +132,7 @@ mod tests {
         refused.beat(StatusCode::OK);
         assert_eq!(page(&health, "/readyz").await.0, 200);
         for _ in 0..3 {
-            tokio::time::advance(SILENCE / 2).await;
+            tokio::time::advance(BLINDNESS / 2).await;
             lively.beat(StatusCode::OK);
             refused.beat(StatusCode::FORBIDDEN);
         }
@@ -140,5 +140,19 @@ mod tests {
         assert_eq!(page(&health, "/readyz").await.0, 503);
         refused.beat(StatusCode::OK);
         assert_eq!(page(&health, "/readyz").await.0, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_been_told_nothing_for_minutes_is_not_ready() {
+        let health = Health::default();
+        health.set(Phase::Running);
+        let silent = health.watch("links".to_owned());
+        silent.beat(StatusCode::OK);
+        tokio::time::advance(BLINDNESS).await;
+        assert_eq!(page(&health, "/readyz").await.0, 200);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let told = "the watch of links has told nothing for 241 s: see the log\n";
+        assert_eq!(page(&health, "/readyz").await, (503, told.to_owned()));
+        assert_eq!(page(&health, "/healthz").await.0, 200);
     }
 }

@@ -40,6 +40,8 @@ pub enum Event {
     SecretGone,
     /// Together with both objects, as when a namespace goes.
     SecretGoneForGood,
+    /// With all that is in it: nothing new can be made there, no event either.
+    NamespaceDeleted,
     /// The old key is refused for twenty minutes before the Secret has the new one.
     SecretRotatedLate,
     /// The Secret has the new key when the old one ends.
@@ -63,7 +65,7 @@ pub enum Event {
     ServiceLost,
 }
 
-pub const EVENTS: [Event; 20] = [
+pub const EVENTS: [Event; 21] = [
     Event::Edited,
     Event::Deleted,
     Event::LinkDeletedFirst,
@@ -72,6 +74,7 @@ pub const EVENTS: [Event; 20] = [
     Event::EndpointRecreated,
     Event::SecretGone,
     Event::SecretGoneForGood,
+    Event::NamespaceDeleted,
     Event::SecretRotatedLate,
     Event::SecretRotated,
     Event::FinalizersStripped,
@@ -94,8 +97,9 @@ impl Event {
 
     /// Whether both are on their way out after it.
     pub fn deletes(self) -> bool {
-        let all = [Self::Deleted, Self::LinkDeletedFirst, Self::EndpointDeletedFirst, Self::SecretGoneForGood];
-        all.contains(&self)
+        let in_turn = [Self::LinkDeletedFirst, Self::EndpointDeletedFirst];
+        let at_once = [Self::Deleted, Self::SecretGoneForGood, Self::NamespaceDeleted];
+        in_turn.contains(&self) || at_once.contains(&self)
     }
 
     /// How many endpoints it makes the operator attach beyond those of a life without it.
@@ -111,6 +115,7 @@ impl Event {
             | Self::EndpointDeletedFirst
             | Self::SecretGone
             | Self::SecretGoneForGood
+            | Self::NamespaceDeleted
             | Self::SecretRotatedLate
             | Self::SecretRotated
             | Self::FinalizersStripped
@@ -144,6 +149,7 @@ impl Event {
             | Self::Recreated
             | Self::EndpointRecreated
             | Self::SecretGoneForGood
+            | Self::NamespaceDeleted
             | Self::IdEdited
             | Self::EndpointLost
             | Self::ServiceLost => false,
@@ -183,6 +189,7 @@ pub async fn happens_everywhere(world: &World, event: Event) {
             lose_secret(world);
             delete_what_is_there(world);
         }
+        Event::NamespaceDeleted => world.kube.delete_namespace(NAMESPACE).unwrap().delete_rest().unwrap(),
         Event::SecretRotatedLate => {
             rotate(world);
             world.pass(20 * MINUTE).await;

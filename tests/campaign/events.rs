@@ -173,7 +173,8 @@ async fn ends(world: &World, plan: Happening, writes: usize) {
     if plan.state == State::Suspended {
         assert_eq!(writes_to_atlas(world), writes, "writes to Atlas for suspended objects");
     }
-    if plan.state == State::Sharing {
+    // Else the owners are on their way out, too.
+    if plan.state == State::Sharing && plan.event != Event::NamespaceDeleted {
         let gone = |world: &World| BOTH.iter().all(|(plural, name)| world.kube.get(plural, NAMESPACE, name).is_none());
         eventually(world, PATIENCE, "both gone", gone).await;
         assert_eq!(writes_to_atlas(world), writes, "writes to Atlas for what others own");

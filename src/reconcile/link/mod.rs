@@ -57,11 +57,13 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The attempt to create a service, unless it is known what came of it. That status records a service is no proof: it
-    /// may be another's work, found while the attempt's own request was still on its way.
+    /// The attempt to create a service, unless it is known what came of it. That status records a service is no proof: one
+    /// that it has adopted is another's work, found while the attempt's own request was still on its way; and of several
+    /// requests it may be the first work of two, if it was taken away before the next one arrived.
     pub fn unsettled_creation(&self, moment: &Moment) -> Option<&Attempt> {
         let attempt = self.attempt.as_ref().filter(|attempt| attempt.write == AttemptedWrite::CreateService)?;
-        let settles = |id| attempt.refusal.is_some() || !attempt.may_have_made(id) || attempt.is_over(moment);
+        let is_all = || self.origin == Some(Origin::Created) && !attempt.is_repeat() && attempt.is_over(moment);
+        let settles = |id| attempt.refusal.is_some() || !attempt.may_have_made(id) || is_all();
         let settled = self.service.is_some_and(|id| !attempt.shown.contains(&id) && settles(id));
         (!settled).then_some(attempt)
     }

@@ -3,7 +3,8 @@
 use super::{Dependent, Desired, Observed, Recorded, Sharer, delete, status::service_in};
 use crate::{
     api::{
-        AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, CommonStatus, DeletionPolicy, Origin, Reason, Verdict,
+        AdoptionPolicy, AtlasInterfaceEndpoint, AtlasPrivateLink, AtlasPrivateLinkStatus, CommonStatus, DeletionPolicy,
+        Origin, Reason, Verdict,
     },
     atlas::{
         Caller,
@@ -179,9 +180,17 @@ fn others(ctx: &Context, links: &[Watched<AtlasPrivateLink>], desired: &Desired)
         .collect()
 }
 
-/// Whether the other links of its key, which may wait for it to create or to go, see another link than they last did.
-pub fn shows_others(ctx: &Context, link: &AtlasPrivateLink) -> bool {
-    ctx.memories.shows_others(&link.uid().unwrap_or_default(), &sharer(ctx, link))
+/// Whether a link has something new to tell the others of its key: itself (they may wait for it to create, or to go), or
+/// what it has seen in Atlas, which is theirs, too. What it says of itself in its conditions is for people.
+pub fn tells_others(ctx: &Context, link: &AtlasPrivateLink) -> bool {
+    let seen = AtlasPrivateLinkStatus {
+        conditions: Vec::new(),
+        observed_generation: None,
+        last_handled_reconcile_at: None,
+        ..link.status.clone().unwrap_or_default()
+    };
+    let news = (sharer(ctx, link), serde_json::to_string(&seen).ok());
+    ctx.memories.tells_others(&link.uid().unwrap_or_default(), &news)
 }
 
 /// The service that a link's status records.

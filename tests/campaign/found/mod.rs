@@ -135,10 +135,17 @@ enum Found {
     HeirMadeAnew,
     /// What a backup says, once it is restored elsewhere, proves nothing.
     RestoredElsewhere,
+    /// What came of a request without an answer was found, and is gone at once: what is made instead is the work of another
+    /// attempt, and its own, though the operator dies before it knows.
+    FoundAndGoneAtOnce,
+    /// What nobody needs is detached while others live on what is detached beside it.
+    DetachedBesideWhatIsNeeded,
+    /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
+    HandedOverWhileSuspended,
 }
 
 impl Found {
-    const ALL: [Self; 51] = [
+    const ALL: [Self; 54] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -190,6 +197,9 @@ impl Found {
         Self::KeptByDefault,
         Self::HeirMadeAnew,
         Self::RestoredElsewhere,
+        Self::FoundAndGoneAtOnce,
+        Self::DetachedBesideWhatIsNeeded,
+        Self::HandedOverWhileSuspended,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -245,6 +255,9 @@ impl Found {
             Self::KeptByDefault => endings::kept_by_default(dialect).await,
             Self::HeirMadeAnew => shared::heir_made_anew(dialect).await,
             Self::RestoredElsewhere => others::restored_elsewhere(dialect).await,
+            Self::FoundAndGoneAtOnce => others::found_and_gone_at_once(dialect).await,
+            Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
+            Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         death::{self, Moment, Write},
         hands::{NEW, change_id, copied, is_at, make_behind_the_back},
         life::{BOTH, begin, both_are_ready, delete_both, end, get_ready, with_neighbours},
-        looks::deletes,
+        looks::{deletes, ready_as, status},
         oracle,
         world::*,
     },
@@ -95,6 +95,25 @@ pub(super) async fn restored_elsewhere(dialect: Dialect) -> World {
     delete_both(&here);
     end(&here).await;
     over(here, operator).await
+}
+
+pub(super) async fn found_and_gone_at_once(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::AnswerLost));
+    world.apply(link("orders"));
+    let second = Write { what: "Atlas POST service".to_owned(), nth: 2 };
+    let (operator, mut reaper) = death::start(&mut world, Some((second, Moment::AfterEffect)));
+    let found = |world: &World| status(world, LINKS, "orders")["origin"] == "Created";
+    eventually(&world, PATIENCE, "found", found).await;
+    remove_services(&world);
+    reaper.kill(&world, operator).await;
+    world.pass(30 * MINUTE).await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Created")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
 }
 
 pub(super) async fn attached_long_after(dialect: Dialect) -> World {

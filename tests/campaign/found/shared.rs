@@ -165,6 +165,50 @@ pub(super) async fn needed_until_it_is_replaced(dialect: Dialect) -> World {
     leave(world, operator).await
 }
 
+/// `orders-a` has another endpoint, which does not connect, beside the one that it replaces.
+async fn has_two(world: &World) {
+    declare(world, NEW, simulator::Standing::Unknown);
+    change_id(world, NEW);
+    eventually(world, PATIENCE, "both attached", |world| is_attached(world, NEW) && is_attached(world, VPCE)).await;
+    let rejected = |world: &World| world.endpoint_is("orders-a", Standing::Stalled, "Rejected");
+    eventually(world, PATIENCE, "rejected", rejected).await;
+}
+
+pub(super) async fn detached_beside_what_is_needed(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
+    other_waits_for_its_successor(&world).await;
+    // What is needed comes first: it is the one that is held.
+    declare(&world, NEW, simulator::Standing::Unknown);
+    change_id(&world, NEW);
+    eventually(&world, PATIENCE, "both attached", |world| is_attached(world, NEW)).await;
+    change_id(&world, VPCE);
+    eventually(&world, PATIENCE, "back again", |world| is_at(world, VPCE)).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "detached beside it", |world| !is_attached(world, NEW)).await;
+    assert!(is_attached(&world, VPCE), "the other one lives on it: {}", world.picture());
+    other_gets_its_successor(&world).await;
+    eventually(&world, PATIENCE, "gone", is_gone(ENDPOINTS, "orders-a")).await;
+    leave(world, operator).await
+}
+
+pub(super) async fn handed_over_while_suspended(dialect: Dialect) -> World {
+    let (world, operator) = ready(dialect).await;
+    world.apply(endpoint("orders-b", "orders", VPCE));
+    eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
+    has_two(&world).await;
+    edit(&world, ENDPOINTS, "orders-a", json!({"suspend": true}));
+    world.pass(MINUTE).await;
+    world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
+    eventually(&world, PATIENCE, "handed over", other_has("Created")).await;
+    world.pass(60 * MINUTE).await;
+    assert!(is_attached(&world, NEW) && !is_gone(ENDPOINTS, "orders-a")(&world), "{}", world.picture());
+    edit(&world, ENDPOINTS, "orders-a", json!({"suspend": null}));
+    eventually(&world, PATIENCE, "gone", is_gone(ENDPOINTS, "orders-a")).await;
+    leave(world, operator).await
+}
+
 /// The explicit policy of one that has adopted it outlasts another that had adopted it, too.
 pub(super) async fn deleted_as_it_was_told(dialect: Dialect) -> World {
     let mut world = begin(dialect);

@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 79] = [
+pub const MUTANTS: [Mutant; 82] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -612,6 +612,33 @@ pub const MUTANTS: [Mutant; 79] = [
             new: "other.counts() && other.may_own()",
         }],
         only: "state/found/aws/v2/left-to-each-other",
+    },
+    Mutant {
+        name: "what is found answers all requests of an attempt",
+        edits: &[Edit {
+            file: "src/reconcile/link/mod.rs",
+            old: "!attempt.is_repeat() && attempt.is_over(moment)",
+            new: "attempt.is_over(moment)",
+        }],
+        only: "state/found/aws/v2/found-and-gone-at-once",
+    },
+    Mutant {
+        name: "what others need has its turn like all else",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/delete.rs",
+            old: "Fate::Open(Turn::HeldBack, Box::new(plan))",
+            new: "Fate::open(plan)",
+        }],
+        only: "state/found/aws/v2/detached-beside-what-is-needed",
+    },
+    Mutant {
+        name: "what is handed over waits for what is to be detached",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/mod.rs",
+            old: "if recorded { Turn::Recorded } else { Turn::InOrder }",
+            new: "if recorded { Turn::InOrder } else { Turn::InOrder }",
+        }],
+        only: "state/found/aws/v2/handed-over-while-suspended",
     },
     Mutant {
         name: "what another one lives on is detached",

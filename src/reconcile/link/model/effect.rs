@@ -34,15 +34,28 @@ pub fn refuse(link: &mut Link) {
 pub fn tell(world: &mut World, link: usize, shown: Shown) {
     if let (Some(service), Some(Origin::Created)) = (shown.service, shown.origin) {
         except(world, service);
+        world.mistaken |= takes_the_others(world, link, service);
     }
     world.change(link, |link| link.status = shown);
+}
+
+/// For the oracles: whether a link comes to own what the other one made, and does not know what came of its own request.
+/// What does come of it some day, it takes for another's.
+pub fn takes_the_others(world: &World, link: usize, service: Slot) -> bool {
+    let maker = world.services[usize::from(service)].map(|service| service.maker);
+    let is_the_others = maker == Some(Maker::Link(1 - link as u8));
+    is_the_others && world.link(link).is_some_and(|link| link.clouded && link.status.origin != Some(Origin::Created))
 }
 
 /// For the oracles: what another made is taken for ours as rule 2 excepts, also by whoever sees the other link claim it.
 pub fn except(world: &mut World, service: Slot) {
     let clouded = (0..2).filter_map(|link| world.link(link)).any(|link| link.clouded);
-    if let Some(service) = &mut world.services[usize::from(service)] {
-        service.excepted |= clouded && service.maker == Maker::Foreign;
+    if let Some(service) = &mut world.services[usize::from(service)]
+        && clouded
+        && service.maker == Maker::Foreign
+    {
+        service.excepted = true;
+        world.mistaken = true;
     }
 }
 

@@ -77,6 +77,7 @@ fn start(left: Left) -> World {
         flights: [None; 6],
         left,
         next_holder: 2,
+        mistaken: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     decide::{Mind, inherit, may_leave},
-    effect::{answered, cloud, except, lose_memory, orphan, refuse, remove, stand, tell, unanswered},
+    effect::{answered, cloud, except, lose_memory, orphan, refuse, remove, stand, takes_the_others, tell, unanswered},
     world::{
         Call, Flight, Job, Life, Link, Maker, Outcome, Place, Process, Record, Sending, Shown, Slot, Stand, Task, Tick,
         World,
@@ -259,6 +259,7 @@ impl Moves<'_> {
                 self.add(name, status.map(|_| Event::HandedOver), |world| {
                     end(world);
                     if let Some(status) = status {
+                        world.mistaken |= takes_the_others(world, heir, service);
                         world.change(heir, |heir| (heir.status, heir.protected) = (status, true));
                     }
                 });

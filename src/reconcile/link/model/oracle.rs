@@ -2,15 +2,13 @@
 
 use super::{
     moves::{Move, Next},
-    world::{Call, Link, Maker, Place, Stand, Task, World},
+    world::{Call, Link, Maker, Place, Service, Stand, Task, World},
 };
 use crate::api::{Origin, Reason, Standing};
 
 /// What is wrong with a world, if anything is.
 pub fn broken(world: &World) -> Option<&'static str> {
-    let ours =
-        world.in_region().filter(|(_, service)| service.maker != Maker::Foreign && service.stand == Stand::Usable);
-    let ours = ours.count();
+    let ours = world.in_region().filter(|(_, service)| is_ours(service)).count();
     if ours > 1 {
         return Some("I1: two services of ours live");
     }
@@ -60,5 +58,16 @@ pub fn unfinished(world: &World) -> Option<&'static str> {
             (false, _) => return Some("I4: a link is neither ready nor says why"),
         }
     }
-    None
+    let left_behind = world.in_region().any(|(slot, service)| is_ours(&service) && !is_owned(world, slot));
+    (left_behind && !world.mistaken).then_some("I2: what a link created is nobody's")
+}
+
+fn is_ours(service: &Service) -> bool {
+    service.maker != Maker::Foreign && service.stand == Stand::Usable
+}
+
+/// Whether a link that is still there records that it created this, and so will delete it.
+fn is_owned(world: &World, slot: u8) -> bool {
+    let mut links = (0..2).filter_map(|link| world.link(link));
+    links.any(|link| link.status.service == Some(slot) && link.status.origin == Some(Origin::Created))
 }
