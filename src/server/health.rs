@@ -28,14 +28,11 @@ pub enum Phase {
     Broken(String),
 }
 
-/// How long a watch may be silent before the process is restarted. The API server ends one after five minutes at the
-/// latest, and the client gives up one that is open and tells nothing then; either way it begins anew, without a restart.
-/// Two of those without an answer are no quiet cluster, and a restart sooner would only make an outage of the API server
-/// longer.
+/// How long a watch may be silent before the process is restarted. One that is open and tells nothing begins anew long
+/// before, without that; a restart sooner would only make an outage of the API server longer.
 pub const SILENCE: Duration = Duration::from_secs(600);
 
-/// How long a watch may be silent before the process no longer counts as ready. A bookmark comes every minute, whether or
-/// not anything happens.
+/// How long a watch may be silent before the process no longer counts as ready: two minutes after it was to be begun anew.
 pub const BLINDNESS: Duration = Duration::from_secs(240);
 
 /// When a watch last had a sign of life. Clones are the same.
@@ -58,7 +55,7 @@ impl Answers {
 }
 
 impl Pulse {
-    /// There was an answer, with this status, or a part of one.
+    /// There was an answer, with this status.
     pub fn beat(&self, status: StatusCode) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.any = Instant::now();

@@ -22,7 +22,8 @@
 //! # Looking further
 //!
 //! Everything that reads has a corpus in `tests/corpus`, read whole every time, and a property that edits it. A run of
-//! the tests tries the same few hundred cases for each, on every machine. To look for longer, say for an hour:
+//! the tests tries the same few hundred cases for each, on every machine; `.ci/run` many more, others for each commit. To
+//! look for longer, say for an hour:
 //!
 //! ```text
 //! PROPTEST_CASES=1000000 PROPTEST_RNG_SEED=$RANDOM cargo test --test integration -- boundary:: --skip sockets

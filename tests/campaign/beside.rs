@@ -144,6 +144,8 @@ fn heals(world: &World, plan: Happening) {
     match plan.state {
         State::AdoptOnlyWaiting => patch_both(world, &json!({"spec": {"adoptionPolicy": null}})),
         State::Throttled => world.atlas.clear_faults(),
+        // Nothing can be made any more where it is.
+        State::WaitingForEndpointId if plan.event == Event::NamespaceDeleted => {}
         State::WaitingForEndpointId => {
             world.apply(json!({
                 "apiVersion": "v1", "kind": "ConfigMap",

@@ -2,7 +2,7 @@
 
 use super::{looks::*, oracle, world::*};
 use atlas_privatelink_operator::{
-    api::Standing,
+    api::{RECONCILE_ANNOTATION, Standing},
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Operation},
 };
@@ -313,4 +313,18 @@ async fn two_operators_on_one_cluster_create_nothing_twice_and_fall_silent() {
         gone(&world).await;
         oracle::always(&world);
     }
+}
+
+/// Long before its own next look.
+#[tokio::test(start_paused = true)]
+async fn what_a_younger_one_sees_gone_its_owner_hears_of() {
+    let (world, _operator) = ready_link(Nature::default()).await;
+    world.apply(link("younger"));
+    world.until(MINUTE, "shared", |world| ready_as(world, LINKS, NAMESPACE, "younger", "Adopted")).await;
+    world.pass(HOUR).await;
+    let service = status(&world, LINKS, "orders")["privateLinkId"].as_str().unwrap().to_owned();
+    world.change(Change::DeleteService { project: PROJECT.into(), service });
+    let request = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: "now"}}});
+    world.kube.patch(LINKS, NAMESPACE, "younger", request).unwrap();
+    world.until(2 * MINUTE, "made again", |world| world.calls(Operation::CreateService) == 2).await;
 }

@@ -137,7 +137,7 @@ enum Found {
     RestoredElsewhere,
     /// What came of a request without an answer was found, and is gone at once: what is made instead is the work of another
     /// attempt, and its own, though the operator dies before it knows.
-    FoundAndGoneAtOnce,
+    GoneAtOnce,
     /// What nobody needs is detached while others live on what is detached beside it.
     DetachedBesideWhatIsNeeded,
     /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
@@ -197,7 +197,7 @@ impl Found {
         Self::KeptByDefault,
         Self::HeirMadeAnew,
         Self::RestoredElsewhere,
-        Self::FoundAndGoneAtOnce,
+        Self::GoneAtOnce,
         Self::DetachedBesideWhatIsNeeded,
         Self::HandedOverWhileSuspended,
     ];
@@ -255,7 +255,7 @@ impl Found {
             Self::KeptByDefault => endings::kept_by_default(dialect).await,
             Self::HeirMadeAnew => shared::heir_made_anew(dialect).await,
             Self::RestoredElsewhere => others::restored_elsewhere(dialect).await,
-            Self::FoundAndGoneAtOnce => others::found_and_gone_at_once(dialect).await,
+            Self::GoneAtOnce => others::gone_at_once(dialect).await,
             Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
             Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
         }

@@ -97,7 +97,7 @@ pub(super) async fn restored_elsewhere(dialect: Dialect) -> World {
     over(here, operator).await
 }
 
-pub(super) async fn found_and_gone_at_once(dialect: Dialect) -> World {
+pub(super) async fn gone_at_once(dialect: Dialect) -> World {
     let mut world = with_neighbours(dialect);
     world.credentials();
     world.atlas.inject(Rule::once(Operation::CreateService, Fault::AnswerLost));

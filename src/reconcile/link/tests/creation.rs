@@ -145,6 +145,24 @@ fn rule_2_the_age_of_the_attempt_when_it_is_read_plays_no_part() {
     assert_eq!(origin(&scene), Some(Origin::Created));
 }
 
+/// The one that status records is gone, and another one of the attempt's time is there.
+#[test]
+fn rule_2_one_request_makes_one_service_and_what_is_adopted_is_the_work_of_none() {
+    let (first, second_one) = (service_id(NOW - 60, 1), service_id(NOW - 20, 2));
+    let own = creation(&elsewhere());
+    let found = |attempt: &Attempt, origin| {
+        scene()
+            .recording(first, origin)
+            .listing([service(second_one, ServiceState::Available)])
+            .attempting(attempt.clone())
+            .with(|it| it.moment.atlas_time = second(NOW + 1_000_000))
+    };
+    assert_eq!(origin(&found(&own, Origin::Created)), Some(Origin::Adopted), "its one request has made the first");
+    let repeated = own.repeated(&elsewhere(), second(NOW - 30));
+    assert_eq!(origin(&found(&repeated, Origin::Created)), Some(Origin::Created), "the next one arrived, too");
+    assert_eq!(origin(&found(&own, Origin::Adopted)), Some(Origin::Created), "the first was another's");
+}
+
 #[test]
 fn rule_2_create_only_keeps_what_it_made_itself() {
     let scene = scene()
