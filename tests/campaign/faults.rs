@@ -15,9 +15,13 @@ use crate::{
 };
 use atlas_privatelink_operator::testbed::simulator::{Change, Fault, Operation, Rule};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// How long a fault lasts that doesn't go away by itself.
 const LONG: Duration = Duration::from_secs(20 * 60);
+/// How long after a fault all is as it would be without it, at most: a request without an answer is left to itself for two
+/// minutes and a half, and the longest pause between tries is five and a half.
+const RECOVERY: Duration = Duration::from_secs(8 * 60);
 /// No fault makes the operator ask more often than this in a minute.
 const MOST_IN_A_MINUTE: usize = 40;
 
@@ -117,20 +121,42 @@ fn used(world: &World, since: usize) -> BTreeSet<Operation> {
     requests.filter(|request| !request.challenged).filter_map(|request| request.operation).collect()
 }
 
-/// How a life without faults went, and what it asks for before its middle and after that.
-async fn faultless(way: Way) -> (Course, BTreeSet<Operation>, BTreeSet<Operation>) {
+/// How a life without faults went, and how long both its halves took.
+struct Faultless {
+    course: Course,
+    to_ready: Duration,
+    to_end: Duration,
+}
+
+/// The same, and what it asks for before its middle and after that.
+async fn faultless(way: Way) -> (Faultless, BTreeSet<Operation>, BTreeSet<Operation>) {
     let mut world = way.begin();
+    let start = Instant::now();
     let operator = world.start();
     get_ready(&world).await;
+    let to_ready = start.elapsed();
     world.pass(RESYNC).await;
     let (outcome, making, middle) = (oracle::outcome(&world), used(&world, 0), world.ledger().len());
     begin_to_delete(&world);
+    let start = Instant::now();
     end(&world).await;
+    let to_end = start.elapsed();
     operator.stop().await;
-    (Course::of(outcome, &world), making, used(&world, middle))
+    (Faultless { course: Course::of(outcome, &world), to_ready, to_end }, making, used(&world, middle))
 }
 
-async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
+/// I4: what went wrong in a half of a life, and no longer does, makes it longer by no more than `RECOVERY`.
+fn recovers(plan: &Disturbance, half: Half, healed: Instant, undisturbed: Duration) {
+    let bound = match plan.times {
+        Times::Once | Times::UntilHealed => RECOVERY,
+        // What only a person can mend is tried again after one, two, four, five and five minutes.
+        Times::Five => RECOVERY + Duration::from_secs(17 * 60),
+    };
+    let took = healed.elapsed();
+    assert!(plan.half != half || took <= undisturbed + bound, "{took:?} after it, and {undisturbed:?} without it");
+}
+
+async fn life_with(plan: Disturbance, faultless: Arc<Faultless>) -> World {
     let mut world = match plan.uniqueness {
         Uniqueness::Guarded => plan.way.begin(),
         Uniqueness::Lenient => begin_in(Nature::lenient(plan.way.dialect())),
@@ -140,11 +166,13 @@ async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
         plan.strike(&world);
         plan.heal(&world).await;
     }
+    let healed = Instant::now();
     get_ready(&world).await;
+    recovers(&plan, Half::Making, healed, faultless.to_ready);
     world.atlas.clear_faults();
     oracle::created(&world, 1, 1);
     world.pass(RESYNC).await;
-    assert_eq!(oracle::outcome(&world), faultless.middle);
+    assert_eq!(oracle::outcome(&world), faultless.course.middle);
     oracle::quiet_resync(&world).await;
     if plan.half == Half::Unmaking {
         plan.strike(&world);
@@ -153,9 +181,11 @@ async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
     if plan.half == Half::Unmaking {
         plan.heal(&world).await;
     }
+    let healed = Instant::now();
     end(&world).await;
+    recovers(&plan, Half::Unmaking, healed, faultless.to_end);
     oracle::silence(&world).await;
-    same_deeds(&world, &faultless);
+    same_deeds(&world, &faultless.course);
     oracle::always(&world);
     oracle::no_storm(&world, MOST_IN_A_MINUTE);
     assert!(plan.was_met(&world), "the fault was never met");
@@ -167,10 +197,10 @@ async fn life_with(plan: Disturbance, faultless: Arc<Course>) -> World {
 }
 
 fn faults(way: Way) -> Vec<Plan> {
-    let (course, making, unmaking) = alone(|| faultless(way)).unwrap();
+    let (undisturbed, making, unmaking) = alone(|| faultless(way)).unwrap();
     let token = usize::from(way == Way::ServiceAccount);
     assert_eq!((making.len(), unmaking.len()), (4 + token, 3 + token), "calls of a life: {making:?} {unmaking:?}");
-    let undisturbed = Arc::new(course);
+    let undisturbed = Arc::new(undisturbed);
     let mut plans = Vec::new();
     for (half, operations) in [(Half::Making, making), (Half::Unmaking, unmaking)] {
         for operation in operations {

@@ -51,6 +51,36 @@ impl Transport for Late {
     }
 }
 
+/// A way to Atlas on which the first request for a service goes astray, and arrives when it is told to.
+pub struct Straying {
+    inner: Arc<dyn Transport>,
+    first: Mutex<Option<Request<Bytes>>>,
+    strayed: AtomicBool,
+}
+
+impl Straying {
+    pub fn of(inner: Arc<dyn Transport>) -> Self {
+        Self { inner, first: Mutex::default(), strayed: AtomicBool::default() }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub async fn arrives(&self) {
+        let first = self.first.lock().unwrap().take().expect("it has gone astray");
+        drop(self.inner.send(first).await);
+    }
+}
+
+impl Transport for Straying {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let asks = request.method() == Method::POST && request.headers().contains_key(header::AUTHORIZATION);
+        if !asks || !request.uri().path().contains("/groups/") || self.strayed.swap(true, Ordering::SeqCst) {
+            return self.inner.send(request);
+        }
+        *self.first.lock().unwrap() = Some(request);
+        Box::pin(std::future::pending())
+    }
+}
+
 /// A way to Atlas that can be cut: what is sent then is never answered.
 pub struct Severable {
     pub inner: Arc<dyn Transport>,

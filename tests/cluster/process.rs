@@ -98,9 +98,13 @@ fn address_in(log: &str) -> Option<String> {
     lines.filter(|line| line["message"] == "starting").find_map(|line| line["http"].as_str().map(str::to_owned))
 }
 
-/// The metrics of the operator that writes this log; `None` if it lives no more, or stands still.
-pub async fn metrics(log: &str) -> Option<String> {
+/// All pages of the operator that writes this log; `None` if it lives no more, or stands still.
+pub async fn pages(log: &str) -> Option<String> {
     let address = address_in(log)?;
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");
-    client.get(format!("http://{address}/metrics")).send().await.ok()?.text().await.ok()
+    let mut all = String::new();
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        all += &client.get(format!("http://{address}{path}")).send().await.ok()?.text().await.ok()?;
+    }
+    Some(all)
 }

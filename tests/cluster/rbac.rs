@@ -116,7 +116,7 @@ fn with_token(world: &World, token: &str) -> PathBuf {
         Some((indent, _)) => format!("{indent}token: {token}\n"),
         None => format!("{line}\n"),
     };
-    let path = world.directory().join("kubeconfig-of-the-operator");
+    let path = world.kubeconfig_of_the_operator();
     std::fs::write(&path, text.lines().map(line).collect::<String>()).expect("written");
     path
 }

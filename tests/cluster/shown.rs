@@ -26,6 +26,11 @@ pub fn no_secret_in(what: &str, text: &str) {
     }
 }
 
+fn tokens_in(kubeconfig: &str) -> Vec<String> {
+    let lines = kubeconfig.lines().map(str::trim);
+    lines.filter_map(|line| line.strip_prefix("token: ")).map(|token| token.trim_matches('"').to_owned()).collect()
+}
+
 impl World {
     /// What must hold after anything: nothing was created twice, no secret was shown, nothing crashed.
     pub async fn always(&self) {
@@ -41,16 +46,30 @@ impl World {
     /// Neither in what stands there now, nor in any log so far, nor on the pages of operators that live, nor in any request
     /// that came through a gate.
     pub async fn shows_no_secret(&self) {
+        let tokens = self.tokens();
+        let shows_none = |what: &str, text: &str| {
+            no_secret_in(what, text);
+            assert!(!tokens.iter().any(|token| text.contains(token)), "{what} show a token of the API server");
+        };
         for plural in [LINKS, ENDPOINTS, EVENTS] {
-            self.list(plural).await.iter().for_each(|object| no_secret_in("the objects", &object.to_string()));
+            self.list(plural).await.iter().for_each(|object| shows_none("the objects", &object.to_string()));
         }
         for log in self.logs() {
             let text = std::fs::read_to_string(&log).expect("a log");
-            no_secret_in("a log", &text);
-            if let Some(page) = process::metrics(&text).await {
-                no_secret_in("the metrics", &page);
+            shows_none("a log", &text);
+            if let Some(pages) = process::pages(&text).await {
+                shows_none("the pages", &pages);
             }
         }
         assert_eq!(*self.shown.0.lock().unwrap(), Vec::<String>::new(), "requests that tell a secret");
+    }
+
+    /// What the operators prove with who they are to the API server.
+    fn tokens(&self) -> Vec<String> {
+        let all = [self.nature.plane.kubeconfig.clone(), self.kubeconfig_of_the_operator()];
+        let texts = all.into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+        let tokens: Vec<_> = texts.flat_map(|text| tokens_in(&text)).collect();
+        assert!(tokens.iter().any(|token| token.len() >= 32), "a kubeconfig without a token");
+        tokens
     }
 }

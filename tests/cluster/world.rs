@@ -328,6 +328,11 @@ impl World {
         self.directory.path()
     }
 
+    /// Where the kubeconfig is of an operator that is not the administrator.
+    pub fn kubeconfig_of_the_operator(&self) -> PathBuf {
+        self.directory().join("kubeconfig-of-the-operator")
+    }
+
     pub fn logs(&self) -> Vec<PathBuf> {
         let count = self.operators.load(Ordering::SeqCst);
         (0..count).map(|number| self.directory.path().join(format!("log-{number}"))).collect()

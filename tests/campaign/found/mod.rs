@@ -138,6 +138,9 @@ enum Found {
     /// What came of a request without an answer was found, and is gone at once: what is made instead is the work of another
     /// attempt, and its own, though the operator dies before it knows.
     GoneAtOnce,
+    /// A request for a service is repeated, what that has made is removed by somebody, and the first request arrives then:
+    /// both are the work of one attempt.
+    MadeByBothRequests,
     /// What nobody needs is detached while others live on what is detached beside it.
     DetachedBesideWhatIsNeeded,
     /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
@@ -145,7 +148,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 54] = [
+    const ALL: [Self; 55] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -198,6 +201,7 @@ impl Found {
         Self::HeirMadeAnew,
         Self::RestoredElsewhere,
         Self::GoneAtOnce,
+        Self::MadeByBothRequests,
         Self::DetachedBesideWhatIsNeeded,
         Self::HandedOverWhileSuspended,
     ];
@@ -256,6 +260,7 @@ impl Found {
             Self::HeirMadeAnew => shared::heir_made_anew(dialect).await,
             Self::RestoredElsewhere => others::restored_elsewhere(dialect).await,
             Self::GoneAtOnce => others::gone_at_once(dialect).await,
+            Self::MadeByBothRequests => others::made_by_both_requests(dialect).await,
             Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
             Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
         }

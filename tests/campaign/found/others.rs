@@ -12,12 +12,14 @@ use crate::{
         world::*,
     },
     states::{our_service_ids, remove_endpoint, remove_services},
+    ways::Straying,
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
     testbed::simulator::{Change, Fault, Operation, Provider, Rule},
 };
 use serde_json::json;
+use std::sync::Arc;
 
 /// The link is deleted, and what stands in Atlas stays, for it is somebody else's.
 async fn goes_alone(world: World, operator: Running) -> World {
@@ -108,6 +110,25 @@ pub(super) async fn gone_at_once(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "found", found).await;
     remove_services(&world);
     reaper.kill(&world, operator).await;
+    world.pass(30 * MINUTE).await;
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Created")).await;
+    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn made_by_both_requests(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let way = Arc::new(Straying::of(world.atlas.transport()));
+    let operator = world.start_over(way.clone());
+    let found = |world: &World| status(world, LINKS, "orders")["origin"] == "Created";
+    eventually(&world, PATIENCE, "made by the second", found).await;
+    operator.kill().await;
+    remove_services(&world);
+    way.arrives().await;
     world.pass(30 * MINUTE).await;
     let operator = world.start();
     eventually(&world, PATIENCE, "Ready", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Created")).await;

@@ -80,7 +80,10 @@ pub fn run(only: &str, offset: usize, every: usize) -> Vec<String> {
         };
         println!("{:<44} {told}", mutant.name);
     }
-    let caught = chosen.len() - survivors.len();
+    if chosen.is_empty() {
+        survivors.push(format!("there is no mutant {only:?}"));
+    }
+    let caught = chosen.len().saturating_sub(survivors.len());
     println!("{} mutants, {caught} caught, {undisturbed} of them by undisturbed lives", chosen.len());
     survivors
 }

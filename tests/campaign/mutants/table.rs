@@ -620,7 +620,7 @@ pub const MUTANTS: [Mutant; 82] = [
             old: "!attempt.is_repeat() && attempt.is_over(moment)",
             new: "attempt.is_over(moment)",
         }],
-        only: "state/found/aws/v2/gone-at-once",
+        only: "state/found/aws/v2/made-by-both-requests",
     },
     Mutant {
         name: "what others need has its turn like all else",

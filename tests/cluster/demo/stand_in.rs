@@ -9,10 +9,17 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use std::{env, time::Duration};
+use std::{
+    collections::HashMap,
+    env,
+    time::{Duration, Instant},
+};
 
 /// Set for the process that plays the operator.
 const STAND_IN: &str = "DEMO_STAND_IN";
+
+/// How long a state stays at least. A watch that has to begin anew does not show what has passed meanwhile.
+const PACE: Duration = Duration::from_millis(700);
 
 /// The line of shell that runs it. That it is one of this control plane shows in its arguments.
 pub fn command() -> String {
@@ -37,14 +44,20 @@ async fn stand_in() {
         Api::<DynamicObject>::default_namespaced_with(client.clone(), &ApiResource::from_gvk(&kind))
     });
     let mut turns = tokio::time::interval(Duration::from_millis(20));
+    let mut steps = HashMap::<String, Instant>::new();
     loop {
         turns.tick().await;
         let id_is_there = maps.get_opt("orders-vpc-b").await.is_ok_and(|map| map.is_some());
         for api in &apis {
             // What fails is tried again in the next turn: a definition may be established and not served yet.
             for object in api.list(&Default::default()).await.into_iter().flatten() {
-                if let Err(error) = step(api, &object, id_is_there).await {
-                    eprintln!("{error}");
+                let last = steps.get(&object.name_any());
+                if last.is_some_and(|last| last.elapsed() < PACE) {
+                    continue;
+                }
+                match step(api, &object, id_is_there).await {
+                    Ok(()) => drop(steps.insert(object.name_any(), Instant::now())),
+                    Err(error) => eprintln!("{error}"),
                 }
             }
         }
