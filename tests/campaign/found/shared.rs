@@ -179,12 +179,12 @@ pub(super) async fn detached_beside_what_is_needed(dialect: Dialect) -> World {
     world.apply(endpoint("orders-b", "orders", VPCE));
     eventually(&world, PATIENCE, "shared", other_has("Adopted")).await;
     other_waits_for_its_successor(&world).await;
-    // What is needed comes first: it is the one that is held.
-    declare(&world, NEW, simulator::Standing::Unknown);
-    change_id(&world, NEW);
-    eventually(&world, PATIENCE, "both attached", |world| is_attached(world, NEW)).await;
-    change_id(&world, VPCE);
-    eventually(&world, PATIENCE, "back again", |world| is_at(world, VPCE)).await;
+    // Of the two that are replaced, what is needed comes first.
+    for next in [NEW, "vpce-00000000000000f04"] {
+        declare(&world, next, simulator::Standing::Unknown);
+        change_id(&world, next);
+        eventually(&world, PATIENCE, "attached", |world| is_attached(world, next)).await;
+    }
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(&world, PATIENCE, "detached beside it", |world| !is_attached(world, NEW)).await;
     assert!(is_attached(&world, VPCE), "the other one lives on it: {}", world.picture());
