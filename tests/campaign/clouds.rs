@@ -5,6 +5,7 @@ use crate::{
     Group,
     behind::{but_for_others, somebody_makes, somebody_makes_one},
     crashes::{ends_with_its_namespace, lose_services},
+    event::delete_the_namespace,
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
@@ -167,7 +168,7 @@ async fn happens(world: &World, plan: &Crash) {
         Meanwhile::Edited if uid(world).is_some() => edit(world, LINKS, "orders", json!({"deletionPolicy": "Delete"})),
         Meanwhile::Edited => {}
         Meanwhile::Deleted | Meanwhile::Recreated => drop(world.kube.delete(LINKS, NAMESPACE, "orders")),
-        Meanwhile::NamespaceDeleted => world.kube.delete_namespace(NAMESPACE).unwrap().delete_rest().unwrap(),
+        Meanwhile::NamespaceDeleted => delete_the_namespace(world),
         Meanwhile::ServiceLost => lose_services(world),
         Meanwhile::ServiceFailed => set_state(world, Some(ServiceState::Failed), None),
         Meanwhile::ServiceMade => {

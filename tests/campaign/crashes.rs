@@ -6,6 +6,7 @@
 use crate::{
     Group,
     behind::{are_let_go, but_for_others, is_mended, is_used, somebody_attaches, somebody_makes_one},
+    event::delete_the_namespace,
     harness::{
         alone::{alone, eventually},
         course::{Course, same_deeds},
@@ -312,9 +313,7 @@ async fn happens(world: &World, meanwhile: Meanwhile) {
                 make_again(world, &[None, None]);
             }
         }
-        Meanwhile::NamespaceDeleted => {
-            world.kube.delete_namespace(NAMESPACE).unwrap().delete_rest().unwrap();
-        }
+        Meanwhile::NamespaceDeleted => delete_the_namespace(world),
         Meanwhile::ServiceLost => lose_services(world),
         Meanwhile::Broken if is_used(world) => {
             // What is on its way out goes on.

@@ -97,9 +97,14 @@ impl Event {
 
     /// Whether both are on their way out after it.
     pub fn deletes(self) -> bool {
-        let in_turn = [Self::LinkDeletedFirst, Self::EndpointDeletedFirst];
-        let at_once = [Self::Deleted, Self::SecretGoneForGood, Self::NamespaceDeleted];
-        in_turn.contains(&self) || at_once.contains(&self)
+        matches!(
+            self,
+            Self::Deleted
+                | Self::LinkDeletedFirst
+                | Self::EndpointDeletedFirst
+                | Self::SecretGoneForGood
+                | Self::NamespaceDeleted
+        )
     }
 
     /// How many endpoints it makes the operator attach beyond those of a life without it.
@@ -189,7 +194,7 @@ pub async fn happens_everywhere(world: &World, event: Event) {
             lose_secret(world);
             delete_what_is_there(world);
         }
-        Event::NamespaceDeleted => world.kube.delete_namespace(NAMESPACE).unwrap().delete_rest().unwrap(),
+        Event::NamespaceDeleted => delete_the_namespace(world),
         Event::SecretRotatedLate => {
             rotate(world);
             world.pass(20 * MINUTE).await;
@@ -268,6 +273,11 @@ async fn are_deleted_in_turn(world: &World, objects: [(&str, &str); 2]) {
         delete(world, object);
         world.pass(20 * MINUTE).await;
     }
+}
+
+/// With all that is in it.
+pub fn delete_the_namespace(world: &World) {
+    world.kube.delete_namespace(NAMESPACE).unwrap().delete_rest().unwrap();
 }
 
 pub fn delete_what_is_there(world: &World) {

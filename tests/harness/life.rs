@@ -14,7 +14,6 @@ use atlas_privatelink_operator::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Within this time all is well again after the last disturbance.
 /// The link's list of endpoints follows with its next resync.
 pub const RESYNC: Duration = Duration::from_secs(20 * 60);
 /// Whatever was wrong: once it is right, everything is as it is wanted, or says why not, within two resyncs, each with what

@@ -24,7 +24,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
-use std::collections::HashMap;
+use std::{cell::LazyCell, collections::HashMap};
 
 pub(super) type Others = (Vec<(Attachment, Claim)>, Vec<Claim>);
 
@@ -41,9 +41,11 @@ pub(super) async fn others(
     let links = ctx.links.all(care).await.map_err(|error| way::by_kubernetes(&error))?;
     // A link that was made anew, for another project or region, is not the one of what is attached.
     let leads = |named: &&AtlasPrivateLink| Link::of(named).is_some_and(|named| named.has_what_is_named_by(desired));
-    let by_name: HashMap<_, _> = links.iter().filter_map(Watched::get).map(|link| (name_of(link), link)).collect();
-    let link_of = |endpoint: &AtlasInterfaceEndpoint| by_name.get(&named_by(endpoint)).copied();
-    let key = link_of(object).filter(leads).and_then(key_of);
+    let key = links.iter().filter_map(Watched::get).find(|link| name_of(link) == named_by(object)).filter(leads);
+    let key = key.and_then(key_of);
+    // Few others want what this one has; only for them their links are looked for.
+    let by_name: LazyCell<HashMap<_, _>, _> =
+        LazyCell::new(|| links.iter().filter_map(Watched::get).map(|link| (name_of(link), link)).collect());
     let project = link.project.to_string();
     let (mut named, mut unheard) = (Vec::new(), Vec::new());
     for other in endpoints
@@ -54,7 +56,7 @@ pub(super) async fn others(
         let subject = Subject::of(other, other.spec.suspend.unwrap_or_default());
         let hearing = ctx.memories.hearing(&subject.uid);
         if !subject.deleting && may_want(other, desired) {
-            let other_link = link_of(other);
+            let other_link = by_name.get(&named_by(other)).copied();
             let same_project = other_link.is_none_or(|candidate| candidate.spec.project_id == project);
             if same_project && !has_answered(ctx, &hearing, other_link, key.as_ref()) {
                 unheard.push(claim(&subject, Heard::Nothing, None));

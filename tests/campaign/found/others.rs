@@ -99,17 +99,12 @@ pub(super) async fn restored_elsewhere(dialect: Dialect) -> World {
     over(here, operator).await
 }
 
-pub(super) async fn gone_at_once(dialect: Dialect) -> World {
-    let mut world = with_neighbours(dialect);
-    world.credentials();
-    world.atlas.inject(Rule::once(Operation::CreateService, Fault::AnswerLost));
-    world.apply(link("orders"));
-    let second = Write { what: "Atlas POST service".to_owned(), nth: 2 };
-    let (operator, mut reaper) = death::start(&mut world, Some((second, Moment::AfterEffect)));
-    let found = |world: &World| status(world, LINKS, "orders")["origin"] == "Created";
-    eventually(&world, PATIENCE, "found", found).await;
-    remove_services(&world);
-    reaper.kill(&world, operator).await;
+fn is_found(world: &World) -> bool {
+    status(world, LINKS, "orders")["origin"] == "Created"
+}
+
+/// A later operator knows that what stands in Atlas is the link's own, and deletes it with the link.
+async fn known_and_deleted_later(mut world: World) -> World {
     world.pass(30 * MINUTE).await;
     let operator = world.start();
     eventually(&world, PATIENCE, "Ready", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Created")).await;
@@ -118,23 +113,30 @@ pub(super) async fn gone_at_once(dialect: Dialect) -> World {
     over(world, operator).await
 }
 
+pub(super) async fn gone_at_once(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.atlas.inject(Rule::once(Operation::CreateService, Fault::AnswerLost));
+    world.apply(link("orders"));
+    let second = Write { what: "Atlas POST service".to_owned(), nth: 2 };
+    let (operator, mut reaper) = death::start(&mut world, Some((second, Moment::AfterEffect)));
+    eventually(&world, PATIENCE, "found", is_found).await;
+    remove_services(&world);
+    reaper.kill(&world, operator).await;
+    known_and_deleted_later(world).await
+}
+
 pub(super) async fn made_by_both_requests(dialect: Dialect) -> World {
     let mut world = with_neighbours(dialect);
     world.credentials();
     world.apply(link("orders"));
     let way = Arc::new(Straying::of(world.atlas.transport()));
     let operator = world.start_over(way.clone());
-    let found = |world: &World| status(world, LINKS, "orders")["origin"] == "Created";
-    eventually(&world, PATIENCE, "made by the second", found).await;
+    eventually(&world, PATIENCE, "made by the second", is_found).await;
     operator.kill().await;
     remove_services(&world);
     way.arrives().await;
-    world.pass(30 * MINUTE).await;
-    let operator = world.start();
-    eventually(&world, PATIENCE, "Ready", |world| ready_as(world, LINKS, NAMESPACE, "orders", "Created")).await;
-    world.kube.delete(LINKS, NAMESPACE, "orders").unwrap();
-    end(&world).await;
-    over(world, operator).await
+    known_and_deleted_later(world).await
 }
 
 pub(super) async fn attached_long_after(dialect: Dialect) -> World {

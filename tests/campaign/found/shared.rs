@@ -165,11 +165,15 @@ pub(super) async fn needed_until_it_is_replaced(dialect: Dialect) -> World {
     leave(world, operator).await
 }
 
-/// `orders-a` has another endpoint, which does not connect, beside the one that it replaces.
+/// `orders-a` has another endpoint, which does not connect, beside what it replaces.
+async fn has_another(world: &World, id: &str) {
+    declare(world, id, simulator::Standing::Unknown);
+    change_id(world, id);
+    eventually(world, PATIENCE, "both attached", |world| is_attached(world, id) && is_attached(world, VPCE)).await;
+}
+
 async fn has_two(world: &World) {
-    declare(world, NEW, simulator::Standing::Unknown);
-    change_id(world, NEW);
-    eventually(world, PATIENCE, "both attached", |world| is_attached(world, NEW) && is_attached(world, VPCE)).await;
+    has_another(world, NEW).await;
     let rejected = |world: &World| world.endpoint_is("orders-a", Standing::Stalled, "Rejected");
     eventually(world, PATIENCE, "rejected", rejected).await;
 }
@@ -181,9 +185,7 @@ pub(super) async fn detached_beside_what_is_needed(dialect: Dialect) -> World {
     other_waits_for_its_successor(&world).await;
     // Of the two that are replaced, what is needed comes first.
     for next in [NEW, "vpce-00000000000000f04"] {
-        declare(&world, next, simulator::Standing::Unknown);
-        change_id(&world, next);
-        eventually(&world, PATIENCE, "attached", |world| is_attached(world, next)).await;
+        has_another(&world, next).await;
     }
     world.kube.delete(ENDPOINTS, NAMESPACE, "orders-a").unwrap();
     eventually(&world, PATIENCE, "detached beside it", |world| !is_attached(world, NEW)).await;
