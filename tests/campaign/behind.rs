@@ -121,6 +121,27 @@ impl Deed {
     }
 }
 
+impl Deed {
+    /// How many services and endpoints requests make at most in a life in which this is done once, in an Atlas that removes a
+    /// service with its last endpoint, or not.
+    fn most(self, removes: bool) -> (usize, usize) {
+        match self {
+            // With what was rejected, and is taken away to be made again, goes the service.
+            Self::EndpointRejected if removes => (2, 6),
+            Self::ServiceMade
+            | Self::EndpointAttached
+            | Self::AttachedForUs
+            | Self::ProjectDeleted
+            | Self::RoleLost
+            | Self::KeyReplaced => (1, 1),
+            Self::EndpointRemoved | Self::EndpointRejected | Self::EndpointDeleting => (1, 2),
+            // The next service rejects what was made for this one, three times more than the first.
+            Self::ServiceRemoved | Self::ServiceFailed | Self::ServiceDeleting | Self::AllRemoved => (2, 6),
+            Self::ServiceRecreated => (1, 6),
+        }
+    }
+}
+
 /// Unless there is one: Atlas has one of a region.
 pub fn somebody_makes_one(world: &World, provider: Provider) {
     if ours(world).is_empty() {
@@ -282,8 +303,8 @@ async fn run(plan: Surprise, undisturbed: Arc<Value>) -> World {
         oracle::always(&world);
     }
     oracle::no_storm(&world, 60);
-    // What is taken away again and again is made again, within bounds.
-    oracle::created_at_most(&world, 6, 12);
+    let (services, endpoints) = plan.deed.most(plan.removes);
+    oracle::created_at_most(&world, services, endpoints);
     operator.stop().await;
     world
 }

@@ -246,9 +246,15 @@ async fn run(trouble: Trouble, alone: Arc<Pace>) -> World {
     assert!(!operator.has_ended(), "the operator has died");
     // Who of a crowd comes first is for chance; once Atlas is well again, all do. Thousands that share a service would tell
     // each other for minutes what they have.
-    if trouble != Trouble::ProjectIsBrokenForThousands {
+    if trouble == Trouble::ProjectIsBrokenForThousands {
+        oracle::quiet_wait(&world).await;
+    } else {
         world.atlas.clear_faults();
+        if trouble == Trouble::ProjectIsNotFound {
+            world.change(Change::RestoreProject { project: DEAD.to_owned() });
+        }
         world.pass(HOUR).await;
+        oracle::quiet_resync(&world).await;
     }
     if trouble == Trouble::ReconcilePanics {
         oracle::although_it_panics(&world)

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod alone;
+pub mod bounds;
 pub mod canary;
 pub mod capture;
 pub mod chronicle;

@@ -1,6 +1,7 @@
 //! What must hold after anything.
 
 use super::{
+    bounds,
     canary::tells,
     life::RESYNC,
     looks::writes_to_atlas,
@@ -12,7 +13,7 @@ use atlas_privatelink_operator::testbed::{
     kubernetes::RequestRecord,
     simulator::{Cause, Effect, Entry, Operation},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,9 +60,11 @@ fn sound(world: &World) {
     no_secret_is_shown(world, &all);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
+    bounds::are_kept(world, &all);
     statuses::are_sound(world, &all, &atlas);
     nothing_in_use_is_deleted(world, &all, &atlas);
     no_finalizer_goes_too_early(world, &all, &atlas);
+    nothing_is_left_behind(world);
     world.is_judged();
 }
 
@@ -153,6 +156,14 @@ fn no_finalizer_goes_too_early(world: &World, all: &Objects, atlas: &past::Atlas
                 assert!(dealt_with, "{plural}/{name} went at {} before {what:?}", version.at);
             }
         }
+    }
+}
+
+/// Whatever requests have made, and stands, has somebody, in whichever cluster.
+fn nothing_is_left_behind(world: &World) {
+    let all = past::objects_everywhere(world);
+    for what in past::standing(world) {
+        assert!(past::has_somebody(world, &all, &what), "{what:?} was left behind\n{}", world.picture());
     }
 }
 
@@ -276,6 +287,7 @@ async fn quiet(world: &World, time: Duration) {
     let reads = world.calls(Operation::GetEndpoint) - reads;
     assert!(reads <= looks * world.kube.list(ENDPOINTS).len(), "{reads} GETs of endpoints in {time:?} of quiet");
     assert_eq!(writes_to_atlas(world), atlas_writes, "writes to Atlas in {time:?} of quiet");
+    world.is_quiet();
 }
 
 /// How often operators have written an Event.
@@ -302,30 +314,13 @@ pub async fn silence(world: &World) {
     let written = world.operator_writes();
     assert_eq!(written.len(), writes, "Kubernetes writes after the end: {:#?}", &written.0[writes..]);
     assert_eq!(world.ledger().requests().count(), requests, "requests to Atlas after the end");
+    world.is_quiet();
 }
 
 /// Whatever goes wrong, Atlas is not asked more often in any minute than this, and the Kubernetes API not more than ten
 /// times as often.
 pub fn no_storm(world: &World, most: usize) {
-    let ledger = world.ledger();
-    let to_atlas = ledger.iter().filter(|entry| entry.request().is_some()).map(|entry| entry.at);
-    let log = world.kube.log();
-    let to_kubernetes = log.0.iter().filter(|request| request.client.starts_with("operator")).map(|request| request.at);
-    for (whom, times, most) in [("Atlas", to_atlas.collect(), most), ("Kubernetes", to_kubernetes.collect(), 10 * most)]
-    {
-        let (from, busiest) = busiest_minute(times);
-        assert!(busiest <= most, "{busiest} requests to {whom} in the minute from {from}");
-    }
-}
-
-/// When it began, and how many of these times are in it.
-fn busiest_minute(mut times: Vec<Timestamp>) -> (Timestamp, usize) {
-    times.sort();
-    let within = |first: &Timestamp| {
-        let end = *first + SignedDuration::from_secs(60);
-        times.partition_point(|at| *at < end) - times.partition_point(|at| at < first)
-    };
-    times.iter().map(|first| (*first, within(first))).max_by_key(|(_, count)| *count).unwrap_or_default()
+    bounds::no_minute_has_more(world, most);
 }
 
 /// For one hour whoever waits for somebody else (a deletion that is held back, say) writes nothing, neither to
@@ -343,4 +338,5 @@ pub async fn quiet_wait(world: &World) {
     }
     let reads = world.calls(Operation::GetEndpoint) - reads;
     assert!(reads <= polls * world.kube.list(ENDPOINTS).len(), "{reads} GETs of endpoints in an hour of waiting");
+    world.is_quiet();
 }

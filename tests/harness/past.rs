@@ -141,14 +141,60 @@ pub fn lets_go_of(version: &Version, (_, endpoint): &What) -> bool {
         || endpoint.is_some() && wanted.is_some_and(|id| Some(id) != endpoint.as_deref())
 }
 
-/// Whether an object's record, and not one that came with a copy, says that it is about to do this to that.
+/// Whether an object's record says that it is about to do this to that.
 pub fn records(object: &Value, write: &str, (service, endpoint): &What) -> bool {
+    let record = record(object);
+    record["write"] == write && record["service"] == **service && record["endpoint"].as_str() == endpoint.as_deref()
+}
+
+/// An object's record; null where it has none, or one that came with a copy.
+fn record(object: &Value) -> Value {
     let record = object["metadata"]["annotations"][ATTEMPT_ANNOTATION].as_str();
     let record: Value = record.and_then(|record| serde_json::from_str(record).ok()).unwrap_or_default();
-    let own = record["uid"] == object["metadata"]["uid"];
-    own && record["write"] == write
-        && record["service"] == **service
-        && record["endpoint"].as_str() == endpoint.as_deref()
+    if record["uid"] == object["metadata"]["uid"] { record } else { Value::Null }
+}
+
+/// What requests have made, and is not gone.
+pub fn standing(world: &World) -> BTreeSet<What> {
+    let mut standing = BTreeSet::new();
+    for entry in world.ledger().iter() {
+        let asked = entry.request().is_some();
+        match entry.effect.clone() {
+            Effect::ServiceCreated { service, .. } if asked => drop(standing.insert((service, None))),
+            Effect::EndpointAdded { service, endpoint, .. } if asked => {
+                standing.insert((service, Some(endpoint)));
+            }
+            Effect::EndpointGone { service, endpoint, .. } => drop(standing.remove(&(service, Some(endpoint)))),
+            Effect::ServiceGone { service, .. } => standing.retain(|(of, _)| *of != service),
+            _ => {}
+        }
+    }
+    standing
+}
+
+/// Whether an object that is there has this, or does not know whether it has made it; or one that had it is gone, and was
+/// to leave it where it is, or was taken away by other hands than an operator's.
+pub fn has_somebody(world: &World, all: &Objects, what: &What) -> bool {
+    let has = |object: &Value| {
+        let (status, told) = (own_status(object), object["spec"]["deletionPolicy"] == "Delete");
+        let retiring = status["retiring"].as_array().into_iter().flatten();
+        let owns = |thing: &Value| attachment(thing) == *what && (thing["origin"] == "Created" || told);
+        let record = record(object);
+        let asks = what.1.is_none() && record["write"] == "CreateService" && record["refusal"].is_null();
+        retiring.chain([status]).any(owns) || asks || records(object, "AddEndpoint", what)
+    };
+    all.iter().filter_map(|(_, versions)| Some((versions, versions.last()?))).any(|(versions, last)| {
+        let leaves_it = || {
+            let object = &last.object;
+            is_kept(world, object)
+                || object["spec"]["adoptionPolicy"] == "AdoptOnly"
+                || !last.by.starts_with("operator")
+        };
+        match last.change {
+            Change::Deleted => leaves_it() && versions.iter().any(|version| has(&version.object)),
+            Change::Added | Change::Modified => has(&last.object),
+        }
+    })
 }
 
 /// That something is Ready.

@@ -76,7 +76,7 @@ pub fn are_read_sparingly(world: &World) {
 }
 
 /// How long a fault of the simulator asks to be left alone, as `Fault::all` has it, less a second that a date may lose.
-fn pause(fault: &str) -> Option<SignedDuration> {
+pub fn pause(fault: &str) -> Option<SignedDuration> {
     match fault {
         "throttled-seconds" | "throttled-date" => Some(SignedDuration::from_secs(6)),
         "unavailable" => Some(SignedDuration::from_secs(4)),

@@ -125,6 +125,8 @@ pub struct World {
     pub spared: Arc<AtomicBool>,
     /// How many effects Atlas had seen when it was last asked whether all had held that must always hold.
     pub judged: Arc<Mutex<Option<usize>>>,
+    /// Whether it was ever seen that nothing more is done once all is done.
+    quiet: Arc<AtomicBool>,
     operators: u32,
 }
 
@@ -166,6 +168,7 @@ impl World {
             middles: Arc::default(),
             spared: Arc::default(),
             judged: Arc::default(),
+            quiet: Arc::default(),
             operators: 0,
         };
         chronicle::remember(&world);
@@ -179,6 +182,7 @@ impl World {
         chronicle::remember(self);
         Self {
             clusters: self.clusters.clone(),
+            quiet: self.quiet.clone(),
             atlas: self.atlas.clone(),
             clock: self.clock,
             operator_clock: self.operator_clock,
@@ -318,6 +322,15 @@ impl World {
     /// Whether that was found out, and nothing has happened in Atlas since.
     pub fn was_judged_at_its_end(&self) -> bool {
         *self.judged.lock().unwrap() == Some(self.effects())
+    }
+
+    /// For a while nothing was done, for there was nothing to do.
+    pub fn is_quiet(&self) {
+        self.quiet.store(true, Ordering::SeqCst);
+    }
+
+    pub fn was_quiet(&self) -> bool {
+        self.quiet.load(Ordering::SeqCst)
     }
 
     fn effects(&self) -> usize {

@@ -111,6 +111,13 @@ impl<'a> Case<'a> {
                 );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::At(due))
             }
+            // The record of the deletion would take its place, too: what then arrives would be nobody's.
+            Retry::Now if matches!(self.progress(), Progress::Open { .. }) => {
+                let message = format!(
+                    "the endpoint service failed: {said}. It is deleted and created again once no earlier request to create it can arrive any more"
+                );
+                self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::Poll)
+            }
             Retry::Now => {
                 let write = AttemptedWrite::DeleteService { service: service.id };
                 let attempt =

@@ -141,6 +141,8 @@ enum Found {
     /// A request for a service is repeated, what that has made is removed by somebody, and the first request arrives then:
     /// both are the work of one attempt.
     MadeByBothRequests,
+    /// The same, where what the second has made fails, and is taken away to be made again, before the first arrives.
+    FailedBetweenBothRequests,
     /// What nobody needs is detached while others live on what is detached beside it.
     DetachedBesideWhatIsNeeded,
     /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
@@ -148,7 +150,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 55] = [
+    const ALL: [Self; 56] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -202,6 +204,7 @@ impl Found {
         Self::RestoredElsewhere,
         Self::GoneAtOnce,
         Self::MadeByBothRequests,
+        Self::FailedBetweenBothRequests,
         Self::DetachedBesideWhatIsNeeded,
         Self::HandedOverWhileSuspended,
     ];
@@ -261,6 +264,7 @@ impl Found {
             Self::RestoredElsewhere => others::restored_elsewhere(dialect).await,
             Self::GoneAtOnce => others::gone_at_once(dialect).await,
             Self::MadeByBothRequests => others::made_by_both_requests(dialect).await,
+            Self::FailedBetweenBothRequests => others::failed_between_both_requests(dialect).await,
             Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
             Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
         }

@@ -6,17 +6,17 @@ use crate::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::{NEW, change_id, copied, is_at, make_behind_the_back},
-        life::{BOTH, begin, both_are_ready, delete_both, end, get_ready, with_neighbours},
+        life::{BOTH, begin, both_are_ready, delete_both, end, get_ready, ours, with_neighbours},
         looks::{deletes, ready_as, status},
         oracle,
         world::*,
     },
-    states::{our_service_ids, remove_endpoint, remove_services},
+    states::{our_service_ids, remove_endpoint, remove_services, set_state},
     ways::Straying,
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Fault, Operation, Provider, Rule},
+    testbed::simulator::{Change, Fault, Operation, Provider, Rule, ServiceState},
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -136,6 +136,22 @@ pub(super) async fn made_by_both_requests(dialect: Dialect) -> World {
     operator.kill().await;
     remove_services(&world);
     way.arrives().await;
+    known_and_deleted_later(world).await
+}
+
+pub(super) async fn failed_between_both_requests(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let way = Arc::new(Straying::of(world.atlas.transport()));
+    let operator = world.start_over(way.clone());
+    eventually(&world, PATIENCE, "made by the second", is_found).await;
+    set_state(&world, Some(ServiceState::Failed), None);
+    // Or later than any request can be on its way.
+    let taken_away = |world: &World| ours(world).is_empty();
+    drop(tokio::time::timeout(MINUTE, eventually(&world, PATIENCE, "taken away", taken_away)).await);
+    way.arrives().await;
+    operator.kill().await;
     known_and_deleted_later(world).await
 }
 

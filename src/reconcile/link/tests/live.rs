@@ -6,8 +6,8 @@ use crate::{
     atlas::model::ServiceState,
     reconcile::{
         Look,
-        attempt::AttemptedWrite,
-        fixture::{NOW, claim, elsewhere, refusal, second, seconds, service_id},
+        attempt::{AttemptedWrite, HOLD, SendingOutcome},
+        fixture::{NOW, claim, elsewhere, here, refusal, second, seconds, sending, service_id},
         link::{
             Facts, Step,
             fixture::{Scene, claiming, creation, id, scene, service, sharer},
@@ -167,4 +167,22 @@ fn rule_2_what_an_attempt_has_made_and_failed_is_told_by_status_before_it_is_del
     let plan = made.plan();
     assert_eq!((plan.step.clone(), &plan.look), (None, &Look::At(made.moment.now)));
     assert!(matches!(plan.facts, Facts::Seen(_, Origin::Created)), "{:?}", plan.facts);
+}
+
+/// Of two requests the first may still arrive when what the second has made is taken away.
+#[test]
+fn rule_2_the_record_of_a_creation_is_kept_while_anything_may_come_of_it() {
+    let attempt = creation(&here()).repeated(&here(), second(NOW - 20));
+    let failed = |ago, read_ago| {
+        failed(Origin::Created).attempting(attempt.clone()).with(|it| {
+            it.moment.attempt = sending(&attempt, it.moment.now - ago, SendingOutcome::Answered);
+            it.observed.services.read.at = it.moment.now - seconds(read_ago);
+        })
+    };
+    for waiting in [failed(HOLD - seconds(1), 0), failed(HOLD, 1)] {
+        let plan = waiting.plan();
+        assert_eq!((plan.step.clone(), &plan.look), (None, &Look::Poll), "{}", plan.verdict.message);
+        assert_eq!(says(&plan), (Standing::Reconciling, Reason::Retrying));
+    }
+    assert!(matches!(failed(HOLD, 0).plan().step, Some(Step::DeleteFailed(..))));
 }
