@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 82] = [
+pub const MUTANTS: [Mutant; 84] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -621,6 +621,24 @@ pub const MUTANTS: [Mutant; 82] = [
             new: "attempt.is_over(moment)",
         }],
         only: "state/found/aws/v2/made-by-both-requests",
+    },
+    Mutant {
+        name: "the record of a creation is given up too early",
+        edits: &[Edit {
+            file: "src/reconcile/link/plan.rs",
+            old: "Retry::Now if matches!(self.progress(), Progress::Open { .. }) =>",
+            new: "Retry::Now if tries > 9 =>",
+        }],
+        only: "state/found/aws/v2/failed-between-both-requests",
+    },
+    Mutant {
+        name: "pauses between reads do not grow",
+        edits: &[Edit {
+            file: "src/atlas/shared.rs",
+            old: "| Class::Missing => doubled(FIRST_PAUSE, LONGEST_PAUSE),",
+            new: "| Class::Missing => doubled(FIRST_PAUSE, FIRST_PAUSE),",
+        }],
+        only: "atlas/plain/aws/v2/making-list-services",
     },
     Mutant {
         name: "what others need has its turn like all else",
