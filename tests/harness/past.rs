@@ -273,6 +273,49 @@ pub fn foreign_services(world: &World) -> BTreeSet<String> {
 /// The states of a thing and since when: `None` when it is gone.
 type States = Vec<(Timestamp, Option<bool>)>;
 
+/// The words that Atlas may have said of everything, and since when.
+pub type Words = BTreeMap<What, Vec<(Timestamp, Vec<&'static str>)>>;
+
+/// What Atlas has said of services and endpoints. Of what is being removed it may go on saying what it said before.
+pub fn words(world: &World) -> Words {
+    let mut words = Words::new();
+    let mut note = |what: What, at, said: &[&'static str]| words.entry(what).or_default().push((at, said.to_vec()));
+    for entry in world.ledger().iter() {
+        match entry.effect.clone() {
+            Effect::ServiceCreated { service, .. } => note((service, None), entry.at, &["INITIATING"]),
+            Effect::ServiceChanged { service, state, .. } => note((service, None), entry.at, service_words(state)),
+            Effect::ServiceDeleteRequested { service, .. } => note((service, None), entry.at, &["DELETING"]),
+            Effect::ServiceGone { service, .. } => note((service, None), entry.at, &[]),
+            Effect::EndpointAdded { service, endpoint, .. } => {
+                note((service, Some(endpoint)), entry.at, &["NONE", "INITIATING", "PENDING_ACCEPTANCE"]);
+            }
+            Effect::EndpointChanged { service, endpoint, state, .. } => {
+                note((service, Some(endpoint)), entry.at, &[state.word()]);
+            }
+            Effect::EndpointDeleteRequested { service, endpoint, .. } => {
+                note((service, Some(endpoint)), entry.at, &["DELETING"]);
+            }
+            Effect::EndpointGone { service, endpoint, .. } => note((service, Some(endpoint)), entry.at, &[]),
+            Effect::None
+            | Effect::ProjectDeleted { .. }
+            | Effect::ProjectRestored { .. }
+            | Effect::CredentialChanged { .. }
+            | Effect::TokenIssued { .. }
+            | Effect::TokensRevoked => {}
+        }
+    }
+    words
+}
+
+fn service_words(state: ServiceState) -> &'static [&'static str] {
+    match state {
+        ServiceState::Initiating => &["INITIATING"],
+        ServiceState::Ready => &["WAITING_FOR_USER", "AVAILABLE"],
+        ServiceState::Failed => &["FAILED"],
+        ServiceState::Deleting => &["DELETING"],
+    }
+}
+
 /// The past of Atlas.
 pub struct Atlas {
     things: BTreeMap<What, States>,

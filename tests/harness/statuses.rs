@@ -20,6 +20,8 @@ pub fn are_sound(world: &World, all: &Objects, atlas: &past::Atlas) {
     transitions_are_dated(all);
     no_generation_is_ahead(all);
     they_name_what_was_there(world, all);
+    they_say_what_atlas_said(world, all);
+    ids_are_those_of_config_maps(world, all);
     schema::all_is_let_in(all);
 }
 
@@ -62,6 +64,77 @@ fn they_name_what_was_there(world: &World, all: &Objects) {
                     said()
                 );
             }
+        }
+    }
+}
+
+/// How old what a status says of a state may be when it is first said: what a poll has seen, and a call or two.
+const FRESH: SignedDuration = SignedDuration::from_secs(60);
+/// The words that Atlas says of states; others are those of a fault.
+const WORDS: [&str; 11] = [
+    "NONE",
+    "INITIATING",
+    "PENDING_ACCEPTANCE",
+    "PENDING",
+    "VERIFIED",
+    "WAITING_FOR_USER",
+    "AVAILABLE",
+    "REJECTED",
+    "FAILED",
+    "DELETING",
+    "DELETED",
+];
+
+/// A state that a status says for the first time is one in which Atlas had the thing just before.
+fn they_say_what_atlas_said(world: &World, all: &Objects) {
+    let past = past::words(world);
+    let said = |object: &Value| {
+        let status = &object["status"];
+        let word = status["state"].as_str().or(status["connectionStatus"].as_str()).map(str::to_owned);
+        (past::attachment(status), word)
+    };
+    for ((plural, name), versions) in all {
+        let mut before = None;
+        for version in versions {
+            let now = said(&version.object);
+            if before.replace(now.clone()) == Some(now.clone()) || !version.by.starts_with("operator") {
+                continue;
+            }
+            let (what, Some(word)) = now else { continue };
+            if !WORDS.contains(&word.as_str()) {
+                continue;
+            }
+            let states = past.get(&what).map(Vec::as_slice).unwrap_or_default();
+            let fresh = version.at - FRESH;
+            // Those that began in that time, and the one in which it was then.
+            let from = states.partition_point(|(at, _)| *at <= fresh).saturating_sub(1);
+            let until = states.partition_point(|(at, _)| *at <= version.at);
+            let mut recent = states.get(from..until).into_iter().flatten();
+            let was = recent.any(|(_, words)| words.contains(&word.as_str()));
+            assert!(was, "{plural}/{name} said {word} of {what:?} at {}, and Atlas: {states:?}", version.at);
+        }
+    }
+}
+
+/// Whoever says Ready of an id that a ConfigMap is to tell has one that it has told.
+fn ids_are_those_of_config_maps(world: &World, all: &Objects) {
+    let maps = world.kube.past("configmaps");
+    for ((plural, name), versions) in all.iter().filter(|((plural, _), _)| plural == ENDPOINTS) {
+        for Version { object, at, .. } in versions.iter().filter(|version| version.by.starts_with("operator")) {
+            let (spec, status) = (&object["spec"], &object["status"]);
+            let reference = &spec["interfaceEndpointIdFrom"]["configMapKeyRef"];
+            if reference.is_null() || status["conditions"][0]["status"] != "True" || spec["suspend"] == true {
+                continue;
+            }
+            let key = reference["key"].as_str().unwrap_or_default();
+            let tells = |map: &&Version| {
+                let meta = |of: &Value, field: &str| of["metadata"][field].clone();
+                map.at <= *at
+                    && meta(&map.object, "namespace") == meta(object, "namespace")
+                    && meta(&map.object, "name") == reference["name"]
+                    && map.object["data"][key] == status["interfaceEndpointId"]
+            };
+            assert!(maps.iter().any(|map| tells(&map)), "{plural}/{name} has an id that nobody told it: {object:#}");
         }
     }
 }
