@@ -1,6 +1,7 @@
-//! An operator that is shown the past: its lists and watches stand still from any of its writes on, for a while, or go back;
-//! or it is killed there, and the next one is first shown how things stood earlier (time travel). The end is that of a life in
-//! which everybody saw the present.
+//! An operator that is shown the past: its lists and watches stand still from any of its writes on, for a while; or it is
+//! killed there, and the next one is first shown how things stood earlier (time travel). The end is that of a life in
+//! which everybody saw the present. What a living operator sees does not go back: it lists nothing from a cache
+//! (`harness::sparing`).
 
 use crate::{
     Group,
@@ -18,10 +19,7 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::{
-        kubernetes::{Matcher, View, WatchFault},
-        simulator::Provider,
-    },
+    testbed::{kubernetes::View, simulator::Provider},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -35,10 +33,6 @@ enum Past {
     EndpointsStandStill,
     /// The same, and lists show the present: what a server does that lags behind.
     WatchesStandStill,
-    /// To the operator at work, whose watches run out and begin anew at a server that lags behind: how it stood one write
-    /// before, and at the first one.
-    GoesBack,
-    GoesBackToTheStart,
     /// To the next operator: how it stood at the first write.
     FromTheStart,
     /// To the next operator: how it stood one write before.
@@ -46,21 +40,19 @@ enum Past {
 }
 
 impl Past {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 7] = [
         Self::StandsStill(30),
         Self::StandsStill(1800),
         Self::LinksStandStill,
         Self::EndpointsStandStill,
         Self::WatchesStandStill,
-        Self::GoesBack,
-        Self::GoesBackToTheStart,
         Self::FromTheStart,
         Self::OneWriteAgo,
     ];
-    /// How long an operator is shown what is past already.
+    /// How long the next operator is shown the past.
     const TRAVEL: Duration = Duration::from_secs(300);
 
-    /// What the operator at work is shown as it stands, and for how long; `None`: it goes on, or back.
+    /// What the operator at work is shown of itself, and for how long; `None`: the next one is shown something.
     fn standstill(self, operator: &str) -> Option<(View, Duration)> {
         let all = View::of(operator);
         let half_an_hour = Duration::from_secs(1800);
@@ -69,22 +61,8 @@ impl Past {
             Self::LinksStandStill => Some((all.resource(LINKS), half_an_hour)),
             Self::EndpointsStandStill => Some((all.resource(ENDPOINTS), half_an_hour)),
             Self::WatchesStandStill => Some((all.of_watches(), half_an_hour)),
-            Self::GoesBack | Self::GoesBackToTheStart | Self::FromTheStart | Self::OneWriteAgo => None,
+            Self::FromTheStart | Self::OneWriteAgo => None,
         }
-    }
-
-    /// The resource version that is shown, of those that operators have written so far.
-    fn revision(self, written: &[u64]) -> Option<u64> {
-        let earlier = match self {
-            Self::FromTheStart | Self::GoesBackToTheStart => written.first(),
-            Self::StandsStill(_)
-            | Self::LinksStandStill
-            | Self::EndpointsStandStill
-            | Self::WatchesStandStill
-            | Self::GoesBack
-            | Self::OneWriteAgo => written.iter().rev().nth(1).or(written.first()),
-        };
-        earlier.copied()
     }
 }
 
@@ -127,28 +105,17 @@ async fn deluded(mut world: World, past: Past, operator: Running) -> Running {
         world.kube.release(&operator.name);
         return operator;
     }
-    let earlier = past.revision(&seen);
-    if [Past::GoesBack, Past::GoesBackToTheStart].contains(&past) {
-        is_shown(&world, View::of(&operator.name).of_watches(), earlier);
-        world.kube.disturb_watches(&Matcher::any().client(&operator.name), WatchFault::Expire);
-        world.pass(Past::TRAVEL).await;
-        world.kube.release(&operator.name);
-        return operator;
-    }
+    let earlier = if past == Past::FromTheStart { seen.first() } else { seen.iter().rev().nth(1).or(seen.first()) };
     operator.kill().await;
     world.kube.on_request_clear();
     let name = world.next_operator();
-    is_shown(&world, View::of(&name), earlier);
+    if let Some(earlier) = earlier {
+        world.kube.freeze(View::of(&name).at(*earlier));
+    }
     let next = world.start();
     world.pass(Past::TRAVEL).await;
     world.kube.release(&name);
     next
-}
-
-fn is_shown(world: &World, view: View, revision: Option<u64>) {
-    if let Some(revision) = revision {
-        world.kube.freeze(view.at(revision));
-    }
 }
 
 async fn run(plan: Delusion, faultless: Arc<Course>) -> World {

@@ -2,35 +2,39 @@
 //! objects have bounds of their own beside these, see `oracle::no_storm`.
 
 use super::{past::Objects, sparing, world::*};
-use atlas_privatelink_operator::testbed::simulator::{BucketSize, Operation, Request};
+use atlas_privatelink_operator::testbed::simulator::{BucketSize, Request};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Requests to Atlas in any minute, for the operators themselves and for each object that there ever was.
-const MOST_IN_A_MINUTE: (usize, usize) = (60, 12);
+/// Requests to Atlas in any minute, of each operator and for each object that there ever was; and how many times as many
+/// there are to Kubernetes.
+const MOST_IN_A_MINUTE: (usize, usize, usize) = (30, 12, 3);
 
 pub fn are_kept(world: &World, all: &Objects) {
-    no_minute_is_full(world, all.len());
+    let (own, each, to_kubernetes) = MOST_IN_A_MINUTE;
+    let most = own * operators(world) + each * all.len();
+    no_minute_has_more(world, most, to_kubernetes * most);
     the_budget_is_kept(world);
-    retries_grow_rare(world, all.len());
+    retries_grow_rare(world);
 }
 
-/// To Atlas, and ten times as many to Kubernetes.
-fn no_minute_is_full(world: &World, objects: usize) {
-    let (own, each) = MOST_IN_A_MINUTE;
-    no_minute_has_more(world, (own + each * objects) * world.clusters.lock().unwrap().len());
+/// How many operators there ever were, in all clusters.
+fn operators(world: &World) -> usize {
+    let clusters = world.clusters.lock().unwrap();
+    let clients = clusters.iter().flat_map(|kube| kube.log().0).map(|request| request.client.clone());
+    clients.filter(|client| client.starts_with("operator")).collect::<BTreeSet<_>>().len()
 }
 
-/// Atlas is not asked more often in any minute than this, and the Kubernetes API not more than ten times as often.
-pub fn no_minute_has_more(world: &World, most: usize) {
+/// Neither Atlas nor the Kubernetes API is asked more often in any minute than this.
+pub fn no_minute_has_more(world: &World, to_atlas: usize, to_kubernetes: usize) {
     let ledger = world.ledger();
-    let to_atlas = ledger.iter().filter(|entry| entry.request().is_some()).map(|entry| entry.at);
+    let asked = ledger.iter().filter(|entry| entry.request().is_some()).map(|entry| entry.at).collect();
     let log = world.kube.log();
-    let to_kubernetes = log.0.iter().filter(|request| request.client.starts_with("operator")).map(|request| request.at);
-    for (whom, times, most) in [("Atlas", to_atlas.collect(), most), ("Kubernetes", to_kubernetes.collect(), 10 * most)]
-    {
+    let operators = log.0.iter().filter(|request| request.client.starts_with("operator"));
+    let requests = operators.map(|request| request.at).collect();
+    for (whom, times, most) in [("Atlas", asked, to_atlas), ("Kubernetes", requests, to_kubernetes)] {
         let (from, busiest) = busiest_minute(times);
-        assert!(busiest <= most, "{busiest} requests to {whom} in the minute from {from}");
+        assert!(busiest <= most, "{busiest} requests to {whom} in the minute from {from}, at most {most}");
     }
 }
 
@@ -54,19 +58,22 @@ fn the_budget_is_kept(world: &World) {
     assert!(refused.is_none(), "the budget was used up: {refused:?}");
 }
 
-/// The longest pause between two tries of one object, in seconds, and some more that a look at something else may add.
-const CAP: f64 = 150.0;
-/// How often one object tries at once, and again each time that the trouble has lasted twice as long.
-const TRIES: (f64, f64) = (8.0, 2.0);
+/// How many seconds apart the tries are at last: reads, which all objects share, and writes. The longest pauses are one
+/// minute and five; what else is looked at comes between.
+const AT_LAST: (f64, f64) = (55.0, 200.0);
+/// How often it is tried at once, and again each time that the trouble has lasted twice as long.
+const TRIES: (f64, f64) = (5.0, 1.5);
 
-/// While one and the same request fails, for L seconds, it is tried at most c · log L + L / cap times by each object.
-fn retries_grow_rare(world: &World, objects: usize) {
+/// While one and the same request fails, for L seconds, it is tried at most c · log L + L / cap times: a read by each operator,
+/// a write for each object, too.
+fn retries_grow_rare(world: &World) {
+    let operators = operators(world);
     for run in runs_of_failures(world) {
         let length = run.last.duration_since(run.first).as_secs_f64();
-        let (at_once, each_time) = TRIES;
-        let tries = at_once + each_time * (1.0 + length).log2() + length / CAP;
-        let begun_anew = 1 + world.deaths.lock().unwrap().len();
-        let most = (tries * objects.max(1) as f64) as usize * begun_anew;
+        let ((at_once, each_time), (reads, writes)) = (TRIES, AT_LAST);
+        let apart = if run.reads { reads } else { writes };
+        let tries = at_once + each_time * (1.0 + length).log2() + length / apart;
+        let most = tries as usize * operators;
         assert!(run.count <= most, "tried {} times in {length} seconds, at most {most}: {}", run.count, run.what);
     }
 }
@@ -74,23 +81,25 @@ fn retries_grow_rare(world: &World, objects: usize) {
 /// The same request, that failed again and again.
 struct Run {
     what: String,
+    reads: bool,
     first: Timestamp,
     last: Timestamp,
     count: usize,
 }
 
-/// Each ends with a request of this kind that tells something.
+/// Each ends with a request of this kind that comes to something.
 fn runs_of_failures(world: &World) -> Vec<Run> {
     let ledger = world.ledger();
     let (mut open, mut ended) = (BTreeMap::<_, Run>::new(), Vec::new());
     for (at, request) in ledger.iter().filter_map(|entry| Some((entry.at, entry.request()?))) {
-        if request.challenged && request.fault.is_none() || request.operation == Some(Operation::Token) {
+        if request.challenged && request.fault.is_none() {
             continue;
         }
         let what = (&request.caller, &request.method, &request.path);
-        if tells_nothing(request) {
+        if comes_to_nothing(request) {
             let run = open.entry(what).or_insert_with(|| Run {
-                what: format!("{} {} {:?}", request.method, request.path, request.fault),
+                what: format!("{} {} {:?} {:?}", request.method, request.path, request.status, request.fault),
+                reads: request.method == "GET",
                 first: at,
                 last: at,
                 count: 0,
@@ -104,9 +113,16 @@ fn runs_of_failures(world: &World) -> Vec<Run> {
     ended
 }
 
-/// There was no answer, or Atlas is not well, or it wants to be left alone. Where it says for how long, it may be asked again
-/// then, see `sparing::pauses_are_kept`.
-fn tells_nothing(request: &Request) -> bool {
-    request.fault.and_then(sparing::pause).is_none()
-        && request.status.is_none_or(|status| status == 429 || status >= 500)
+/// What faults make of a success for it to be none.
+const SPOILT: [&str; 7] =
+    ["html-ok", "truncated-json", "wrong-content-type", "missing-id", "nulls", "huge-body", "invalid-utf8"];
+
+/// There was no answer, or Atlas refuses it, or is not well, or what it says cannot be read. Where it says for how long it is to
+/// be left alone, it may be asked again then, see `sparing::pauses_are_kept`.
+fn comes_to_nothing(request: &Request) -> bool {
+    let told_when = request.fault.and_then(sparing::pause).is_some();
+    let spoilt = request.fault.is_some_and(|fault| SPOILT.contains(&fault));
+    // What is not found may be what is looked for.
+    let refused = |status: u16| status >= 300 && (status != 404 || request.fault.is_some());
+    !told_when && (spoilt || request.status.is_none_or(refused))
 }

@@ -58,6 +58,7 @@ fn sound(world: &World) {
     assert_eq!(world.grounds.groundless(), Vec::<String>::new(), "made without a look");
     let (all, atlas) = (past::objects(world), past::Atlas::of(world));
     no_secret_is_shown(world, &all);
+    sparing::lists_are_of_the_present(world);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
     bounds::are_kept(world, &all);
@@ -162,8 +163,8 @@ fn no_finalizer_goes_too_early(world: &World, all: &Objects, atlas: &past::Atlas
 /// Whatever requests have made, and stands, has somebody, in whichever cluster.
 fn nothing_is_left_behind(world: &World) {
     let all = past::objects_everywhere(world);
-    for what in past::standing(world) {
-        assert!(past::has_somebody(world, &all, &what), "{what:?} was left behind\n{}", world.picture());
+    for (what, made) in past::standing(world) {
+        assert!(past::has_somebody(world, &all, (&what, &made)), "{what:?} was left behind\n{}", world.picture());
     }
 }
 
@@ -320,7 +321,7 @@ pub async fn silence(world: &World) {
 /// Whatever goes wrong, Atlas is not asked more often in any minute than this, and the Kubernetes API not more than ten
 /// times as often.
 pub fn no_storm(world: &World, most: usize) {
-    bounds::no_minute_has_more(world, most);
+    bounds::no_minute_has_more(world, most, 10 * most);
 }
 
 /// For one hour whoever waits for somebody else (a deletion that is held back, say) writes nothing, neither to

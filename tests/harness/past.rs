@@ -5,7 +5,7 @@ use atlas_privatelink_operator::{
     api::ATTEMPT_ANNOTATION,
     testbed::{
         kubernetes::{ApiServer, Change, Version},
-        simulator::{Cause, Effect, EndpointState, Entry, ServiceState},
+        simulator::{Cause, Effect, EndpointState, Entry, Provider, ServiceState, atlas_name},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -154,47 +154,70 @@ fn record(object: &Value) -> Value {
     if record["uid"] == object["metadata"]["uid"] { record } else { Value::Null }
 }
 
-/// What requests have made, and is not gone.
-pub fn standing(world: &World) -> BTreeSet<What> {
-    let mut standing = BTreeSet::new();
+/// What requests have made, and is not gone, and when it was made; services with their project and region.
+pub fn standing(world: &World) -> BTreeMap<What, Made> {
+    let mut standing = BTreeMap::new();
     for entry in world.ledger().iter() {
         let asked = entry.request().is_some();
         match entry.effect.clone() {
-            Effect::ServiceCreated { service, .. } if asked => drop(standing.insert((service, None))),
+            Effect::ServiceCreated { service, project, provider, region, .. } if asked => {
+                standing.insert((service, None), Made { at: entry.at, key: Some((project, provider, region)) });
+            }
             Effect::EndpointAdded { service, endpoint, .. } if asked => {
-                standing.insert((service, Some(endpoint)));
+                standing.insert((service, Some(endpoint)), Made { at: entry.at, key: None });
             }
             Effect::EndpointGone { service, endpoint, .. } => drop(standing.remove(&(service, Some(endpoint)))),
-            Effect::ServiceGone { service, .. } => standing.retain(|(of, _)| *of != service),
+            Effect::ServiceGone { service, .. } => standing.retain(|(of, _), _| *of != service),
             _ => {}
         }
     }
     standing
 }
 
-/// Whether an object that is there has this, or does not know whether it has made it; or one that had it is gone, and was
-/// to leave it where it is, or was taken away by other hands than an operator's.
-pub fn has_somebody(world: &World, all: &Objects, what: &What) -> bool {
+/// When a thing was made, and for which project, provider and region, if it is a service.
+pub struct Made {
+    at: Timestamp,
+    key: Option<(String, Provider, String)>,
+}
+
+/// For how long nobody can know what came of a request.
+const UNKNOWN: SignedDuration = SignedDuration::from_secs(180);
+
+/// Whether an object that is there has this, or cannot know yet whether it has made it; or one that had it is gone, and was to
+/// leave it where it is, or was taken away by other hands than an operator's.
+pub fn has_somebody(world: &World, all: &Objects, (what, made): (&What, &Made)) -> bool {
+    let now = world.clock.now();
+    let recent = now.duration_since(made.at) < UNKNOWN;
     let has = |object: &Value| {
         let (status, told) = (own_status(object), object["spec"]["deletionPolicy"] == "Delete");
         let retiring = status["retiring"].as_array().into_iter().flatten();
         let owns = |thing: &Value| attachment(thing) == *what && (thing["origin"] == "Created" || told);
+        retiring.chain([status]).any(owns)
+    };
+    let may_have_made = |object: &Value| {
         let record = record(object);
-        let asks = what.1.is_none() && record["write"] == "CreateService" && record["refusal"].is_null();
-        retiring.chain([status]).any(owns) || asks || records(object, "AddEndpoint", what)
+        let wants = || made.key.as_ref().is_some_and(|key| wants_service(object, key));
+        let asks = record["write"] == "CreateService" && record["refusal"].is_null() && wants();
+        asks || records(object, "AddEndpoint", what)
     };
     all.iter().filter_map(|(_, versions)| Some((versions, versions.last()?))).any(|(versions, last)| {
-        let leaves_it = || {
-            let object = &last.object;
-            is_kept(world, object)
-                || object["spec"]["adoptionPolicy"] == "AdoptOnly"
-                || !last.by.starts_with("operator")
-        };
+        let object = &last.object;
+        let leaves_it = is_kept(world, object) || object["spec"]["adoptionPolicy"] == "AdoptOnly";
+        let by_hand = !last.by.starts_with("operator");
+        let ever = |tells: &dyn Fn(&Value) -> bool| versions.iter().any(|version| tells(&version.object));
         match last.change {
-            Change::Deleted => leaves_it() && versions.iter().any(|version| has(&version.object)),
-            Change::Added | Change::Modified => has(&last.object),
+            Change::Deleted => (leaves_it || by_hand) && (ever(&has) || ever(&may_have_made)),
+            Change::Added | Change::Modified => has(object) || recent && may_have_made(object),
         }
     })
+}
+
+/// Whether a link is one of this project, provider and region.
+fn wants_service(link: &Value, (project, provider, region): &(String, Provider, String)) -> bool {
+    let spec = &link["spec"];
+    let wanted = Provider::from_word(spec["provider"].as_str().unwrap_or_default());
+    let named = |provider| atlas_name(provider, spec["region"].as_str().unwrap_or_default());
+    spec["projectId"] == **project && wanted == Some(*provider) && named(*provider).as_deref() == Some(region)
 }
 
 /// That something is Ready.
@@ -276,16 +299,21 @@ type States = Vec<(Timestamp, Option<bool>)>;
 /// The words that Atlas may have said of everything, and since when.
 pub type Words = BTreeMap<What, Vec<(Timestamp, Vec<&'static str>)>>;
 
-/// What Atlas has said of services and endpoints. Of what is being removed it may go on saying what it said before.
+/// What Atlas has said of services and endpoints.
 pub fn words(world: &World) -> Words {
     let mut words = Words::new();
-    let mut note = |what: What, at, said: &[&'static str]| words.entry(what).or_default().push((at, said.to_vec()));
     for entry in world.ledger().iter() {
+        let mut note = |what: What, at, said: &[&'static str]| words.entry(what).or_default().push((at, said.to_vec()));
         match entry.effect.clone() {
             Effect::ServiceCreated { service, .. } => note((service, None), entry.at, &["INITIATING"]),
             Effect::ServiceChanged { service, state, .. } => note((service, None), entry.at, service_words(state)),
             Effect::ServiceDeleteRequested { service, .. } => note((service, None), entry.at, &["DELETING"]),
-            Effect::ServiceGone { service, .. } => note((service, None), entry.at, &[]),
+            Effect::ServiceGone { service, .. } => {
+                // It takes its endpoints with it.
+                for (_, states) in words.iter_mut().filter(|((of, _), _)| *of == service) {
+                    states.push((entry.at, Vec::new()));
+                }
+            }
             Effect::EndpointAdded { service, endpoint, .. } => {
                 note((service, Some(endpoint)), entry.at, &["NONE", "INITIATING", "PENDING_ACCEPTANCE"]);
             }

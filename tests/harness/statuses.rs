@@ -116,9 +116,9 @@ fn they_say_what_atlas_said(world: &World, all: &Objects) {
     }
 }
 
-/// Whoever says Ready of an id that a ConfigMap is to tell has one that it has told.
+/// Whoever says Ready of an id that a ConfigMap is to tell has one that it has told of late.
 fn ids_are_those_of_config_maps(world: &World, all: &Objects) {
-    let maps = world.kube.past("configmaps");
+    let resync = SignedDuration::try_from(world.nature.settings.resync_interval).unwrap();
     for ((plural, name), versions) in all.iter().filter(|((plural, _), _)| plural == ENDPOINTS) {
         for Version { object, at, .. } in versions.iter().filter(|version| version.by.starts_with("operator")) {
             let (spec, status) = (&object["spec"], &object["status"]);
@@ -126,15 +126,16 @@ fn ids_are_those_of_config_maps(world: &World, all: &Objects) {
             if reference.is_null() || status["conditions"][0]["status"] != "True" || spec["suspend"] == true {
                 continue;
             }
-            let key = reference["key"].as_str().unwrap_or_default();
-            let tells = |map: &&Version| {
-                let meta = |of: &Value, field: &str| of["metadata"][field].clone();
-                map.at <= *at
-                    && meta(&map.object, "namespace") == meta(object, "namespace")
-                    && meta(&map.object, "name") == reference["name"]
-                    && map.object["data"][key] == status["interfaceEndpointId"]
-            };
-            assert!(maps.iter().any(|map| tells(&map)), "{plural}/{name} has an id that nobody told it: {object:#}");
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (namespace, map) = (text(&object["metadata"]["namespace"]), text(&reference["name"]));
+            let told = world.kube.history("configmaps", &namespace, &map);
+            // What it told when it was last read for sure, and since.
+            let lately = told.partition_point(|version| version.at <= *at - resync - FRESH).saturating_sub(1);
+            let until = told.partition_point(|version| version.at <= *at);
+            let tells =
+                |version: &Version| version.object["data"][text(&reference["key"])] == status["interfaceEndpointId"];
+            let told = told.get(lately..until).is_some_and(|recent| recent.iter().any(tells));
+            assert!(told, "{plural}/{name} has an id that nobody told it of late: {object:#}");
         }
     }
 }

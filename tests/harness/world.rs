@@ -125,8 +125,8 @@ pub struct World {
     pub spared: Arc<AtomicBool>,
     /// How many effects Atlas had seen when it was last asked whether all had held that must always hold.
     pub judged: Arc<Mutex<Option<usize>>>,
-    /// Whether it was ever seen that nothing more is done once all is done.
-    quiet: Arc<AtomicBool>,
+    /// How many effects Atlas had seen when it was last seen that nothing more was done.
+    quiet: Arc<Mutex<Option<usize>>>,
     operators: u32,
 }
 
@@ -326,11 +326,12 @@ impl World {
 
     /// For a while nothing was done, for there was nothing to do.
     pub fn is_quiet(&self) {
-        self.quiet.store(true, Ordering::SeqCst);
+        *self.quiet.lock().unwrap() = Some(self.effects());
     }
 
-    pub fn was_quiet(&self) -> bool {
-        self.quiet.load(Ordering::SeqCst)
+    /// Whether that was found out, and nothing has happened in Atlas since.
+    pub fn was_quiet_at_its_end(&self) -> bool {
+        *self.quiet.lock().unwrap() == Some(self.effects())
     }
 
     fn effects(&self) -> usize {

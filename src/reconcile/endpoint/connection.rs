@@ -83,7 +83,9 @@ impl<'a> Case<'a> {
                 let message = format!("{}; {}", plan.verdict.message, old.stays_for(&self.names(needing)));
                 return (Turn::HeldBack, Plan { verdict: Verdict::ready(message), ..plan });
             }
-            Succession::Free if self.is_being_removed(&old.attachment) => Plan { look: Look::Poll, ..plan },
+            Succession::Free if self.is_being_removed(&old.attachment) || self.may_still_arrive() => {
+                Plan { look: Look::Poll, ..plan }
+            }
             Succession::Free => {
                 let attempt = self.attempt(AttemptedWrite::remove(&old.attachment));
                 Plan { step: Some(Step::RemoveRetired(old.attachment.clone(), attempt)), look: Look::Poll, ..plan }
@@ -134,6 +136,12 @@ impl<'a> Case<'a> {
                     retry::LIMIT
                 );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), Look::At(due))
+            }
+            Retry::Now if self.may_still_arrive() => {
+                let message = format!(
+                    "the connection was rejected: {said}. The endpoint is removed and added again once no request to attach it can arrive any more"
+                );
+                self.saying(Verdict::reconciling(Reason::Retrying, message), Look::Poll)
             }
             Retry::Now => {
                 let attempt = self.attempt(AttemptedWrite::remove(&held.attachment)).with_tries(tries + 1);

@@ -204,6 +204,7 @@ impl<'a> Case<'a> {
             Progress::Settled | Progress::RefusalUnrecorded(_) => self
                 .refused_for_good(target)
                 .or_else(|| self.being_removed_elsewhere(target))
+                .or_else(|| self.another_may_still_arrive())
                 .unwrap_or_else(|| self.sends(target, false)),
         }
     }
@@ -221,6 +222,16 @@ impl<'a> Case<'a> {
             "the endpoint was removed, and is added again shortly",
             Look::At(until),
         ))
+    }
+
+    /// What was attached before may be attached once more by an earlier request, of which only the record tells.
+    fn another_may_still_arrive(&self) -> Option<Plan> {
+        let (_, attempted) = self.unsettled_attempt().filter(|_| self.may_still_arrive())?;
+        let message = format!(
+            "the new endpoint is attached once no earlier request to attach {} can arrive any more",
+            attempted.endpoint
+        );
+        Some(self.reconciling(Reason::Replacing, message, Look::Poll))
     }
 
     pub(super) fn refused_for_good(&self, target: &Attachment) -> Option<Plan> {

@@ -111,10 +111,9 @@ impl<'a> Case<'a> {
                 );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::At(due))
             }
-            // The record of the deletion would take its place, too: what then arrives would be nobody's.
-            Retry::Now if matches!(self.progress(), Progress::Open { .. }) => {
+            Retry::Now if self.may_still_arrive() => {
                 let message = format!(
-                    "the endpoint service failed: {said}. It is deleted and created again once no earlier request to create it can arrive any more"
+                    "the endpoint service failed: {said}. It is deleted and created again once no request to create it can arrive any more"
                 );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::Poll)
             }

@@ -12,7 +12,7 @@ use crate::{
     Group,
     harness::{
         hands::NEW,
-        life::{PATIENCE, begin, delete_all, end, get_ready},
+        life::{PATIENCE, RESYNC, begin, delete_all, end, get_ready},
         looks::says,
         oracle,
         world::*,
@@ -143,6 +143,8 @@ enum Found {
     MadeByBothRequests,
     /// The same, where what the second has made fails, and is taken away to be made again, before the first arrives.
     FailedBetweenBothRequests,
+    /// The same of an endpoint that is rejected, and deleted then.
+    RejectedBetweenBothRequests,
     /// What nobody needs is detached while others live on what is detached beside it.
     DetachedBesideWhatIsNeeded,
     /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
@@ -150,7 +152,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 56] = [
+    const ALL: [Self; 57] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -205,6 +207,7 @@ impl Found {
         Self::GoneAtOnce,
         Self::MadeByBothRequests,
         Self::FailedBetweenBothRequests,
+        Self::RejectedBetweenBothRequests,
         Self::DetachedBesideWhatIsNeeded,
         Self::HandedOverWhileSuspended,
     ];
@@ -265,6 +268,7 @@ impl Found {
             Self::GoneAtOnce => others::gone_at_once(dialect).await,
             Self::MadeByBothRequests => others::made_by_both_requests(dialect).await,
             Self::FailedBetweenBothRequests => others::failed_between_both_requests(dialect).await,
+            Self::RejectedBetweenBothRequests => others::rejected_between_both_requests(dialect).await,
             Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
             Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
         }
@@ -296,6 +300,8 @@ fn stir(world: &World, name: &str, link: &str) {
 
 /// All is deleted, and nothing left.
 async fn leave(world: World, operator: Running) -> World {
+    world.pass(RESYNC).await;
+    oracle::quiet_resync(&world).await;
     delete_all(&world);
     end(&world).await;
     over(world, operator).await

@@ -7,7 +7,7 @@ use crate::{
         death::{self, Moment, Write},
         hands::{NEW, change_id, copied, is_at, make_behind_the_back},
         life::{BOTH, begin, both_are_ready, delete_both, end, get_ready, ours, with_neighbours},
-        looks::{deletes, ready_as, status},
+        looks::{deletes, is_attached, ready_as, status},
         oracle,
         world::*,
     },
@@ -16,10 +16,10 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, Fault, Operation, Provider, Rule, ServiceState},
+    testbed::simulator::{Change, EndpointState, Fault, Operation, Provider, Rule, ServiceState},
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The link is deleted, and what stands in Atlas stays, for it is somebody else's.
 async fn goes_alone(world: World, operator: Running) -> World {
@@ -153,6 +153,30 @@ pub(super) async fn failed_between_both_requests(dialect: Dialect) -> World {
     way.arrives().await;
     operator.kill().await;
     known_and_deleted_later(world).await
+}
+
+pub(super) async fn rejected_between_both_requests(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "the link is Ready", |world| world.link_ready("orders")).await;
+    operator.stop().await;
+    world.apply(endpoint("orders-a", "orders", VPCE));
+    let way = Arc::new(Straying::of(world.atlas.transport()));
+    let operator = world.start_over(way.clone());
+    let is_found = |world: &World| status(world, ENDPOINTS, "orders-a")["origin"] == "Created";
+    eventually(&world, PATIENCE, "attached by the second", is_found).await;
+    set_state(&world, None, Some(EndpointState::Rejected));
+    // Or later than any request can be on its way.
+    let detached = |world: &World| !is_attached(world, VPCE);
+    drop(tokio::time::timeout(MINUTE, eventually(&world, PATIENCE, "detached", detached)).await);
+    delete_both(&world);
+    let gone = is_gone(ENDPOINTS, "orders-a");
+    drop(tokio::time::timeout(Duration::from_secs(5), eventually(&world, PATIENCE, "gone", gone)).await);
+    way.arrives().await;
+    end(&world).await;
+    over(world, operator).await
 }
 
 pub(super) async fn attached_long_after(dialect: Dialect) -> World {

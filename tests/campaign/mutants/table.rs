@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 84] = [
+pub const MUTANTS: [Mutant; 85] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -626,17 +626,26 @@ pub const MUTANTS: [Mutant; 84] = [
         name: "the record of a creation is given up too early",
         edits: &[Edit {
             file: "src/reconcile/link/plan.rs",
-            old: "Retry::Now if matches!(self.progress(), Progress::Open { .. }) =>",
+            old: "Retry::Now if self.may_still_arrive() =>",
             new: "Retry::Now if tries > 9 =>",
         }],
         only: "state/found/aws/v2/failed-between-both-requests",
     },
     Mutant {
-        name: "pauses between reads do not grow",
+        name: "the record of an addition is given up too early",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/connection.rs",
+            old: "Retry::Now if self.may_still_arrive() =>",
+            new: "Retry::Now if tries > 9 =>",
+        }],
+        only: "state/found/aws/v2/rejected-between-both-requests",
+    },
+    Mutant {
+        name: "pauses between reads hardly grow",
         edits: &[Edit {
             file: "src/atlas/shared.rs",
-            old: "| Class::Missing => doubled(FIRST_PAUSE, LONGEST_PAUSE),",
-            new: "| Class::Missing => doubled(FIRST_PAUSE, FIRST_PAUSE),",
+            old: "const LONGEST_PAUSE: Duration = Duration::from_secs(60);",
+            new: "const LONGEST_PAUSE: Duration = Duration::from_secs(10);",
         }],
         only: "atlas/plain/aws/v2/making-list-services",
     },

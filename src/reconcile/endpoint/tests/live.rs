@@ -209,6 +209,24 @@ fn rule_5_a_rejected_endpoint_of_ours_is_removed_after_growing_pauses_a_bounded_
     }
 }
 
+/// Of two requests the first may still arrive when what the second has attached is taken away.
+#[test]
+fn rule_2_the_record_of_an_addition_is_kept_while_anything_may_come_of_it() {
+    let attempt = addition(&here(), &attachment(1)).repeated(&here(), second(NOW - 20));
+    let rejected = |ago, read_ago| {
+        rejected(Origin::Created).attempting(attempt.clone()).with(|it| {
+            it.moment.attempt = sending(&attempt, it.moment.now - ago, SendingOutcome::Answered);
+            it.observed.services.read.at = it.moment.now - seconds(read_ago);
+        })
+    };
+    for waiting in [rejected(HOLD - seconds(1), 0), rejected(HOLD, 1)] {
+        let plan = waiting.plan();
+        assert_eq!((plan.step.clone(), &plan.look), (None, &Look::Poll), "{}", plan.verdict.message);
+        assert_eq!(says(&plan), (Standing::Reconciling, Reason::Retrying));
+    }
+    assert!(matches!(rejected(HOLD, 0).plan().step, Some(Step::RemoveFailed(..))));
+}
+
 #[test]
 fn rule_5_one_that_was_removed_is_added_again_with_its_count() {
     let again = scene()

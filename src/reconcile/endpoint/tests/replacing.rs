@@ -6,12 +6,12 @@ use crate::{
     atlas::model::ConnectionStatus,
     reconcile::{
         Look,
-        attempt::SendingOutcome,
+        attempt::{HOLD, SendingOutcome},
         endpoint::{
             Facts, Step,
             fixture::{Scene, addition, attachment, held, scene},
         },
-        fixture::{claim, elsewhere, has_replaced, here, refusal, seconds, sending, sequence},
+        fixture::{NOW, claim, elsewhere, has_replaced, here, refusal, second, seconds, sending, sequence},
         ownership::{Claim, Heard},
     },
 };
@@ -62,6 +62,33 @@ fn rule_6_the_old_one_is_detached_only_once_the_new_one_is_available() {
     }
     let Some(Step::RemoveRetired(old, _)) = replaced(Origin::Created).plan().step else { panic!() };
     assert_eq!(old, attachment(2));
+}
+
+#[test]
+fn rule_6_the_old_one_stays_while_anything_may_come_of_the_request_for_the_new_one() {
+    let attempt = addition(&here(), &attachment(1)).repeated(&here(), second(NOW - 20));
+    let sent = |ago| {
+        replaced(Origin::Created).attempting(attempt.clone()).with(|it| {
+            it.moment.attempt = sending(&attempt, it.moment.now - ago, SendingOutcome::Answered);
+        })
+    };
+    let waiting = sent(HOLD - seconds(1)).plan();
+    assert_eq!((waiting.step, waiting.look, waiting.retiring.len()), (None, Look::Poll, 1));
+    assert!(matches!(sent(HOLD).plan().step, Some(Step::RemoveRetired(old, _)) if old == attachment(2)));
+}
+
+#[test]
+fn rule_6_the_new_one_is_not_attached_while_anything_may_come_of_the_request_for_the_old_one() {
+    let attempt = addition(&here(), &attachment(2)).repeated(&here(), second(NOW - 20));
+    let sent = |ago| {
+        let edited = scene().retiring(held(2, Origin::Created)).listing(&attachment(2), ConnectionStatus::Available);
+        edited.attempting(attempt.clone()).with(|it| {
+            it.moment.attempt = sending(&attempt, it.moment.now - ago, SendingOutcome::Answered);
+        })
+    };
+    let waiting = sent(HOLD - seconds(1)).plan();
+    assert_eq!((waiting.step.clone(), waiting.look), (None, Look::Poll), "{}", waiting.verdict.message);
+    assert!(matches!(sent(HOLD).plan().step, Some(Step::Add(to, _)) if to == attachment(1)));
 }
 
 #[test]
