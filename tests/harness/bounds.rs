@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Requests to Atlas in any minute, of each operator and for each object that there ever was; and how many times as many
 /// there are to Kubernetes.
-const MOST_IN_A_MINUTE: (usize, usize, usize) = (30, 12, 3);
+const MOST_IN_A_MINUTE: (usize, usize, usize) = (30, 12, 4);
 
 pub fn are_kept(world: &World, all: &Objects) {
     let (own, each, to_kubernetes) = MOST_IN_A_MINUTE;
