@@ -100,12 +100,8 @@ impl Arguments {
 
     /// As many as are asked for, or the one whose id is.
     fn random_lives(&self) -> Vec<Plan> {
-        let seed =
-            self.plan.as_ref().filter(|plan| plan.starts_with("soak/")).and_then(|plan| plan.rsplit_once("seed-"));
-        match seed.and_then(|(_, seed)| seed.parse().ok()) {
-            Some(seed) => soak::plans(seed, 1),
-            None => self.soak.map_or(Vec::new(), |runs| soak::plans(self.seed, runs)),
-        }
+        let asked = self.soak.map_or(Vec::new(), |runs| soak::plans(self.seed, runs));
+        self.plan.as_deref().and_then(soak::named).map_or(asked, |plan| vec![plan])
     }
 
     fn threads(&self) -> usize {

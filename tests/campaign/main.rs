@@ -18,7 +18,7 @@
 //! | `floods` | poison and floods |
 //! | `found` | what random lives, the model, the mutants and reviews have found |
 //! | `ways` | ways to Atlas that are slow, or cut |
-//! | `soak` | random lives, where they are asked for |
+//! | `soak`, `crowd` | random lives, and a thousand objects at once, where they are asked for |
 //! | `mutants` | whether the plans notice a broken rule |
 //! | `states`, `event`, `events`, `stalled`, `beside` | what people and others do, in every state |
 //!
@@ -36,6 +36,7 @@ mod clouds;
 mod clusters;
 mod command;
 mod crashes;
+mod crowd;
 mod event;
 mod events;
 mod faults;

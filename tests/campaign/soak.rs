@@ -5,6 +5,7 @@
 mod others;
 
 use crate::{
+    crowd,
     harness::{
         alone::eventually,
         hands::NEW,
@@ -45,9 +46,16 @@ const IDS: [&str; 3] = [VPCE, NEW, "vpce-0a0a0a0a0a0a0a0a0"];
 const IDS_ELSEWHERE: [&str; 3] = ["vpce-0b0b0b0b0b0b0b0b0", "vpce-0c0c0c0c0c0c0c0c0", "vpce-0d0d0d0d0d0d0d0d0"];
 const OTHER: &str = "5df264b8f10fab7d2cad2f0e";
 
-/// The first `runs` from a seed.
+/// The first `runs` from a seed, and a crowd for every thousand of them.
 pub fn plans(first: u64, runs: u64) -> Vec<Plan> {
-    (first..first.saturating_add(runs)).map(plan).collect()
+    let crowds = (first..first.saturating_add(runs / 1000)).map(crowd::plan);
+    crowds.chain((first..first.saturating_add(runs)).map(plan)).collect()
+}
+
+/// The one of this id, if it is one.
+pub fn named(id: &str) -> Option<Plan> {
+    let seed = id.strip_prefix("soak/")?.rsplit_once("seed-")?.1.parse().ok()?;
+    [plan(seed), crowd::plan(seed)].into_iter().find(|plan| plan.id() == id)
 }
 
 fn plan(seed: u64) -> Plan {

@@ -113,17 +113,18 @@ fn only_owners_delete(world: &World) {
 /// What ends at a request is not what another object of the same cluster relies on: one that stays, and that has said Ready of
 /// it for a while, longer than it takes to look and to delete. Unless it has failed, and is made again.
 fn nothing_in_use_is_deleted(world: &World, all: &Objects, atlas: &past::Atlas) {
-    for (what, at) in past::deletions(world) {
-        let since = at - SignedDuration::from_secs(15);
-        if atlas.unusable(&what, (since, at)) > SignedDuration::ZERO {
-            continue;
-        }
-        for ((plural, name), versions) in all {
-            let mut claims = past::claims(versions, world.clock.now()).into_iter();
-            let relies = claims.any(|claim| claim.what == what && claim.from <= since && claim.until > at);
-            let now = versions.iter().take_while(|version| version.at <= at).last();
-            let stays = now.is_some_and(|now| now.object["spec"]["suspend"] != true && !past::lets_go_of(now, &what));
-            assert!(!relies || !stays, "{what:?} was deleted at {at}, and {plural}/{name} relied on it");
+    let deletions = past::deletions(world);
+    for ((plural, name), versions) in all {
+        let claims = past::claims(versions, world.clock.now());
+        for (what, at) in &deletions {
+            let since = *at - SignedDuration::from_secs(15);
+            let claimed = claims.iter().any(|claim| claim.what == *what && claim.from <= since && claim.until > *at);
+            if !claimed || atlas.unusable(what, (since, *at)) > SignedDuration::ZERO {
+                continue;
+            }
+            let now = versions.iter().take_while(|version| version.at <= *at).last();
+            let stays = now.is_some_and(|now| now.object["spec"]["suspend"] != true && !past::lets_go_of(now, what));
+            assert!(!stays, "{what:?} was deleted at {at}, and {plural}/{name} relied on it");
         }
     }
 }
