@@ -52,7 +52,7 @@ struct Arguments {
     /// Run each plan twice, and fail where the second run ends otherwise than the first
     #[arg(long)]
     twice: bool,
-    /// Run this many random lives instead, each named by its seed
+    /// Run this many random lives instead, each named by its seed, and a crowd of a thousand objects for every thousand lives
     #[arg(long, value_name = "RUNS")]
     soak: Option<u64>,
     /// The first seed of those
