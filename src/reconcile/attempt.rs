@@ -178,12 +178,13 @@ impl Attempt {
         self.repeated
     }
 
-    /// Whether none of its requests can arrive at Atlas any more: its only one was answered, or by Atlas' time the last was
-    /// sent long ago.
+    /// Whether none of its requests can arrive at Atlas any more: its only one was answered, or the last was sent long ago, by
+    /// Atlas' time, and by the clock of the process that has sent it.
     pub fn is_over(&self, moment: &Moment) -> bool {
         let sending = moment.attempt.sending_of(self).filter(|_| self.holder == moment.holder);
         let answered = sending.is_some_and(|sending| sending.outcome == SendingOutcome::Answered);
-        self.is_past(moment.atlas_time) || (answered && !self.repeated)
+        let long_ago = sending.is_none_or(|sending| moment.now >= sending.at + HOLD);
+        (answered && !self.repeated) || (long_ago && self.is_past(moment.atlas_time))
     }
 
     /// Whether, at this time of Atlas', the last of its requests was sent so long ago that it cannot arrive any more.
@@ -343,6 +344,17 @@ pub enum Progress {
         /// Until when no finalizer is removed on its account.
         hold_until: Instant,
     },
+}
+
+impl Progress {
+    /// Whether a request of it may still arrive. Until then its record is not given up for another one, or what comes of it
+    /// would be nobody's.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Open { .. } => true,
+            Self::Settled | Self::RefusalUnrecorded(_) => false,
+        }
+    }
 }
 
 /// Tells where `attempt` stands, given that `read` does not show what it was to make.

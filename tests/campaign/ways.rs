@@ -3,7 +3,7 @@
 use atlas_privatelink_operator::atlas::transport::{Transport, TransportError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use std::{
     sync::{
         Arc, Mutex,
@@ -51,7 +51,7 @@ impl Transport for Late {
     }
 }
 
-/// A way to Atlas on which the first request for a service goes astray, and arrives when it is told to.
+/// A way to Atlas on which the first request to make something goes astray, and arrives when it is told to.
 pub struct Straying {
     inner: Arc<dyn Transport>,
     first: Mutex<Option<Request<Bytes>>>,
@@ -63,10 +63,14 @@ impl Straying {
         Self { inner, first: Mutex::default(), strayed: AtomicBool::default() }
     }
 
+    pub fn has_strayed(&self) -> bool {
+        self.strayed.load(Ordering::SeqCst)
+    }
+
     /// Nobody waits for the answer any more.
-    pub async fn arrives(&self) {
+    pub async fn arrives(&self) -> StatusCode {
         let first = self.first.lock().unwrap().take().expect("it has gone astray");
-        drop(self.inner.send(first).await);
+        self.inner.send(first).await.expect("an answer").status()
     }
 }
 

@@ -1,8 +1,12 @@
 //! How much may be asked (I7 of reliability.md): in any minute, of a budget, and while something does not work. Plans of few
 //! objects have bounds of their own beside these, see `oracle::no_storm`.
 
-use super::{past::Objects, sparing, world::*};
-use atlas_privatelink_operator::testbed::simulator::{BucketSize, Request};
+use super::{
+    past::{self, Objects},
+    sparing,
+    world::*,
+};
+use atlas_privatelink_operator::testbed::simulator::{BucketSize, Operation, Request};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +16,10 @@ const MOST_IN_A_MINUTE: (usize, usize, usize) = (30, 12, 4);
 
 pub fn are_kept(world: &World, all: &Objects) {
     let (own, each, to_kubernetes) = MOST_IN_A_MINUTE;
-    let most = own * operators(world) + each * all.len();
+    let most = own * operators(world) + each * past::objects_everywhere(world).len();
     no_minute_has_more(world, most, to_kubernetes * most);
     the_budget_is_kept(world);
-    retries_grow_rare(world);
+    retries_grow_rare(world, all);
 }
 
 /// How many operators there ever were, in all clusters.
@@ -64,16 +68,17 @@ const AT_LAST: (f64, f64) = (55.0, 200.0);
 /// How often it is tried at once, and again each time that the trouble has lasted twice as long.
 const TRIES: (f64, f64) = (5.0, 1.5);
 
-/// While one and the same request fails, for L seconds, it is tried at most c · log L + L / cap times: a read by each operator,
-/// a write for each object, too.
-fn retries_grow_rare(world: &World) {
+/// While one and the same request fails, for L seconds, it is tried at most c · log L + L / cap times: by each operator, and a
+/// write for each link, for those of one project ask at one place.
+fn retries_grow_rare(world: &World, all: &Objects) {
     let operators = operators(world);
+    let links = all.iter().filter(|((plural, _), _)| plural == LINKS).count().max(1);
     for run in runs_of_failures(world) {
         let length = run.last.duration_since(run.first).as_secs_f64();
         let ((at_once, each_time), (reads, writes)) = (TRIES, AT_LAST);
         let apart = if run.reads { reads } else { writes };
         let tries = at_once + each_time * (1.0 + length).log2() + length / apart;
-        let most = tries as usize * operators;
+        let most = tries as usize * operators * if run.reads { 1 } else { links };
         assert!(run.count <= most, "tried {} times in {length} seconds, at most {most}: {}", run.count, run.what);
     }
 }
@@ -99,7 +104,8 @@ fn runs_of_failures(world: &World) -> Vec<Run> {
         if comes_to_nothing(request) {
             let run = open.entry(what).or_insert_with(|| Run {
                 what: format!("{} {} {:?} {:?}", request.method, request.path, request.status, request.fault),
-                reads: request.method == "GET",
+                // A token is asked for where something is read.
+                reads: request.method == "GET" || request.operation == Some(Operation::Token),
                 first: at,
                 last: at,
                 count: 0,
@@ -123,6 +129,7 @@ fn comes_to_nothing(request: &Request) -> bool {
     let told_when = request.fault.and_then(sparing::pause).is_some();
     let spoilt = request.fault.is_some_and(|fault| SPOILT.contains(&fault));
     // What is not found may be what is looked for.
-    let refused = |status: u16| status >= 300 && (status != 404 || request.fault.is_some());
+    let looked_for = request.method == "GET" && request.fault.is_none();
+    let refused = |status: u16| status >= 300 && !(status == 404 && looked_for);
     !told_when && (spoilt || request.status.is_none_or(refused))
 }

@@ -180,14 +180,14 @@ pub struct Made {
     key: Option<(String, Provider, String)>,
 }
 
-/// For how long nobody can know what came of a request.
+/// For how long after a request nobody can know what came of it: half a minute for the request itself, two for what is left of
+/// it on its way, and some for clocks.
 const UNKNOWN: SignedDuration = SignedDuration::from_secs(180);
 
 /// Whether an object that is there has this, or cannot know yet whether it has made it; or one that had it is gone, and was to
-/// leave it where it is, or was taken away by other hands than an operator's.
+/// leave it where it is, or its finalizer was taken off by other hands than an operator's.
 pub fn has_somebody(world: &World, all: &Objects, (what, made): (&What, &Made)) -> bool {
     let now = world.clock.now();
-    let recent = now.duration_since(made.at) < UNKNOWN;
     let has = |object: &Value| {
         let (status, told) = (own_status(object), object["spec"]["deletionPolicy"] == "Delete");
         let retiring = status["retiring"].as_array().into_iter().flatten();
@@ -196,20 +196,37 @@ pub fn has_somebody(world: &World, all: &Objects, (what, made): (&What, &Made)) 
     };
     let may_have_made = |object: &Value| {
         let record = record(object);
+        let time = |field: &str| record[field].as_str().and_then(|time| time.parse::<Timestamp>().ok());
+        let (Some(first), Some(last)) = (time("first"), time("last")) else { return false };
         let wants = || made.key.as_ref().is_some_and(|key| wants_service(object, key));
-        let asks = record["write"] == "CreateService" && record["refusal"].is_null() && wants();
-        asks || records(object, "AddEndpoint", what)
+        let asks = record["write"] == "CreateService" && wants() || records(object, "AddEndpoint", what);
+        let in_its_time = first - UNKNOWN <= made.at && made.at <= last + UNKNOWN;
+        asks && record["refusal"].is_null() && in_its_time
     };
-    all.iter().filter_map(|(_, versions)| Some((versions, versions.last()?))).any(|(versions, last)| {
+    let lives = all.iter().flat_map(|(_, versions)| {
+        versions.chunk_by(|one, other| one.object["metadata"]["uid"] == other.object["metadata"]["uid"])
+    });
+    lives.filter_map(|life| Some((life, life.last()?))).any(|(life, last)| {
         let object = &last.object;
-        let leaves_it = is_kept(world, object) || object["spec"]["adoptionPolicy"] == "AdoptOnly";
-        let by_hand = !last.by.starts_with("operator");
-        let ever = |tells: &dyn Fn(&Value) -> bool| versions.iter().any(|version| tells(&version.object));
+        let ever = || life.iter().any(|version| has(&version.object) || may_have_made(&version.object));
+        let leaves_it = || is_kept(world, object) || object["spec"]["adoptionPolicy"] == "AdoptOnly";
         match last.change {
-            Change::Deleted => (leaves_it || by_hand) && (ever(&has) || ever(&may_have_made)),
-            Change::Added | Change::Modified => has(object) || recent && may_have_made(object),
+            Change::Deleted => (leaves_it() || was_stripped(life)) && ever(),
+            Change::Added | Change::Modified => {
+                has(object) || now.duration_since(made.at) < UNKNOWN && may_have_made(object)
+            }
         }
     })
+}
+
+/// Whether somebody else than an operator has taken the finalizer off.
+fn was_stripped(life: &[Version]) -> bool {
+    let held = |version: &Version| version.object["metadata"]["finalizers"][0].is_string();
+    let off = |pair: &[Version]| {
+        let gone = pair[1].change == Change::Deleted;
+        held(&pair[0]) && (gone || !held(&pair[1])) && !pair[1].by.starts_with("operator")
+    };
+    life.windows(2).any(off)
 }
 
 /// Whether a link is one of this project, provider and region.

@@ -13,15 +13,16 @@ use std::{
     sync::Arc,
 };
 
-/// Whatever operators list is as new as what the server has stored: it is not from a cache, which may lag behind what they
-/// have seen before ("Most Recent" of the API concepts, "Resource versions in metadata").
+/// Whatever operators get and list is as new as what the server has stored: it is not from a cache, which may lag behind what
+/// they have seen before ("Most Recent" of the API concepts, "Resource versions in metadata").
 pub fn lists_are_of_the_present(world: &World) {
     let cached = |record: &RequestRecord| {
-        let asks = record.query.contains("resourceVersion=") && record.verb == Verb::List;
-        record.client.starts_with("operator") && (asks || record.query.contains("sendInitialEvents"))
+        let any = record.query.contains("resourceVersion=") && [Verb::List, Verb::Get].contains(&record.verb);
+        let some = record.query.contains("resourceVersion=0") && record.verb == Verb::Watch;
+        record.client.starts_with("operator") && (any || some)
     };
     let cached = world.kube.log().matching(cached).0;
-    assert!(cached.is_empty(), "listed from a cache: {cached:#?}");
+    assert!(cached.is_empty(), "from a cache: {cached:#?}");
 }
 
 /// Every read of a Secret.

@@ -126,8 +126,8 @@ pub struct World {
     pub spared: Arc<AtomicBool>,
     /// How many effects Atlas had seen when it was last asked whether all had held that must always hold.
     pub judged: Arc<Mutex<Option<usize>>>,
-    /// How many effects Atlas had seen when it was last seen that nothing more was done.
-    quiet: Arc<Mutex<Option<usize>>>,
+    /// How much had been done when it was last seen that nothing more was.
+    quiet: Arc<Mutex<Option<(usize, usize)>>>,
     operators: u32,
 }
 
@@ -329,12 +329,16 @@ impl World {
 
     /// For a while nothing was done, for there was nothing to do.
     pub fn is_quiet(&self) {
-        *self.quiet.lock().unwrap() = Some(self.effects());
+        *self.quiet.lock().unwrap() = Some(self.deeds());
     }
 
-    /// Whether that was found out, and nothing has happened in Atlas since.
+    /// Whether that was found out, and nothing has been done since, in Atlas or by an operator to its objects.
     pub fn was_quiet_at_its_end(&self) -> bool {
-        *self.quiet.lock().unwrap() == Some(self.effects())
+        *self.quiet.lock().unwrap() == Some(self.deeds())
+    }
+
+    fn deeds(&self) -> (usize, usize) {
+        (self.effects(), self.operator_writes().len())
     }
 
     fn effects(&self) -> usize {

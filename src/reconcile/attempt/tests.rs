@@ -283,16 +283,19 @@ fn a_look_tells_that_nothing_came_if_it_was_asked_for_after_the_last_request_cou
 
 #[test]
 fn a_request_is_over_when_its_only_one_was_answered_or_long_after_the_last() {
+    let sent = Instant::now();
     let moment = |attempt: &Attempt, outcome, later| Moment {
-        attempt: sending(attempt, Instant::now(), outcome),
+        attempt: sending(attempt, sent, outcome),
         atlas_time: attempt.last + seconds(later),
-        ..crate::reconcile::fixture::moment(Instant::now())
+        ..crate::reconcile::fixture::moment(sent + HOLD)
     };
     let own = create(&here());
     assert!(own.is_over(&moment(&own, SendingOutcome::Answered, 0)));
     assert!(!own.is_over(&moment(&own, SendingOutcome::InFlight, 0)));
     assert!(!own.is_over(&moment(&own, SendingOutcome::InFlight, 150)));
     assert!(own.is_over(&moment(&own, SendingOutcome::InFlight, 151)));
+    let early = Moment { now: sent + HOLD - Duration::from_secs(1), ..moment(&own, SendingOutcome::InFlight, 151) };
+    assert!(!own.is_over(&early), "the clock of Atlas alone may be wrong");
     let repeated = own.repeated(&here(), second(NOW));
     assert!(!repeated.is_over(&moment(&repeated, SendingOutcome::Answered, 0)), "the first may still arrive");
     let theirs = create(&elsewhere());

@@ -44,13 +44,6 @@ impl<'a> Case<'a> {
         self.unsettled_attempt().map_or(Progress::Settled, |(attempt, _)| self.progress_of(attempt))
     }
 
-    /// Whether, of several requests to attach, one may still arrive after what they were for was attached: until then their
-    /// record is not given up for another one, or what comes of it would be nobody's.
-    pub(super) fn may_still_arrive(&self) -> bool {
-        let repeated = self.unsettled_attempt().is_some_and(|(attempt, _)| attempt.is_repeat());
-        repeated && matches!(self.progress(), Progress::Open { .. })
-    }
-
     /// Where the attempt stands, if it was to attach this.
     pub(super) fn progress_towards(&self, target: &Attachment) -> Progress {
         self.attempt_for(target).map_or(Progress::Settled, |attempt| self.progress_of(attempt))

@@ -83,7 +83,7 @@ impl<'a> Case<'a> {
                 let message = format!("{}; {}", plan.verdict.message, old.stays_for(&self.names(needing)));
                 return (Turn::HeldBack, Plan { verdict: Verdict::ready(message), ..plan });
             }
-            Succession::Free if self.is_being_removed(&old.attachment) || self.may_still_arrive() => {
+            Succession::Free if self.is_being_removed(&old.attachment) || self.progress().is_open() => {
                 Plan { look: Look::Poll, ..plan }
             }
             Succession::Free => {
@@ -137,7 +137,7 @@ impl<'a> Case<'a> {
                 );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), Look::At(due))
             }
-            Retry::Now if self.may_still_arrive() => {
+            Retry::Now if self.progress().is_open() => {
                 let message = format!(
                     "the connection was rejected: {said}. The endpoint is removed and added again once no request to attach it can arrive any more"
                 );

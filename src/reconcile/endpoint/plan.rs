@@ -49,16 +49,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The id was changed while a request to attach the old one was unanswered: what came of that is known first.
+    /// The id was changed while a request to attach the old one was unanswered: what came of that is known first; and nothing
+    /// else is attached while it may come of it yet, though status has it already, or its record would be lost.
     pub(super) fn settles_an_abandoned_attempt(&self, target: &Attachment) -> Option<Plan> {
         let recorded = &self.desired.recorded;
         let (_, attempted) = self.unsettled_attempt().filter(|(_, attempted)| attempted != target)?;
         let made = Held { attachment: attempted, origin: Origin::Created };
-        if recorded.held.iter().chain(&recorded.retiring).any(|held| *held == made) {
-            return None;
-        }
         let attempted = &made.attachment;
-        if self.is_listed(attempted) && self.origin_of(attempted) == Origin::Created {
+        let known = recorded.all().any(|held| *held == made);
+        if !known && self.is_listed(attempted) && self.origin_of(attempted) == Origin::Created {
             let mut plan =
                 self.reconciling(Reason::Replacing, "the endpoint attached before is to be detached", Look::Poll);
             plan.retiring.retain(|old| old.attachment != *attempted);
@@ -69,14 +68,11 @@ impl<'a> Case<'a> {
             }
             return Some(Plan { step: Some(Step::Retire), ..plan });
         }
-        match self.progress() {
-            Progress::Open { .. } => {
-                let message =
-                    format!("a request to attach {} was not answered; looking for what came of it", attempted.endpoint);
-                Some(self.reconciling(Reason::Replacing, message, Look::Poll))
-            }
-            Progress::Settled | Progress::RefusalUnrecorded(_) => None,
-        }
+        self.progress().is_open().then(|| {
+            let message =
+                format!("a request to attach {} was not answered; looking for what came of it", attempted.endpoint);
+            self.reconciling(Reason::Replacing, message, Look::Poll)
+        })
     }
 
     /// Rule 6: the old endpoint goes to `retiring` before the new one is added; an edit back takes it out again.
@@ -204,7 +200,6 @@ impl<'a> Case<'a> {
             Progress::Settled | Progress::RefusalUnrecorded(_) => self
                 .refused_for_good(target)
                 .or_else(|| self.being_removed_elsewhere(target))
-                .or_else(|| self.another_may_still_arrive())
                 .unwrap_or_else(|| self.sends(target, false)),
         }
     }
@@ -222,16 +217,6 @@ impl<'a> Case<'a> {
             "the endpoint was removed, and is added again shortly",
             Look::At(until),
         ))
-    }
-
-    /// What was attached before may be attached once more by an earlier request, of which only the record tells.
-    fn another_may_still_arrive(&self) -> Option<Plan> {
-        let (_, attempted) = self.unsettled_attempt().filter(|_| self.may_still_arrive())?;
-        let message = format!(
-            "the new endpoint is attached once no earlier request to attach {} can arrive any more",
-            attempted.endpoint
-        );
-        Some(self.reconciling(Reason::Replacing, message, Look::Poll))
     }
 
     pub(super) fn refused_for_good(&self, target: &Attachment) -> Option<Plan> {

@@ -69,12 +69,6 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether a request to create may still arrive: until then its record is not given up for another one, or what comes of
-    /// it would be nobody's.
-    pub(super) fn may_still_arrive(&self) -> bool {
-        matches!(self.progress(), Progress::Open { .. })
-    }
-
     /// The other links of the key, with what they record of this very service; without those that have nothing to do with
     /// it, whom nobody waits for.
     pub(super) fn others_of(&self, id: ServiceId) -> Vec<Claim> {

@@ -111,7 +111,7 @@ impl<'a> Case<'a> {
                 );
                 self.saying(Verdict::reconciling(Reason::Retrying, message), facts, Look::At(due))
             }
-            Retry::Now if self.may_still_arrive() => {
+            Retry::Now if self.progress().is_open() => {
                 let message = format!(
                     "the endpoint service failed: {said}. It is deleted and created again once no request to create it can arrive any more"
                 );

@@ -145,6 +145,9 @@ enum Found {
     FailedBetweenBothRequests,
     /// The same of an endpoint that is rejected, and deleted then.
     RejectedBetweenBothRequests,
+    /// An endpoint that was gone is being attached again when its id is changed, and then all is deleted: what comes of that
+    /// request is known before anybody goes.
+    ChangedWhileItIsAttachedAgain,
     /// What nobody needs is detached while others live on what is detached beside it.
     DetachedBesideWhatIsNeeded,
     /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
@@ -152,7 +155,7 @@ enum Found {
 }
 
 impl Found {
-    const ALL: [Self; 57] = [
+    const ALL: [Self; 58] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -208,6 +211,7 @@ impl Found {
         Self::MadeByBothRequests,
         Self::FailedBetweenBothRequests,
         Self::RejectedBetweenBothRequests,
+        Self::ChangedWhileItIsAttachedAgain,
         Self::DetachedBesideWhatIsNeeded,
         Self::HandedOverWhileSuspended,
     ];
@@ -269,6 +273,7 @@ impl Found {
             Self::MadeByBothRequests => others::made_by_both_requests(dialect).await,
             Self::FailedBetweenBothRequests => others::failed_between_both_requests(dialect).await,
             Self::RejectedBetweenBothRequests => others::rejected_between_both_requests(dialect).await,
+            Self::ChangedWhileItIsAttachedAgain => others::changed_while_it_is_attached_again(dialect).await,
             Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
             Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
         }

@@ -6,7 +6,10 @@ use crate::{
         alone::eventually,
         death::{self, Moment, Write},
         hands::{NEW, change_id, copied, is_at, make_behind_the_back},
-        life::{BOTH, begin, both_are_ready, delete_both, end, get_ready, ours, with_neighbours},
+        life::{
+            BOTH, begin, begin_in, both_are_ready, delete_both, end, get_ready, ours, with_neighbours,
+            with_neighbours_in,
+        },
         looks::{deletes, is_attached, ready_as, status},
         oracle,
         world::*,
@@ -16,8 +19,9 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Change, EndpointState, Fault, Operation, Provider, Rule, ServiceState},
+    testbed::simulator::{self, Change, EndpointState, Fault, Operation, Provider, Rule, ServiceState},
 };
+use http::StatusCode;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
@@ -139,24 +143,34 @@ pub(super) async fn made_by_both_requests(dialect: Dialect) -> World {
     known_and_deleted_later(world).await
 }
 
+/// An Atlas in which what is taken away is gone while a request may still be on its way, and takes that request.
+fn quick(dialect: Dialect) -> Nature {
+    let nature = Nature::of(dialect);
+    let atlas = simulator::Settings { time_scale: 6.0, nonce_lifetime: 600, ..nature.atlas.clone() };
+    Nature { atlas, ..nature }
+}
+
+/// No longer than a request may be on its way.
+async fn for_a_while(world: &World, what: &str, condition: impl Fn(&World) -> bool) {
+    drop(tokio::time::timeout(MINUTE / 2, eventually(world, PATIENCE, what, condition)).await);
+}
+
 pub(super) async fn failed_between_both_requests(dialect: Dialect) -> World {
-    let mut world = with_neighbours(dialect);
+    let mut world = with_neighbours_in(quick(dialect));
     world.credentials();
     world.apply(link("orders"));
     let way = Arc::new(Straying::of(world.atlas.transport()));
     let operator = world.start_over(way.clone());
     eventually(&world, PATIENCE, "made by the second", is_found).await;
     set_state(&world, Some(ServiceState::Failed), None);
-    // Or later than any request can be on its way.
-    let taken_away = |world: &World| ours(world).is_empty();
-    drop(tokio::time::timeout(MINUTE, eventually(&world, PATIENCE, "taken away", taken_away)).await);
-    way.arrives().await;
+    for_a_while(&world, "taken away", |world| ours(world).is_empty()).await;
+    assert_eq!(way.arrives().await, StatusCode::CONFLICT, "what failed still stands");
     operator.kill().await;
     known_and_deleted_later(world).await
 }
 
 pub(super) async fn rejected_between_both_requests(dialect: Dialect) -> World {
-    let mut world = with_neighbours(dialect);
+    let mut world = with_neighbours_in(quick(dialect));
     world.credentials();
     world.apply(link("orders"));
     let operator = world.start();
@@ -168,13 +182,29 @@ pub(super) async fn rejected_between_both_requests(dialect: Dialect) -> World {
     let is_found = |world: &World| status(world, ENDPOINTS, "orders-a")["origin"] == "Created";
     eventually(&world, PATIENCE, "attached by the second", is_found).await;
     set_state(&world, None, Some(EndpointState::Rejected));
-    // Or later than any request can be on its way.
-    let detached = |world: &World| !is_attached(world, VPCE);
-    drop(tokio::time::timeout(MINUTE, eventually(&world, PATIENCE, "detached", detached)).await);
+    for_a_while(&world, "detached", |world| !is_attached(world, VPCE)).await;
+    assert_eq!(way.arrives().await, StatusCode::CONFLICT, "what was rejected is still attached");
     delete_both(&world);
-    let gone = is_gone(ENDPOINTS, "orders-a");
-    drop(tokio::time::timeout(Duration::from_secs(5), eventually(&world, PATIENCE, "gone", gone)).await);
-    way.arrives().await;
+    end(&world).await;
+    over(world, operator).await
+}
+
+pub(super) async fn changed_while_it_is_attached_again(dialect: Dialect) -> World {
+    let mut world = begin_in(quick(dialect));
+    let operator = world.start();
+    get_ready(&world).await;
+    operator.stop().await;
+    remove_endpoint(&world, VPCE);
+    let way = Arc::new(Straying::of(world.atlas.transport()));
+    let operator = world.start_over(way.clone());
+    eventually(&world, PATIENCE, "asked for again", |_| way.has_strayed()).await;
+    // It is not sent again before it is given up, half a minute after it was sent.
+    world.pass(Duration::from_secs(10)).await;
+    change_id(&world, NEW);
+    world.pass(Duration::from_secs(30)).await;
+    delete_both(&world);
+    for_a_while(&world, "gone", is_gone(ENDPOINTS, "orders-a")).await;
+    assert!(way.arrives().await.is_success());
     end(&world).await;
     over(world, operator).await
 }

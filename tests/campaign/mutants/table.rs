@@ -2,7 +2,7 @@
 
 use super::{Edit, Mutant};
 
-pub const MUTANTS: [Mutant; 85] = [
+pub const MUTANTS: [Mutant; 86] = [
     Mutant {
         name: "the record comes after the request",
         edits: &[Edit {
@@ -626,7 +626,7 @@ pub const MUTANTS: [Mutant; 85] = [
         name: "the record of a creation is given up too early",
         edits: &[Edit {
             file: "src/reconcile/link/plan.rs",
-            old: "Retry::Now if self.may_still_arrive() =>",
+            old: "Retry::Now if self.progress().is_open() =>",
             new: "Retry::Now if tries > 9 =>",
         }],
         only: "state/found/aws/v2/failed-between-both-requests",
@@ -635,10 +635,19 @@ pub const MUTANTS: [Mutant; 85] = [
         name: "the record of an addition is given up too early",
         edits: &[Edit {
             file: "src/reconcile/endpoint/connection.rs",
-            old: "Retry::Now if self.may_still_arrive() =>",
+            old: "Retry::Now if self.progress().is_open() =>",
             new: "Retry::Now if tries > 9 =>",
         }],
         only: "state/found/aws/v2/rejected-between-both-requests",
+    },
+    Mutant {
+        name: "what status has is known to have come",
+        edits: &[Edit {
+            file: "src/reconcile/endpoint/plan.rs",
+            old: "self.progress().is_open().then(|| {",
+            new: "(!known && self.progress().is_open()).then(|| {",
+        }],
+        only: "state/found/aws/v2/changed-while-it-is-attached-again",
     },
     Mutant {
         name: "pauses between reads hardly grow",

@@ -91,6 +91,21 @@ fn rule_6_the_new_one_is_not_attached_while_anything_may_come_of_the_request_for
     assert!(matches!(sent(HOLD).plan().step, Some(Step::Add(to, _)) if to == attachment(1)));
 }
 
+/// What was gone and is being attached again, when the id is changed.
+#[test]
+fn rule_6_the_new_one_is_not_attached_before_it_is_known_what_came_of_the_request_for_one_that_was_gone() {
+    let attempt = addition(&here(), &attachment(2));
+    let sent = |ago| {
+        scene().holding(held(2, Origin::Created)).attempting(attempt.clone()).with(|it| {
+            let outcome = SendingOutcome::Unanswered { ended: sequence(5) };
+            it.moment.attempt = sending(&attempt, it.moment.now - ago, outcome);
+        })
+    };
+    let waiting = sent(HOLD - seconds(1)).plan();
+    assert_eq!((waiting.step.clone(), waiting.look), (None, Look::Poll), "{}", waiting.verdict.message);
+    assert!(matches!(sent(HOLD).plan().step, Some(Step::Retire)));
+}
+
 #[test]
 fn rule_6_whose_the_new_one_is_is_recorded_before_the_next_attempt_is() {
     let found = scene()
@@ -205,12 +220,15 @@ fn the_record_of_another_endpoint_is_never_repeated_for_this_one() {
     let scene = scene()
         .retiring(held(2, Origin::Created))
         .listing(&attachment(2), ConnectionStatus::Available)
-        .attempting(own.clone())
-        .with(|it| {
+        .attempting(own.clone());
+    let sent = |ago| {
+        scene.clone().with(|it| {
             let outcome = SendingOutcome::Unanswered { ended: sequence(5) };
-            it.moment.attempt = sending(&own, it.moment.now - seconds(20), outcome);
-        });
-    let Some(Step::Add(to, attempt)) = scene.plan().step else { panic!("{:?}", scene.plan()) };
+            it.moment.attempt = sending(&own, it.moment.now - ago, outcome);
+        })
+    };
+    assert_eq!(sent(HOLD - seconds(1)).plan().step, None, "its record would be lost");
+    let Some(Step::Add(to, attempt)) = sent(HOLD).plan().step else { panic!("{:?}", sent(HOLD).plan()) };
     assert_eq!((to, attempt.write), (attachment(1), addition(&here(), &attachment(1)).write));
 }
 
