@@ -403,8 +403,8 @@ pub const MUTANTS: [Mutant; 86] = [
         name: "nobody waits for a request that may still arrive",
         edits: &[Edit {
             file: "src/reconcile/attempt.rs",
-            old: "        self.is_past(moment.atlas_time) || (answered && !self.repeated)",
-            new: "        self.is_past(moment.atlas_time) || answered || self.first <= self.last",
+            old: "(answered && !self.repeated) || (long_ago && self.is_past(moment.atlas_time))",
+            new: "(answered && !self.repeated) || long_ago || self.first <= self.last",
         }],
         only: "/found/",
     },
