@@ -8,6 +8,7 @@ use crate::{
         attempt::{Attempt, AttemptMemory, AttemptedWrite, HOLD, Sending, SendingOutcome},
         endpoint::{
             Attachment, Held, Parting, Step,
+            case::Case,
             fixture::{Scene, addition, attachment, other_service, removal, scene},
         },
         fixture::{NOW, STAKES, claim, elsewhere, here, now, refusal, second, seconds, sequence},
@@ -231,6 +232,17 @@ proptest! {
             let known = !scene.records(&attempted).is_empty();
             prop_assert!(known || !adds || !matches!(step, Some(Step::LetGo(_))), "{step:?}");
         }
+    }
+
+    #[test]
+    fn rule_2_no_record_takes_the_place_of_one_of_which_something_may_come(scene in scenes()) {
+        let attempt = match scene.plan().step {
+            Some(Step::Add(_, attempt) | Step::RemoveFailed(_, attempt) | Step::RemoveRetired(_, attempt)) => attempt,
+            _ => return Ok(()),
+        };
+        let case = Case { desired: &scene.desired, observed: &scene.observed, moment: &scene.moment };
+        let Some((before, _)) = case.unsettled_attempt().filter(|_| case.progress().is_open()) else { return Ok(()) };
+        prop_assert_eq!((&attempt.write, attempt.first), (&before.write, before.first), "only a repeat of it");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         fixture::{NOW, UID, claim, elsewhere, here, now, refusal, second, seconds, sequence, service_id},
         link::{
             Dependent, Facts, Sharer, Step,
+            case::Case,
             fixture::{Scene, region, scene, service},
         },
         ownership::{Heard, ObjectName},
@@ -222,6 +223,17 @@ proptest! {
             let gone = scene.desired.recorded.service.is_some_and(|id| scene.listed(id).is_some());
             prop_assert!(gone || !creating || !matches!(step, Some(Step::LetGo(_))), "{step:?}");
         }
+    }
+
+    #[test]
+    fn rule_2_no_record_takes_the_place_of_one_of_which_something_may_come(scene in scenes()) {
+        let attempt = match scene.plan().step {
+            Some(Step::Create(attempt) | Step::DeleteFailed(_, attempt)) => attempt,
+            _ => return Ok(()),
+        };
+        let case = Case { desired: &scene.desired, observed: &scene.observed, moment: &scene.moment };
+        let Some(before) = case.unsettled_attempt().filter(|_| case.progress().is_open()) else { return Ok(()) };
+        prop_assert_eq!((&attempt.write, attempt.first), (&before.write, before.first), "only a repeat of it");
     }
 
     #[test]
