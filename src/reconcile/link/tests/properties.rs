@@ -158,6 +158,25 @@ prop_compose! {
     }
 }
 
+/// Scenes in which a failed service is to be deleted and made again, unless something may come of the attempt.
+fn failures() -> impl Strategy<Value = Scene> {
+    (scenes(), option::weighted(0.9, attempts()), option::weighted(0.8, (0..120u64, outcomes()))).prop_map(
+        |(scene, attempt, sent)| {
+            scene.with(|it| {
+                let id = service_id(NOW - 30, 2);
+                it.observed.services.value = vec![service(id, ServiceState::Failed)];
+                it.observed.others.clear();
+                (it.desired.adoption, it.desired.subject.deleting) = (AdoptionPolicy::AdoptOrCreate, false);
+                (it.desired.subject.protected, it.desired.recorded.tries) = (true, 0);
+                (it.desired.recorded.service, it.desired.recorded.origin) = (Some(id), Some(Origin::Created));
+                it.moment.failed_since = Some(now() - seconds(600));
+                it.moment.attempt = memory(attempt.as_ref(), sent, 200);
+                it.desired.recorded.attempt = attempt;
+            })
+        },
+    )
+}
+
 impl Scene {
     fn listed(&self, id: crate::atlas::ids::ServiceId) -> Option<&Service> {
         self.observed.services.value.iter().find(|service| service.id == id)
@@ -226,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn rule_2_no_record_takes_the_place_of_one_of_which_something_may_come(scene in scenes()) {
+    fn rule_2_no_record_takes_the_place_of_one_of_which_something_may_come(scene in prop_oneof![scenes(), failures()]) {
         let attempt = match scene.plan().step {
             Some(Step::Create(attempt) | Step::DeleteFailed(_, attempt)) => attempt,
             _ => return Ok(()),
