@@ -6,6 +6,7 @@ use super::{
     budget::{Gate, Jitter},
     classify,
     credential::Hidden,
+    detail,
     dialect::{Operation, Unreadable},
     error::{AtlasError, Class, Effect},
     headers,
@@ -101,8 +102,8 @@ impl Inner {
             self.order.ended(basis);
         }
         let answer = answered.unwrap_or_else(|_| Err(exchange.overdue(self.config.deadline)))?;
+        let hidden = Hidden { secret: credential.secret(), sent: exchange.authorization.as_ref() };
         if !answer.status().is_success() {
-            let hidden = Hidden { secret: credential.secret(), sent: exchange.authorization.as_ref() };
             return Err(classify::refusal(&answer, hidden, &self.config.clock));
         }
         let unreadable = |error: Unreadable| AtlasError {
@@ -113,7 +114,8 @@ impl Inner {
             detail: error.to_string(),
         };
         let date = headers::date(answer.headers());
-        let value = read(Told { body: answer.body(), date }).map_err(unreadable)?;
+        let body = detail::discreet_body(answer.body(), hidden);
+        let value = read(Told { body: &body, date }).map_err(unreadable)?;
         let sent = exchange.sent.ok_or_else(|| not_sent("the request was not sent".into()))?;
         Ok(Answer { value, sent, date })
     }

@@ -1,6 +1,8 @@
 //! Texts that others wrote, made fit for a condition or a log line.
 
 use super::credential::Hidden;
+use bytes::Bytes;
+use serde_json::Value;
 
 /// The longest text of Atlas' that is passed on, in bytes.
 pub(super) const LIMIT: usize = 512;
@@ -28,6 +30,37 @@ pub(super) fn tidy(text: &str, limit: usize) -> String {
 /// middle would hide it, and still whole, for half of it is too much.
 pub(super) fn discreet(text: &str, hidden: Hidden<'_>, limit: usize) -> String {
     cut(hidden.scrub(&tidy(text, usize::MAX)), limit)
+}
+
+/// A body of JSON without what is hidden, in whichever of its texts that is, and however it is written there: what is read from
+/// it is shown in a status. What is no JSON is left as it is, for nothing is read from it.
+pub(super) fn discreet_body(body: &Bytes, hidden: Hidden<'_>) -> Bytes {
+    let Ok(text) = std::str::from_utf8(body) else { return body.clone() };
+    let plain = text.is_ascii() && !text.contains('\\');
+    if plain && hidden.scrub(text) == text {
+        return body.clone();
+    }
+    let Ok(mut value) = serde_json::from_str(text) else { return body.clone() };
+    let scrubbed = scrub(&mut value, hidden);
+    if scrubbed { value.to_string().into() } else { body.clone() }
+}
+
+/// Whether there was anything.
+fn scrub(value: &mut Value, hidden: Hidden<'_>) -> bool {
+    match value {
+        Value::String(text) => {
+            let tidy = tidy(text, usize::MAX);
+            let discreet = hidden.scrub(&tidy);
+            let told = discreet != tidy;
+            if told {
+                *text = discreet;
+            }
+            told
+        }
+        Value::Array(all) => all.iter_mut().fold(false, |told, one| scrub(one, hidden) || told),
+        Value::Object(all) => all.values_mut().fold(false, |told, one| scrub(one, hidden) || told),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// What Atlas says, without what is hidden, and what to do about it; together at most [`LIMIT`] bytes.
@@ -76,6 +109,24 @@ mod tests {
         assert_eq!(compose("authorization: bearer abcdef", None, hidden), "authorization: bearer …");
         // A limit within it leaves no half of it.
         assert_eq!(discreet("abc hunter2", hidden, 8), "abc …");
+    }
+
+    #[test]
+    fn secrets_are_scrubbed_in_whatever_text_of_a_body_they_are() {
+        let sent = http::HeaderValue::from_static("Bearer abcdef");
+        let secret = &"hunter2".to_owned().into();
+        let told = |body: &str| discreet_body(&Bytes::from(body.to_owned()), Hidden { secret, sent: Some(&sent) });
+        for body in [
+            r#"{"a":[1,{"b":"x hunter2AVAILABLE"}]}"#,
+            r#"{"a":[1,{"b":"x \u0068unter2AVAILABLE"}]}"#,
+            "{\"a\":[1,{\"b\":\"x hun\u{200b}ter2AVAILABLE\"}]}",
+        ] {
+            assert_eq!(told(body), r#"{"a":[1,{"b":"x …AVAILABLE"}]}"#);
+        }
+        assert_eq!(told(r#"["abcdef"]"#), r#"["…"]"#);
+        for untouched in [r#"{ "a": "it\u2019s\tAVAILABLE" }"#, "hunter2, and no JSON", "[\"é\"]"] {
+            assert_eq!(told(untouched), untouched);
+        }
     }
 
     #[test]
