@@ -40,26 +40,24 @@ pub(super) fn discreet_body(body: &Bytes, hidden: Hidden<'_>) -> Bytes {
     if plain && hidden.scrub(text) == text {
         return body.clone();
     }
-    let Ok(mut value) = serde_json::from_str(text) else { return body.clone() };
-    let scrubbed = scrub(&mut value, hidden);
-    if scrubbed { value.to_string().into() } else { body.clone() }
+    let Ok(told) = serde_json::from_str::<Value>(text) else { return body.clone() };
+    let mut discreet = told.clone();
+    scrub(&mut discreet, hidden);
+    if discreet == told { body.clone() } else { discreet.to_string().into() }
 }
 
-/// Whether there was anything.
-fn scrub(value: &mut Value, hidden: Hidden<'_>) -> bool {
+fn scrub(value: &mut Value, hidden: Hidden<'_>) {
     match value {
         Value::String(text) => {
             let tidy = tidy(text, usize::MAX);
             let discreet = hidden.scrub(&tidy);
-            let told = discreet != tidy;
-            if told {
+            if discreet != tidy {
                 *text = discreet;
             }
-            told
         }
-        Value::Array(all) => all.iter_mut().fold(false, |told, one| scrub(one, hidden) || told),
-        Value::Object(all) => all.values_mut().fold(false, |told, one| scrub(one, hidden) || told),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Array(all) => all.iter_mut().for_each(|one| scrub(one, hidden)),
+        Value::Object(all) => all.values_mut().for_each(|one| scrub(one, hidden)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
