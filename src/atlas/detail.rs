@@ -33,14 +33,14 @@ pub(super) fn discreet(text: &str, hidden: Hidden<'_>, limit: usize) -> String {
 }
 
 /// A body of JSON without what is hidden, in whichever of its texts that is, and however it is written there: what is read from
-/// it is shown in a status. What is no JSON is left as it is, for nothing is read from it.
+/// it is shown in a status. Of one that is odd where nobody would look, but could be read in part, nothing is read.
 pub(super) fn discreet_body(body: &Bytes, hidden: Hidden<'_>) -> Bytes {
-    let Ok(text) = std::str::from_utf8(body) else { return body.clone() };
+    let text = String::from_utf8_lossy(body);
     let plain = text.is_ascii() && !text.contains('\\');
-    if plain && hidden.scrub(text) == text {
+    if plain && hidden.scrub(&text) == text {
         return body.clone();
     }
-    let Ok(told) = serde_json::from_str::<Value>(text) else { return body.clone() };
+    let Ok(told) = serde_json::from_str::<Value>(&text) else { return Bytes::from_static(b"null") };
     let mut discreet = told.clone();
     scrub(&mut discreet, hidden);
     if discreet == told { body.clone() } else { discreet.to_string().into() }
@@ -122,8 +122,14 @@ mod tests {
             assert_eq!(told(body), r#"{"a":[1,{"b":"x …AVAILABLE"}]}"#);
         }
         assert_eq!(told(r#"["abcdef"]"#), r#"["…"]"#);
-        for untouched in [r#"{ "a": "it\u2019s\tAVAILABLE" }"#, "hunter2, and no JSON", "[\"é\"]"] {
+        for untouched in [r#"{ "a": "it\u2019s\tAVAILABLE" }"#, "<html>no JSON</html>", "", "[\"é\"]"] {
             assert_eq!(told(untouched), untouched);
+        }
+        // In what nobody reads, numbers and half characters may be as they like.
+        for odd in
+            ["hunter2, and no JSON", r#"{"a": "hunter2", "b": 1e999}"#, r#"{"a": "hunter\u0032", "b": "\ud800"}"#]
+        {
+            assert_eq!(told(odd), "null");
         }
     }
 
