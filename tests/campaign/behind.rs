@@ -119,9 +119,7 @@ impl Deed {
             }
         }
     }
-}
 
-impl Deed {
     /// How many services and endpoints requests make at most in a life in which this is done once, in an Atlas that removes a
     /// service with its last endpoint, or not.
     fn most(self, removes: bool) -> (usize, usize) {

@@ -3,6 +3,7 @@
 //! killed. Then all is well again: all get Ready, and nothing more is done; then all is deleted, and nothing is left.
 
 use crate::{
+    floods::REGIONS,
     harness::{
         alone::{eventually, says_ready},
         life::{PATIENCE, all_objects, delete_all},
@@ -33,21 +34,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// A link and an endpoint each.
+/// A link and an endpoint each; as many as there are regions are in one project.
 const PAIRS: usize = 500;
-/// As many pairs are in one project.
-const REGIONS: [&str; 10] = [
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-    "eu-central-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-north-1",
-    "ap-south-1",
-    "sa-east-1",
-];
 const BETWEEN_ACTS: Duration = Duration::from_secs(10);
 /// How many of a hundred requests fail.
 const FAILING: u32 = 10;

@@ -1,11 +1,7 @@
 //! How much may be asked (I7 of reliability.md): in any minute, of a budget, and while something does not work. Plans of few
 //! objects have bounds of their own beside these, see `oracle::no_storm`.
 
-use super::{
-    past::{self, Objects},
-    sparing,
-    world::*,
-};
+use super::{past::Objects, sparing, world::*};
 use atlas_privatelink_operator::testbed::simulator::{BucketSize, Operation, Request};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// there are to Kubernetes.
 const MOST_IN_A_MINUTE: (usize, usize, usize) = (30, 12, 4);
 
-pub fn are_kept(world: &World, all: &Objects) {
+/// `everywhere`: how many objects there ever were in all clusters.
+pub fn are_kept(world: &World, all: &Objects, everywhere: usize) {
     let (own, each, to_kubernetes) = MOST_IN_A_MINUTE;
-    let most = own * operators(world) + each * past::objects_everywhere(world).len();
+    let most = own * operators(world) + each * everywhere;
     no_minute_has_more(world, most, to_kubernetes * most);
     the_budget_is_kept(world);
     retries_grow_rare(world, all);

@@ -57,15 +57,16 @@ fn sound(world: &World) {
     assert_eq!(world.turns.overlaps(), Vec::<String>::new(), "writes of one project at once");
     assert_eq!(world.grounds.groundless(), Vec::<String>::new(), "made without a look");
     let (all, atlas) = (past::objects(world), past::Atlas::of(world));
+    let everywhere = past::objects_everywhere(world);
     no_secret_is_shown(world, &all);
     sparing::lists_are_of_the_present(world);
     sparing::are_read_sparingly(world);
     sparing::pauses_are_kept(world);
-    bounds::are_kept(world, &all);
+    bounds::are_kept(world, &all, everywhere.len());
     statuses::are_sound(world, &all, &atlas);
     nothing_in_use_is_deleted(world, &all, &atlas);
     no_finalizer_goes_too_early(world, &all, &atlas);
-    nothing_is_left_behind(world);
+    nothing_is_left_behind(world, &everywhere);
     world.is_judged();
 }
 
@@ -162,10 +163,9 @@ fn no_finalizer_goes_too_early(world: &World, all: &Objects, atlas: &past::Atlas
 }
 
 /// Whatever requests have made, and stands, has somebody, in whichever cluster.
-fn nothing_is_left_behind(world: &World) {
-    let all = past::objects_everywhere(world);
+fn nothing_is_left_behind(world: &World, everywhere: &Objects) {
     for (what, made) in past::standing(world) {
-        assert!(past::has_somebody(world, &all, (&what, &made)), "{what:?} was left behind\n{}", world.picture());
+        assert!(past::has_somebody(world, everywhere, (&what, &made)), "{what:?} was left behind\n{}", world.picture());
     }
 }
 
