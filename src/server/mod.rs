@@ -117,7 +117,7 @@ mod tests {
         lively.beat(StatusCode::OK);
         assert_eq!(page(&health, "/healthz").await.0, 200);
         tokio::time::advance(Duration::from_secs(1)).await;
-        let told = "the watch of endpoints has been silent for 601 s\n";
+        let told = "the watch of endpoints has been silent for 271 s\n";
         assert_eq!(page(&health, "/healthz").await, (500, told.to_owned()));
     }
 

@@ -6,7 +6,7 @@ use crate::{
     mutants,
     plan::{Data, Plan},
     run::{self, Next, Outcome, Stop},
-    soak,
+    soak, undisturbed,
 };
 use clap::Parser;
 use std::{
@@ -95,7 +95,12 @@ impl Arguments {
     }
 
     fn soaks(&self) -> bool {
-        self.soak.is_some() || self.plan.as_ref().is_some_and(|plan| plan.starts_with("soak/"))
+        self.soak.is_some() || self.asks_for("soak/")
+    }
+
+    /// Whether it is one plan of these that is asked for.
+    fn asks_for(&self, campaign: &str) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.starts_with(campaign))
     }
 
     /// As many as are asked for, or the one whose id is.
@@ -126,11 +131,20 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
     }
     panic_quietly();
     let start = Instant::now();
-    let groups = if arguments.soaks() { Vec::new() } else { groups };
+    // What needs no undisturbed life to be compared with can be run where there is no good one.
+    let groups = if arguments.soaks() {
+        Vec::new()
+    } else if arguments.asks_for("undisturbed/") {
+        vec![undisturbed::plans as Group]
+    } else {
+        groups
+    };
     let mut plans = match made(groups, &arguments) {
         Ok(plans) => plans,
         Err(why) => {
             println!("the plans cannot be made: {why}");
+            let outcomes = run::all(undisturbed::plans(), arguments.threads(), Stop::AtTheFirstFailure, |_| {});
+            verdict(&failures(&outcomes), outcomes.len());
             return ExitCode::FAILURE;
         }
     };

@@ -9,18 +9,49 @@ use crate::{
 };
 use atlas_privatelink_operator::{
     atlas::dialect::Dialect,
-    testbed::simulator::{Fault, Operation, Provider, Rule},
+    testbed::simulator::{Fault, Matcher, Operation, Provider, Request, Rule},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// No fault makes the operator ask more often than this in a minute.
 const MOST_IN_A_MINUTE: usize = 40;
 
+/// A kind of call: what is asked for, and of which endpoint. Who comes first of several is kube's scheduler's to decide, so
+/// the calls of each are counted apart. (A POST names its endpoint in the body.)
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Call {
+    operation: Operation,
+    endpoint: Option<String>,
+}
+
+impl Call {
+    fn of(request: &Request) -> Option<Self> {
+        let operation = request.operation?;
+        let names_one = [Operation::GetEndpoint, Operation::DeleteEndpoint].contains(&operation);
+        let endpoint = request.path.rsplit('/').next().filter(|_| names_one).map(str::to_owned);
+        Some(Self { operation, endpoint })
+    }
+
+    /// The fault at the call that comes after so many of its kind.
+    fn meeting(&self, fault: Fault, after: u32) -> Rule {
+        let rule = Rule::once(self.operation, fault).after(after);
+        Rule { when: Matcher { endpoint: self.endpoint.clone(), ..rule.when }, ..rule }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, endpoint } = self;
+        write!(text, "{operation:?}")?;
+        endpoint.iter().try_for_each(|endpoint| write!(text, " {endpoint}"))
+    }
+}
+
 /// What a story without a fault was like.
 struct Faultless {
     course: Course,
-    /// How often each operation was asked for.
-    calls: BTreeMap<Operation, u32>,
+    /// How many calls of each kind there were.
+    calls: BTreeMap<Call, u32>,
 }
 
 impl Faultless {
@@ -33,23 +64,23 @@ impl Faultless {
         let ledger = world.ledger();
         let requests = ledger.iter().skip(before).filter_map(|entry| entry.request());
         let mut calls = BTreeMap::new();
-        for operation in requests.filter(|request| !request.challenged).filter_map(|request| request.operation) {
-            *calls.entry(operation).or_default() += 1;
+        for call in requests.filter(|request| !request.challenged).filter_map(Call::of) {
+            *calls.entry(call).or_default() += 1;
         }
         Self { course, calls }
     }
 
-    /// The calls of an operation. Those that [`super::faults`] has are left out.
-    fn places(&self, story: Story, operation: Operation) -> impl Iterator<Item = u32> {
+    /// The calls of a kind. Those that [`super::faults`] has are left out.
+    fn places(&self, story: Story, call: &Call) -> impl Iterator<Item = u32> {
         let first = if story == Story::Plain(Provider::Aws) { 2 } else { 1 };
-        first..=self.calls[&operation]
+        first..=self.calls[call]
     }
 
     /// Whether such a call meets every fault: a write does, and of the reads the second, the middle and the last. The others
     /// meet one each.
-    fn meets_all(&self, operation: Operation, place: u32) -> bool {
-        let all = self.calls[&operation];
-        operation.is_write() || [2, all / 2, all].contains(&place)
+    fn meets_all(&self, call: &Call, place: u32) -> bool {
+        let all = self.calls[call];
+        call.operation.is_write() || [2, all / 2, all].contains(&place)
     }
 }
 
@@ -57,17 +88,17 @@ impl Faultless {
 struct Disturbance {
     story: Story,
     dialect: Dialect,
-    operation: Operation,
+    call: Call,
     place: u32,
     fault: Fault,
 }
 
 impl Disturbance {
     fn data(&self) -> Data {
-        let Self { story, dialect, operation, place, fault } = self;
+        let Self { story, dialect, call, place, fault } = self;
         Data::new(Campaign::Atlas, &story.name(), *dialect)
             .of(story.provider())
-            .at(format!("{operation:?} {place}"))
+            .at(format!("{call} {place}"))
             .fault(fault.name())
     }
 }
@@ -87,7 +118,7 @@ fn faults(dialect: Dialect) -> Vec<Fault> {
 
 async fn run(plan: Disturbance, faultless: Arc<Faultless>) -> World {
     let mut world = plan.story.begin(plan.dialect).await;
-    world.atlas.inject(Rule::once(plan.operation, plan.fault.clone()).after(plan.place - 1));
+    world.atlas.inject(plan.call.meeting(plan.fault.clone(), plan.place - 1));
     let operator = world.start();
     let course = plan.story.goes_on(&world).await;
     let met = world.ledger().requests().filter(|request| request.fault.is_some()).count();
@@ -103,14 +134,14 @@ async fn run(plan: Disturbance, faultless: Arc<Faultless>) -> World {
 fn faults_in(story: Story, dialect: Dialect) -> Vec<Plan> {
     let faultless = Arc::new(alone(|| Faultless::of(story, dialect)).unwrap());
     let mut plans = Vec::new();
-    for operation in faultless.calls.keys().copied().filter(|call| dialect == Dialect::V2 || call.is_write()) {
-        for place in faultless.places(story, operation) {
+    for call in faultless.calls.keys().filter(|call| dialect == Dialect::V2 || call.operation.is_write()) {
+        for place in faultless.places(story, call) {
             let plan = |fault| {
-                let one = Disturbance { story, dialect, operation, place, fault };
+                let one = Disturbance { story, dialect, call: call.clone(), place, fault };
                 Plan::compared(one.data(), one, &faultless, run)
             };
             let all = faults(dialect).into_iter();
-            if faultless.meets_all(operation, place) {
+            if faultless.meets_all(call, place) {
                 plans.extend(all.map(plan));
             } else {
                 let one = all.cycle().nth(place as usize);

@@ -6,6 +6,7 @@
 //! | `plan` | what a plan is: data and an id |
 //! | `run`, `command` | running plans on all cores; the command line |
 //! | `story` | lives that take other turns than that of a plain pair |
+//! | `undisturbed` | those, without a disturbance |
 //! | `crashes`, `clouds`, `stories`, `beaten` | the operator is killed at every write |
 //! | `faults`, `later_faults`, `blips`, `wishes`, `scarce` | Atlas, at every call of it |
 //! | `own_calls`, `story_calls` | the Kubernetes API, at every call of it |
@@ -59,6 +60,7 @@ mod story;
 mod story_calls;
 mod touched;
 mod twins;
+mod undisturbed;
 mod ways;
 mod wishes;
 
@@ -74,7 +76,8 @@ type Group = fn() -> Vec<Plan>;
 
 /// All plans there are.
 fn groups() -> Vec<Group> {
-    let suites: [&[Group]; 22] = [
+    let suites: [&[Group]; 23] = [
+        &[undisturbed::plans],
         &crashes::GROUPS,
         &clouds::GROUPS,
         &stories::GROUPS,

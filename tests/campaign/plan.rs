@@ -8,6 +8,8 @@ use std::{fmt, sync::Arc};
 /// The kinds of plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Campaign {
+    /// Nothing befalls the operator.
+    Undisturbed,
     /// The operator is killed at every write, and the world may change before the next one starts.
     Crash,
     /// Every call of Atlas meets every fault.

@@ -34,7 +34,7 @@ pub fn refuse(link: &mut Link) {
 pub fn tell(world: &mut World, link: usize, shown: Shown) {
     if let (Some(service), Some(Origin::Created)) = (shown.service, shown.origin) {
         except(world, service);
-        world.mistaken |= takes_the_others(world, link, service);
+        world.mistaken[link] |= takes_the_others(world, link, service);
     }
     world.change(link, |link| link.status = shown);
 }
@@ -49,13 +49,15 @@ pub fn takes_the_others(world: &World, link: usize, service: Slot) -> bool {
 
 /// For the oracles: what another made is taken for ours as rule 2 excepts, also by whoever sees the other link claim it.
 pub fn except(world: &mut World, service: Slot) {
-    let clouded = (0..2).filter_map(|link| world.link(link)).any(|link| link.clouded);
+    let clouded = [0, 1].map(|link| world.link(link).is_some_and(|link| link.clouded));
     if let Some(service) = &mut world.services[usize::from(service)]
-        && clouded
+        && clouded.contains(&true)
         && service.maker == Maker::Foreign
     {
         service.excepted = true;
-        world.mistaken = true;
+        for (mistaken, clouded) in world.mistaken.iter_mut().zip(clouded) {
+            *mistaken |= clouded;
+        }
     }
 }
 

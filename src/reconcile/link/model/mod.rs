@@ -77,7 +77,7 @@ fn start(left: Left) -> World {
         flights: [None; 6],
         left,
         next_holder: 2,
-        mistaken: false,
+        mistaken: [false; 2],
     }
 }
 
@@ -197,4 +197,15 @@ fn without_the_refusal_of_a_second_service() {
     holds("no 409, two crashes", left, TWICE, &[Settled, CreatedAgain, HandedOver, Deleted]);
     let left = Left { losses: 2, ..BOTH_DELETED };
     holds("no 409, two lost answers", left, TWICE, &[Settled, Repeated, HandedOver, Deleted]);
+    let left = Left { crashes: 2, losses: 2, ..BOTH_DELETED };
+    holds("no 409, all faults", left, TWICE, &[Settled, Adopted, Repeated, CreatedAgain, HandedOver, Deleted]);
+}
+
+/// The oracle can tell: a request that comes through after it was repeated makes a second one where Atlas refuses none.
+#[test]
+fn what_a_late_request_would_make_is_noticed() {
+    let left = Left { losses: 1, ..NOTHING };
+    let rules = Rules { late: true, ..TWICE };
+    let wrong = search(start(left), rules, Mind::new([AdoptOrCreate; 2])).err();
+    assert!(wrong.as_ref().is_some_and(|wrong| wrong.starts_with("I1: ")), "{wrong:?}");
 }

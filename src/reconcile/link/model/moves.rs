@@ -259,7 +259,7 @@ impl Moves<'_> {
                 self.add(name, status.map(|_| Event::HandedOver), |world| {
                     end(world);
                     if let Some(status) = status {
-                        world.mistaken |= takes_the_others(world, heir, service);
+                        world.mistaken[heir] |= takes_the_others(world, heir, service);
                         world.change(heir, |heir| (heir.status, heir.protected) = (status, true));
                     }
                 });

@@ -58,8 +58,13 @@ pub fn unfinished(world: &World) -> Option<&'static str> {
             (false, _) => return Some("I4: a link is neither ready nor says why"),
         }
     }
-    let left_behind = world.in_region().any(|(slot, service)| is_ours(&service) && !is_owned(world, slot));
-    (left_behind && !world.mistaken).then_some("I2: what a link created is nobody's")
+    let excused = |service: &Service| match service.maker {
+        Maker::Foreign => true,
+        Maker::Link(maker) => world.mistaken[usize::from(maker)],
+    };
+    let left_behind =
+        world.in_region().any(|(slot, service)| is_ours(&service) && !is_owned(world, slot) && !excused(&service));
+    left_behind.then_some("I2: what a link created is nobody's")
 }
 
 fn is_ours(service: &Service) -> bool {

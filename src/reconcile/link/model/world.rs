@@ -212,9 +212,9 @@ pub struct World {
     pub left: Left,
     /// The number that the next process names itself by.
     pub next_holder: u8,
-    /// For the oracles alone: something was taken for what came of an attempt, as rule 2 has it, and is not; what does come of
-    /// it later is taken for another's.
-    pub mistaken: bool,
+    /// For the oracles alone, of each link: something was taken for what came of its attempt, as rule 2 has it, and is not;
+    /// what does come of it later is taken for another's.
+    pub mistaken: [bool; 2],
 }
 
 impl World {
