@@ -24,7 +24,7 @@ use kube::{
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// The API of one kind and scope, whose every answer tells `health` that its watch lives.
+/// The API of one kind and scope, whose every answer, or known lack of one, tells `health` that its watch lives.
 fn heard<K: Kind>(client: &Client, namespace: Option<&str>, health: &Health) -> Api<DeserializeGuard<K>> {
     let of = namespace.map_or_else(|| "in all namespaces".to_owned(), |namespace| format!("in namespace {namespace}"));
     let pulse = health.watch(format!("{} {of}", K::plural(&())));
@@ -32,10 +32,13 @@ fn heard<K: Kind>(client: &Client, namespace: Option<&str>, health: &Health) -> 
     let service = tower::service_fn(move |request: Request<Body>| {
         let (client, pulse) = (client.clone(), pulse.clone());
         async move {
-            let answer = client.send(request).await?;
+            let answer: Result<_, kube::Error> = client.send(request).await;
             // A watch that goes well is begun anew every two minutes, whether or not anything happens in it.
-            pulse.beat(answer.status());
-            Ok::<_, kube::Error>(answer)
+            match &answer {
+                Ok(answer) => pulse.beat(answer.status()),
+                Err(_) => pulse.fails(),
+            }
+            answer
         }
     });
     let client = Client::new(service, default);

@@ -28,8 +28,8 @@ pub enum Phase {
     Broken(String),
 }
 
-/// How long a watch may be silent before the process is restarted: within five minutes, as invariant I10 has it. One that
-/// is open and tells nothing begins anew long before, without that.
+/// How long a watch may be silent before the process is restarted. One that is open and tells nothing begins anew long
+/// before, without that; and where the API server is known not to be reached, a restart would only make that longer.
 pub const SILENCE: Duration = Duration::from_secs(270);
 
 /// How long a watch may be silent before the process no longer counts as ready: two minutes after it was to be begun anew.
@@ -44,6 +44,7 @@ pub struct Pulse {
 
 #[derive(Debug, Clone, Copy)]
 struct Answers {
+    /// Of any kind, a connection that never came about among them.
     any: Instant,
     success: Option<Instant>,
 }
@@ -57,11 +58,16 @@ impl Answers {
 impl Pulse {
     /// There was an answer, with this status.
     pub fn beat(&self, status: StatusCode) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.any = Instant::now();
+        self.fails();
         if status.is_success() {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             last.success = Some(last.any);
         }
+    }
+
+    /// There was no answer, and that is known: it does not hang, and is tried again.
+    pub fn fails(&self) {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).any = Instant::now();
     }
 
     fn last(&self) -> Answers {
@@ -123,7 +129,9 @@ impl Health {
                 format!("the watch of {name} has told nothing for {} s: see the log", last.elapsed().as_secs())
             }
             Some(_) | None => {
-                format!("the watch of {name} has not begun, or is refused by the API server: see the log")
+                format!(
+                    "the watch of {name} has not begun, or the API server refuses it or is not reached: see the log"
+                )
             }
         })
     }

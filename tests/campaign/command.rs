@@ -144,7 +144,10 @@ pub fn run(groups: Vec<Group>) -> ExitCode {
         Err(why) => {
             println!("the plans cannot be made: {why}");
             let outcomes = run::all(undisturbed::plans(), arguments.threads(), Stop::AtTheFirstFailure, |_| {});
-            verdict(&failures(&outcomes), outcomes.len());
+            let failed = failures(&outcomes);
+            if !failed.is_empty() {
+                verdict(&failed, outcomes.len());
+            }
             return ExitCode::FAILURE;
         }
     };

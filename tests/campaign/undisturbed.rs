@@ -1,5 +1,5 @@
-//! Each [`Story`] without a disturbance. The lives that others are compared with have to be good ones: where one is not,
-//! no plan can be made of it, and it is these that tell so by an id.
+//! Each [`Story`] without a disturbance. The lives that others are compared with have to be good ones: where that of a story
+//! is not, no plan can be made of it, and it is these that tell so by an id.
 
 use crate::{
     harness::{moving::HandOver, oracle, world::*},
@@ -17,7 +17,7 @@ async fn run((story, dialect): (Story, Dialect)) -> World {
     story.goes_on(&world).await;
     oracle::silence(&world).await;
     story.ends(&world);
-    oracle::no_storm(&world, 60);
+    oracle::no_storm(&world, 40);
     assert!(!operator.has_ended(), "the operator has died");
     world
 }

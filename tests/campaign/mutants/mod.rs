@@ -64,7 +64,10 @@ pub fn run(only: &str, offset: usize, every: usize) -> Vec<String> {
     let chosen: Vec<&Mutant> = named.skip(offset).step_by(every.max(1)).collect();
     for mutant in &chosen {
         let told = match try_out(&place, mutant) {
-            Fate::Caught(plan) => format!("caught by {plan}"),
+            Fate::Caught(plan) => {
+                undisturbed += usize::from(plan.starts_with("undisturbed/"));
+                format!("caught by {plan}")
+            }
             Fate::CaughtUndisturbed(why) => {
                 undisturbed += 1;
                 format!("caught by an undisturbed life: {why}")

@@ -58,12 +58,12 @@ pub fn unfinished(world: &World) -> Option<&'static str> {
             (false, _) => return Some("I4: a link is neither ready nor says why"),
         }
     }
-    let excused = |service: &Service| match service.maker {
-        Maker::Foreign => true,
+    let is_excused = |service: &Service| match service.maker {
+        Maker::Foreign => false,
         Maker::Link(maker) => world.mistaken[usize::from(maker)],
     };
     let left_behind =
-        world.in_region().any(|(slot, service)| is_ours(&service) && !is_owned(world, slot) && !excused(&service));
+        world.in_region().any(|(slot, service)| is_ours(&service) && !is_owned(world, slot) && !is_excused(&service));
     left_behind.then_some("I2: what a link created is nobody's")
 }
 

@@ -213,7 +213,7 @@ pub struct World {
     /// The number that the next process names itself by.
     pub next_holder: u8,
     /// For the oracles alone, of each link: something was taken for what came of its attempt, as rule 2 has it, and is not;
-    /// what does come of it later is taken for another's.
+    /// what does come of it, or of any later one of the link, may be taken for another's.
     pub mistaken: [bool; 2],
 }
 
