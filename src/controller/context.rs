@@ -120,7 +120,7 @@ impl Jitter {
 pub enum Care {
     /// What the watches and the shared reads last showed.
     Normal,
-    /// Atlas is to be seen as it is now, for a write rests on it.
+    /// Atlas is to be seen as it is now, for a write rests on it, or news.
     AtlasNow,
     /// Atlas and the cluster are to be seen as they are now: something is about to be taken away.
     EverythingNow,

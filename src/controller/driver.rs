@@ -7,7 +7,7 @@ use super::{
     measure,
     memory::is_older,
     setback::{failed, held_back, stop},
-    write,
+    way, write,
 };
 use crate::{
     api::{CommonStatus, Reason, Verdict},
@@ -173,6 +173,10 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             let waits_for_resumption = subject.suspended && !K::keeps_all(&situation.desired);
             let decision =
                 if waits_for_resumption { waiting_suspended(ctx, &subject, before, decision) } else { decision };
+            if care == Care::Normal && is_old_news::<K>(ctx, &object, &decision.status, read) {
+                care = Care::AtlasNow;
+                continue;
+            }
             return settle(ctx, &object, decision, read, situation.caller()).await;
         };
         let demand = K::demand(step);
@@ -221,6 +225,14 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
         }
     }
     Err(Trouble::Lagging)
+}
+
+/// Whether an object where nothing moved would come to stand otherwise for what an old look shows. That may have passed
+/// since: it is looked at anew before it is told.
+fn is_old_news<K: Kind>(ctx: &Context, object: &K, after: &K::Status, read: Option<Sent>) -> bool {
+    let is_old = read.is_some_and(|read| read.at.elapsed() > ctx.settings.poll_interval);
+    let standing = |status: &K::Status| Verdict::of(status.conditions()).map(|(standing, _)| standing);
+    is_old && way::is_quiet(object.status()) && object.status().and_then(standing) != standing(after)
 }
 
 /// The object as it is worth deciding on: not older than this process' own last write. Remembers who wrote it.

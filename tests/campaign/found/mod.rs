@@ -152,10 +152,12 @@ enum Found {
     DetachedBesideWhatIsNeeded,
     /// A deletion that is suspended waits with what it is to detach, and hands over what others keep.
     HandedOverWhileSuspended,
+    /// What an old look shows of a service that has moved since is looked at anew before it is told.
+    SeenOnItsWayOut,
 }
 
 impl Found {
-    const ALL: [Self; 58] = [
+    const ALL: [Self; 59] = [
         Self::WaitsForLeavingLink,
         Self::WantsItThroughLeavingLink,
         Self::ServiceReplaced,
@@ -214,6 +216,7 @@ impl Found {
         Self::ChangedWhileItIsAttachedAgain,
         Self::DetachedBesideWhatIsNeeded,
         Self::HandedOverWhileSuspended,
+        Self::SeenOnItsWayOut,
     ];
 
     async fn is_lived(self, dialect: Dialect) -> World {
@@ -276,6 +279,7 @@ impl Found {
             Self::ChangedWhileItIsAttachedAgain => others::changed_while_it_is_attached_again(dialect).await,
             Self::DetachedBesideWhatIsNeeded => shared::detached_beside_what_is_needed(dialect).await,
             Self::HandedOverWhileSuspended => shared::handed_over_while_suspended(dialect).await,
+            Self::SeenOnItsWayOut => others::seen_on_its_way_out(dialect).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Lives in which somebody else makes a service, or attaches an endpoint.
 
-use super::{MINUTE, PATIENCE, is_gone, over};
+use super::{MINUTE, PATIENCE, is_gone, leave, over, reason};
 use crate::{
     harness::{
         alone::eventually,
@@ -75,6 +75,26 @@ pub(super) async fn asked_for_by_another(dialect: Dialect) -> World {
     eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
     assert!(world.calls(Operation::CreateService) <= 1, "{}", world.picture());
     goes_alone(world, operator).await
+}
+
+pub(super) async fn seen_on_its_way_out(dialect: Dialect) -> World {
+    let mut world = with_neighbours(dialect);
+    world.credentials();
+    world.apply(link("orders"));
+    let operator = world.start();
+    eventually(&world, PATIENCE, "Ready", |world| world.link_ready("orders")).await;
+    world.pass(5 * MINUTE).await;
+    set_state(&world, Some(ServiceState::Deleting), None);
+    // It looks once, at the list that both share, and then waits.
+    let reader = json!({"spec": {"adoptionPolicy": "AdoptOnly", "region": "ap-southeast-2"}});
+    world.apply(with(link("reader"), reader));
+    let waits = |world: &World| reason(world, LINKS, "reader") == "WaitingForService";
+    eventually(&world, PATIENCE, "it waits", waits).await;
+    assert!(world.link_ready("orders"), "nobody has told it");
+    remove_services(&world);
+    let made_again = |world: &World| world.calls(Operation::CreateService) == 2 && world.link_ready("orders");
+    eventually(&world, PATIENCE, "made again", made_again).await;
+    leave(world, operator).await
 }
 
 /// A backup is restored in another cluster on the same Atlas, with all that it says, and is deleted there.
