@@ -173,7 +173,7 @@ async fn run<K: Kind>(ctx: &Context, object: K) -> Result<Action, Trouble> {
             let waits_for_resumption = subject.suspended && !K::keeps_all(&situation.desired);
             let decision =
                 if waits_for_resumption { waiting_suspended(ctx, &subject, before, decision) } else { decision };
-            if care == Care::Normal && is_old_news::<K>(ctx, &object, &decision.status, read) {
+            if care == Care::Normal && is_old_news(ctx, &object, &decision.status, read) {
                 care = Care::AtlasNow;
                 continue;
             }

@@ -58,16 +58,20 @@ impl Answers {
 impl Pulse {
     /// There was an answer, with this status.
     pub fn beat(&self, status: StatusCode) {
-        self.fails();
-        if status.is_success() {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            last.success = Some(last.any);
-        }
+        self.hear(status.is_success());
     }
 
     /// There was no answer, and that is known: it does not hang, and is tried again.
     pub fn fails(&self) {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).any = Instant::now();
+        self.hear(false);
+    }
+
+    fn hear(&self, success: bool) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.any = Instant::now();
+        if success {
+            last.success = Some(last.any);
+        }
     }
 
     fn last(&self) -> Answers {

@@ -17,8 +17,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 const MOST_IN_A_MINUTE: usize = 40;
 
 /// A kind of call: what is asked for, and of which endpoint. Who comes first of several is kube's scheduler's to decide, so
-/// the calls of each are counted apart. (A POST names its endpoint in the body, and
-/// no story adds two at a time.)
+/// the calls of each are counted apart. (A POST names its endpoint in the body, and no story adds two at a time.)
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Call {
     operation: Operation,
